@@ -1,0 +1,242 @@
+"""The vocabulary patches are written in: an edit names one place in a LiteLLM module and changes that place only.
+
+Places are found in the syntax tree (LibCST), so upstream's line numbers, layout and comments may move freely. An edit
+that finds no place, or several, or its own result, raises `EditError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import libcst as cst
+
+from fork.syntax import (
+    Location,
+    appended,
+    either,
+    end_of_imports,
+    find_call,
+    find_function,
+    find_statement,
+    guarded,
+    holds_import,
+    imported_names,
+    indented_docstring,
+    only,
+    parse_expression,
+    parse_statements,
+    replaced,
+    same,
+    walk,
+)
+
+LONGEST_IMPORT = 88  # characters; the narrower of the two line lengths upstream has formatted its releases with
+LEAVING = (cst.Return, cst.Raise, cst.Break, cst.Continue)
+
+
+class Edit(Protocol):
+    """One structural change to one module."""
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        """Return the changed module; raises EditError."""
+
+
+def apply_edits(source: bytes, edits: Sequence[Edit], where: Location) -> bytes:
+    """Apply `edits` in order to a module's source and check that the result is still Python.
+
+    Encoding, line endings and all text no edit asked to change are returned as they came. Raises EditError.
+    """
+    try:
+        module = cst.parse_module(source)
+    except cst.ParserSyntaxError as error:
+        where.refuse(f"the base's source cannot be parsed ({error.message})")
+    try:
+        for edit in edits:
+            module = edit.apply(module, where)
+        edited = module.bytes
+        compile(edited, where.path, "exec", dont_inherit=True)
+    except (SyntaxError, cst.CSTValidationError) as error:
+        where.refuse(f"the edited module is not valid Python: {error}".rstrip("."))
+    return edited
+
+
+@dataclass(frozen=True)
+class AddImport:
+    """Add `from module import names` after the run of imports a module opens with (before an `if TYPE_CHECKING:` that
+    ends the run). Refused if one of the names is imported already, from wherever."""
+
+    module: str
+    names: tuple[str, ...]
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        line = f"from {self.module} import {', '.join(self.names)}"
+        if len(line) > LONGEST_IMPORT:
+            line = f"from {self.module} import (\n" + "".join(f"    {name},\n" for name in self.names) + ")"
+        (added,) = parse_statements(line, where)
+        taken = set(imported_names([added])) & set(imported_names(module.body))
+        if taken:
+            where.refuse(f"it already imports {', '.join(sorted(taken))}, so they were not imported from {self.module}")
+        place = end_of_imports(module)
+        if place and not holds_import(module.body[place - 1]):  # the docstring
+            added = added.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
+        return module.with_changes(body=[*module.body[:place], added, *module.body[place:]])
+
+
+@dataclass(frozen=True)
+class Decorate:
+    """Put `decorator` (written without the @) closest to `function`, so that staticmethod or property above it still
+    work. `function` is dotted for a method or an inner function: "Router.completion"."""
+
+    function: str
+    decorator: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        decorator = cst.Decorator(parse_expression(self.decorator, where, self.function))
+        if any(same(decorator, present) for present in function.decorators):
+            where.refuse(f"it already carries the decorator {self.decorator}", self.function)
+        return replaced(module, function, function.with_changes(decorators=[*function.decorators, decorator]))
+
+
+@dataclass(frozen=True)
+class ReplaceBody:
+    """Replace all of `function`'s body, its docstring included, by `body` (dedented before use)."""
+
+    function: str
+    body: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        body = parse_statements(self.body, where, self.function)
+        body = indented_docstring(body, module, depth=len(self.function.split(".")))
+        if not isinstance(function.body, cst.IndentedBlock):
+            where.refuse("looked for a body in lines of its own, found one beside the colon", self.function)
+        if same(function.body.body, body):
+            where.refuse("the body is already the one it was to be replaced by", self.function)
+        return replaced(module, function.body, function.body.with_changes(body=body))
+
+
+@dataclass(frozen=True)
+class WidenCondition:
+    """Make the test of an `if`, `elif` or `while`, or a part of such a test, `condition or or_`, with the parentheses
+    that takes: `a` in `if a and b` becomes `if (a or or_) and b`."""
+
+    function: str
+    condition: str
+    or_: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        condition = parse_expression(self.condition, where, self.function)
+        added = guarded(parse_expression(self.or_, where, self.function))
+        tests = [node.test for node in walk(function.body) if isinstance(node, (cst.If, cst.While))]
+        parts = [node for test in tests for node in walk(test)]
+        widened = cst.BooleanOperation(condition, cst.Or(), added)
+        if any(same(widened, part) for part in parts):
+            where.refuse(f"the condition `{self.condition}` is already widened by `or {self.or_}`", self.function)
+        found = [part for part in parts if same(condition, part)]
+        place = cast(cst.BaseExpression, only(found, f"the condition `{self.condition}`", where, self.function))
+        return replaced(module, place, either(place, added, whole=any(place is test for test in tests)))
+
+
+@dataclass(frozen=True)
+class AddParameter:
+    """Append `parameter`, such as "cause: Exception | None = None", to `function`'s parameters: the last of the
+    positional ones, or keyword-only where the function takes *args or has keyword-only parameters already."""
+
+    function: str
+    parameter: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        added = self._parsed(where)
+        if any(isinstance(node, cst.Param) and same(node.name, added.name) for node in walk(function.params)):
+            where.refuse(f"it already has a parameter {added.name.value}", self.function)
+        params = function.params
+        opening = function.whitespace_before_params
+        if isinstance(params.star_arg, cst.Param) and not params.kwonly_params:
+            star_arg, added = appended([params.star_arg], added, opening)
+            return replaced(module, params, params.with_changes(star_arg=star_arg, kwonly_params=[added]))
+        field = "kwonly_params" if params.kwonly_params else "params"
+        return replaced(
+            module, params, params.with_changes(**{field: appended(getattr(params, field), added, opening)})
+        )
+
+    def _parsed(self, where: Location) -> cst.Param:
+        try:
+            parsed = cst.ensure_type(cst.parse_statement(f"def _({self.parameter}): ..."), cst.FunctionDef).params
+        except cst.ParserSyntaxError:
+            where.refuse(f"`{self.parameter}` is not a parameter", self.function)
+        if len(parsed.params) != 1 or len([node for node in parsed.children if isinstance(node, cst.Param)]) != 1:
+            where.refuse(f"`{self.parameter}` is not one plain parameter", self.function)
+        return parsed.params[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+
+
+@dataclass(frozen=True)
+class AddArgument:
+    """Append `argument`, such as "cause=error", to the one call of `call` (a name, dotted or not) in `function`."""
+
+    function: str
+    call: str
+    argument: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        call = find_call(function, self.call, where, self.function)
+        parsed = parse_expression(f"_({self.argument})", where, self.function)
+        if not isinstance(parsed, cst.Call) or len(parsed.args) != 1:
+            where.refuse(f"`{self.argument}` is not one argument", self.function)
+        added = parsed.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+        if any(same(added, arg) or (arg.keyword and same(added.keyword, arg.keyword)) for arg in call.args):
+            where.refuse(f"the call of {self.call} already passes `{self.argument}`", self.function)
+        return replaced(module, call, call.with_changes(args=appended(call.args, added, call.whitespace_before_args)))
+
+
+@dataclass(frozen=True)
+class InsertBeforeCall:
+    """Insert `statement` (one or several, dedented) before the statement that holds the one call of `call` in
+    `function`; a comment above that statement stays with it."""
+
+    function: str
+    call: str
+    statement: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        call = find_call(function, self.call, where, self.function)
+        block, place = find_statement(function, call, self.call, where, self.function)
+        first, *rest = parse_statements(self.statement, where, self.function)
+        holder = block.body[place]
+        if same(block.body[max(0, place - 1 - len(rest)) : place], [first, *rest]):
+            where.refuse(f"`{self.statement}` already stands before the call of {self.call}", self.function)
+        lines = list(getattr(holder, "leading_lines", ()))
+        blank = next((n for n, line in enumerate(lines) if line.comment), len(lines))
+        first = first.with_changes(leading_lines=[*lines[:blank], *first.leading_lines])
+        holder = holder.with_changes(leading_lines=lines[blank:])
+        body = [*block.body[:place], first, *rest, holder, *block.body[place + 1 :]]
+        return replaced(module, block, block.with_changes(body=body))
+
+
+@dataclass(frozen=True)
+class InsertAfterCall:
+    """Insert `statement` (one or several, dedented) after the simple statement that holds the one call of `call` in
+    `function`. Refused after a return or raise, where it would never run."""
+
+    function: str
+    call: str
+    statement: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        call = find_call(function, self.call, where, self.function)
+        block, place = find_statement(function, call, self.call, where, self.function)
+        holder = block.body[place]
+        if not isinstance(holder, cst.SimpleStatementLine) or isinstance(holder.body[-1], LEAVING):
+            where.refuse(f"nothing can be inserted right after the call of {self.call}", self.function)
+        added = parse_statements(self.statement, where, self.function)
+        if same(block.body[place + 1 : place + 1 + len(added)], added):
+            where.refuse(f"`{self.statement}` already stands after the call of {self.call}", self.function)
+        body = [*block.body[: place + 1], *added, *block.body[place + 1 :]]
+        return replaced(module, block, block.with_changes(body=body))

@@ -1,0 +1,96 @@
+"""Reads the files of `patches/`, one pull request each, and applies them to a base release's modules.
+
+`patches/p0001_some_name.py` opens with the pull request's text as its docstring and defines `EDITS`: a mapping from a
+module's path in the wheel to the edits it gets.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fork import ForkError
+from fork.edits import Edit, apply_edits
+from fork.syntax import EditError, Location
+
+FILE_NAME = re.compile(r"p(\d{4})_[a-z0-9_]+\.py")
+
+
+class PatchError(ForkError):
+    """A file in `patches/` is not a patch."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order."""
+
+    number: int
+    name: str
+    text: str
+    edits: Mapping[str, tuple[Edit, ...]]
+
+
+def load(folder: Path) -> tuple[Patch, ...]:
+    """All patches of `folder`, in series order.
+
+    Raises PatchError for a file that is not named pNNNN_name.py, a number that is missing or taken twice, an empty
+    docstring or an `EDITS` that is not a mapping from module paths to tuples of edits.
+    """
+    patches = [_read(path) for path in sorted(folder.glob("*.py"))]
+    for expected, patch in enumerate(patches, 1):
+        if patch.number != expected:
+            raise PatchError(
+                f"patches/{patch.name}.py has number {patch.number:04} where {expected:04} is next in the series: "
+                "number the patches from 0001 without a gap."
+            )
+    return tuple(patches)
+
+
+def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: str) -> dict[str, bytes]:
+    """The changed modules' sources by path; `read(path)` gives a module of the base release `base`,
+    None where it has no such module.
+
+    Raises EditError, naming the patch, where an edit does not find its place or the base has no such module.
+    """
+    changed: dict[str, bytes] = {}
+    for patch in patches:
+        for path, edits in patch.edits.items():
+            source = changed[path] if path in changed else read(path)
+            if source is None:
+                raise EditError(f"patches/{patch.name}.py edits {path}, which base {base} does not have.")
+            try:
+                changed[path] = apply_edits(source, edits, Location(path, base))
+            except EditError as error:
+                raise EditError(f"patches/{patch.name}.py: {error}") from None
+    return changed
+
+
+def _read(path: Path) -> Patch:
+    where = f"patches/{path.name}"
+    match = FILE_NAME.fullmatch(path.name)
+    if match is None:
+        raise PatchError(f"{where} is not named like a patch: p, four digits, an underscore and a name in lower case.")
+    try:
+        contents = runpy.run_path(str(path))
+    except Exception as error:
+        raise PatchError(f"{where} cannot be read ({type(error).__name__}: {error}).") from error
+    text = (contents.get("__doc__") or "").strip()
+    if not text:
+        raise PatchError(f"{where} has no docstring: it is the text of the pull request.")
+    edits = contents.get("EDITS")
+    if not isinstance(edits, dict) or not edits or not all(map(_is_entry, edits.items())):
+        raise PatchError(f"{where} must define EDITS, a dict from module paths to non-empty tuples of edits.")
+    return Patch(int(match[1]), path.stem, text, edits)
+
+
+def _is_entry(entry: tuple[object, object]) -> bool:
+    path, edits = entry
+    return (
+        isinstance(path, str)
+        and isinstance(edits, tuple)
+        and bool(edits)
+        and all(callable(getattr(edit, "apply", None)) for edit in edits)
+    )

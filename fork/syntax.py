@@ -1,0 +1,259 @@
+"""Reading and rewriting LibCST trees for the edits: finding the one place, comparing by meaning, keeping the layout.
+
+Everything here that fails raises `EditError` through `Location.refuse`, so that each message names the same things.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import dedent
+from typing import NoReturn, TypeVar, cast
+
+import libcst as cst
+
+from fork import ForkError
+
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+T = TypeVar("T")
+Item = TypeVar("Item", cst.Param, cst.Arg)
+
+LAYOUT = (  # what the names of fields open with that hold layout, not meaning
+    "whitespace",
+    "lpar",
+    "rpar",
+    "comma",
+    "semicolon",
+    "leading_lines",
+    "lines_after",
+    "header",
+    "footer",
+    "indent",
+)
+HEADERS = {cst.If: "test", cst.For: "iter", cst.With: "items"}  # evaluated once, before the statement's body
+
+
+class EditError(ForkError):
+    """An edit did not find exactly one place, or found itself already applied."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """The module an edit is applied to: its path in the wheel, and the version of the base release it comes from."""
+
+    path: str
+    base: str
+
+    def refuse(self, why: str, function: str | None = None) -> NoReturn:
+        place = f"{self.path} (base {self.base})" + (f", function {function}" if function else "")
+        raise EditError(f"{place}: {why}.")
+
+
+class _Functions(cst.CSTVisitor):
+    """Collects the functions of one dotted name; looks into no expression."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.found: list[cst.FunctionDef] = []
+        self._path: list[str] = []
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self._path.append(node.name.value)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
+        self._path.pop()
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self._path.append(node.name.value)
+        if ".".join(self._path) == self.name:
+            self.found.append(node)
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
+        self._path.pop()
+
+    def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> bool:
+        return False
+
+
+def find_function(module: cst.Module, name: str, where: Location) -> cst.FunctionDef:
+    finder = _Functions(name)
+    module.visit(finder)
+    return only(finder.found, "the function", where, name)
+
+
+def find_call(function: cst.FunctionDef, callee: str, where: Location, name: str) -> cst.Call:
+    wanted = parse_expression(callee, where, name)
+    calls = [node for node in walk(function.body) if isinstance(node, cst.Call) and same(wanted, node.func)]
+    return only(calls, f"a call of {callee}", where, name)
+
+
+def find_statement(
+    function: cst.FunctionDef, call: cst.Call, callee: str, where: Location, name: str
+) -> tuple[cst.IndentedBlock, int]:
+    """The innermost block with a statement that holds `call`, and that statement's place in it."""
+    holders = [
+        (block, place)
+        for block in walk(function.body)
+        if isinstance(block, cst.IndentedBlock)
+        for place, statement in enumerate(block.body)
+        if _holds(statement, call)
+    ]
+    block, place = holders[-1] if holders else (None, 0)
+    if block is None or not _begins_with(block.body[place], call):
+        where.refuse(f"looked for a statement of its own around the call of {callee}, found none", name)
+    return block, place
+
+
+def _begins_with(statement: cst.CSTNode, call: cst.Call) -> bool:
+    """Whether `statement` runs `call` once and before anything in its body."""
+    header = getattr(statement, HEADERS.get(type(statement), ""), None)
+    return isinstance(statement, cst.SimpleStatementLine) or _holds(header, call)
+
+
+def _holds(tree: object, wanted: cst.CSTNode) -> bool:
+    nodes = tree if isinstance(tree, Sequence) else [tree]
+    return any(part is wanted for node in nodes if isinstance(node, cst.CSTNode) for part in walk(node))
+
+
+def only(found: Sequence[T], sought: str, where: Location, function: str) -> T:
+    if len(found) != 1:
+        where.refuse(f"looked for {sought}, expected one place and found {len(found)}", function)
+    return found[0]
+
+
+def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """`node` and all below it, parents before their children."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(node.children)
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two trees are the same program text but for layout, comments, parentheses and the style of quotes."""
+    if isinstance(one, Sequence) and isinstance(other, Sequence) and not isinstance(one, str):
+        return len(one) == len(other) and all(map(same, one, other))
+    if type(one) is not type(other) or not isinstance(one, cst.CSTNode):
+        return one == other
+    if isinstance(one, cst.SimpleString):
+        return one.evaluated_value == cast(cst.SimpleString, other).evaluated_value
+    names = (field.name for field in dataclasses.fields(one) if not field.name.startswith(LAYOUT))
+    return all(same(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def holds_import(statement: cst.CSTNode) -> bool:
+    return any(isinstance(node, (cst.Import, cst.ImportFrom)) for node in statement.children)
+
+
+def end_of_imports(module: cst.Module) -> int:
+    """The place after the last plain import of the run a module opens with; a `try:` or `if TYPE_CHECKING:` around
+    imports does not end the run, anything else does."""
+    end = 1 if module.get_docstring() is not None else 0
+    for place, statement in enumerate(module.body[end:], end):
+        if holds_import(statement):
+            end = place + 1
+        elif not (isinstance(statement, (cst.If, cst.Try)) and any(map(holds_import, walk(statement)))):
+            break
+    return end
+
+
+def imported_names(body: Sequence[cst.CSTNode]) -> Iterator[str]:
+    """The names that imports at the top level of `body` bind."""
+    for imported in (node for statement in body for node in statement.children):
+        if isinstance(imported, (cst.Import, cst.ImportFrom)) and not isinstance(imported.names, cst.ImportStar):
+            for alias in imported.names:
+                yield alias.evaluated_alias or alias.evaluated_name.split(".")[0]
+
+
+def indented_docstring(body: list[Statement], module: cst.Module, depth: int) -> list[Statement]:
+    """`body` with the lines of a docstring it opens with laid out as its statements will be, `depth` levels deep."""
+    match body[0]:
+        case cst.SimpleStatementLine(body=[cst.Expr(value=cst.SimpleString() as string), *_]):
+            first, *rest = string.value.split("\n")
+            indent = module.default_indent * depth
+            value = module.default_newline.join([first, *(indent + line if line.strip() else "" for line in rest)])
+            return [cast(Statement, body[0].deep_replace(string, string.with_changes(value=value))), *body[1:]]
+    return body
+
+
+def replaced(module: cst.Module, old: cst.CSTNode, new: cst.CSTNode) -> cst.Module:
+    return cst.ensure_type(module.deep_replace(old, new), cst.Module)
+
+
+def parse_expression(source: str, where: Location, function: str) -> cst.BaseExpression:
+    try:
+        return cst.parse_expression(source.strip())
+    except cst.ParserSyntaxError:
+        where.refuse(f"`{source}` is not a Python expression", function)
+
+
+def parse_statements(source: str, where: Location, function: str | None = None) -> list[Statement]:
+    """The statements of `source`; indentation and line ends will be those of the module they are put into."""
+    try:
+        parsed = cst.parse_module(dedent(source).strip() + "\n")
+    except cst.ParserSyntaxError:
+        where.refuse(f"`{source}` cannot be parsed", function)
+    if not parsed.body or parsed.footer:
+        where.refuse(f"`{source}` does not end in a statement", function)
+    first, *rest = parsed.body
+    return [first.with_changes(leading_lines=[*parsed.header, *first.leading_lines]), *rest]
+
+
+def guarded(node: cst.BaseExpression) -> cst.BaseExpression:
+    """`node` in the parentheses it needs, or a reader would want, as an operand of `or`."""
+    loose = isinstance(node, (cst.BooleanOperation, cst.IfExp, cst.Lambda, cst.NamedExpr)) and not node.lpar
+    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()]) if loose else node
+
+
+def either(place: cst.BaseExpression, added: cst.BaseExpression, *, whole: bool) -> cst.BooleanOperation:
+    """`place or added`; around it the parentheses of `place`, or new ones, where it is not the whole of a test."""
+    lpar, rpar = place.lpar, place.rpar
+    if not whole:
+        place = place.with_changes(lpar=[], rpar=[])
+    left_is_or = isinstance(place, cst.BooleanOperation) and isinstance(place.operator, cst.Or)
+    joined = cst.BooleanOperation(place if left_is_or else guarded(place), cst.Or(), added)
+    if whole:
+        return joined
+    return joined.with_changes(lpar=lpar or [cst.LeftParen()], rpar=rpar or [cst.RightParen()])
+
+
+def appended(items: Sequence[Item], added: Item, opening: cst.BaseParenthesizableWhitespace) -> list[Item]:
+    """`items` and `added`, laid out as the items are: in the same line or one a line, with a trailing comma or without.
+
+    `opening` is the space after the opening parenthesis; it shows the layout where there is a single item.
+    """
+    if not items:
+        return [added]
+    *before, last = items
+    gap: cst.BaseParenthesizableWhitespace = cst.SimpleWhitespace(" ")
+    if before and isinstance(before[-1].comma, cst.Comma):
+        gap = before[-1].comma.whitespace_after
+    elif isinstance(opening, cst.ParenthesizedWhitespace):
+        gap = opening
+    after_item = "whitespace_after_param" if isinstance(last, cst.Param) else "whitespace_after_arg"
+    if isinstance(last.comma, cst.Comma):
+        between, closing = _shared(gap, last.comma.whitespace_after)
+        added = added.with_changes(comma=last.comma.with_changes(whitespace_after=closing))
+    else:
+        between, closing = _shared(gap, getattr(last, after_item))
+        added = added.with_changes(**{after_item: closing})
+        last = last.with_changes(**{after_item: cst.SimpleWhitespace("")})
+    return [*before, last.with_changes(comma=cst.Comma(whitespace_after=between)), added]
+
+
+def _shared(
+    gap: cst.BaseParenthesizableWhitespace, tail: cst.BaseParenthesizableWhitespace
+) -> tuple[cst.BaseParenthesizableWhitespace, cst.BaseParenthesizableWhitespace]:
+    """The space before and after an appended item: laid out as `gap` and `tail`, the comments of `tail` kept once."""
+    plain = {"first_line": cst.TrailingWhitespace(), "empty_lines": []}
+    if not isinstance(gap, cst.ParenthesizedWhitespace):
+        return gap, tail
+    if not isinstance(tail, cst.ParenthesizedWhitespace):
+        return gap.with_changes(**plain), tail
+    return (
+        gap.with_changes(first_line=tail.first_line, empty_lines=tail.empty_lines),
+        tail.with_changes(**plain),
+    )

@@ -1,0 +1,114 @@
+"""The patched package as files: the base's, with the modules `patches/` changes and the ones `litellm/` adds.
+
+`litellm/` in the repository holds our files and, after `nox -s vendor` or an editable install, the rest of the patched
+package beside them. `litellm/.vendored` lists what was laid there; whatever else is there is ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from fork import ForkError, patches
+from fork.base import PACKAGE, Base
+
+MANIFEST = ".vendored"
+IGNORE_FILE = ".gitignore"
+
+
+class TreeError(ForkError):
+    """The patched tree cannot be put together, or cannot be laid over what is there."""
+
+
+def own_files(root: Path) -> dict[str, Path]:
+    """The files this branch adds to the package, by path in the wheel; never bytecode or names with a leading dot."""
+    laid = _laid(root)
+    paths = {path.relative_to(root).as_posix(): path for path in sorted((root / PACKAGE).rglob("*")) if path.is_file()}
+    return {
+        name: path
+        for name, path in paths.items()
+        if name not in laid and path.suffix != ".pyc" and not any(part.startswith(".") for part in Path(name).parts)
+    }
+
+
+def changed_files(base: Base, root: Path) -> dict[str, bytes]:
+    """The modules of the base that `patches/` changes, as changed, by path. Raises ForkError as `patches` does."""
+    return patches.apply(patches.load(root / "patches"), base.read, base.version)
+
+
+def patched(base: Base, root: Path) -> dict[str, bytes]:
+    """Every file of the patched package by path in the wheel, sorted.
+
+    Raises TreeError if one of our files is where the base has one too, and ForkError as `patches` does.
+    """
+    own = own_files(root)
+    twice = sorted(own.keys() & base.package.keys())
+    if twice:
+        raise TreeError(
+            f"LiteLLM {base.version} has {', '.join(twice)} too: rename our file, or change theirs by a patch."
+        )
+    changed = changed_files(base, root)
+    unchanged = {name: path for name, path in {**base.package, **own}.items() if name not in changed}
+    return dict(sorted({**{name: path.read_bytes() for name, path in unchanged.items()}, **changed}.items()))
+
+
+def diff(base: Base, root: Path) -> str:
+    """What the patches change in the base's modules, as a unified diff."""
+    lines: list[str] = []
+    for name, new in sorted(changed_files(base, root).items()):
+        before, after = (text.decode().splitlines(keepends=True) for text in (base.read(name) or b"", new))
+        lines += difflib.unified_diff(before, after, f"a/{name}", f"b/{name}")
+    return "".join(lines)
+
+
+def lay(base: Base, root: Path) -> int:
+    """Lay the rest of the patched package beside our files in `litellm/`, hidden from git, and return how many files.
+
+    Files laid earlier are replaced or removed. Raises TreeError if one of them was edited since, before anything is
+    written, and as `patched` does.
+    """
+    files = patched(base, root)
+    earlier = _laid(root)
+    edited = [name for name, digest in earlier.items() if _digest(root / name) not in (digest, None)]
+    if edited:
+        raise TreeError(
+            f"{', '.join(edited)} was edited after it was laid: move the change into a patch or delete the file, "
+            "which this step would overwrite."
+        )
+    theirs = {name: data for name, data in files.items() if name in base.package}
+    _write_lists(root, {**earlier, **{name: hashlib.sha256(data).hexdigest() for name, data in theirs.items()}})
+    for name in earlier.keys() - theirs.keys():
+        (root / name).unlink(missing_ok=True)
+    for name, data in theirs.items():
+        path = root / name
+        if _digest(path) != hashlib.sha256(data).hexdigest():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    _write_lists(root, {name: hashlib.sha256(data).hexdigest() for name, data in theirs.items()})
+    return len(theirs)
+
+
+def _laid(root: Path) -> dict[str, str]:
+    """What .vendored lists: path in the wheel and SHA-256 of each file laid into `litellm/`."""
+    manifest = root / PACKAGE / MANIFEST
+    lines = manifest.read_text("utf-8").splitlines() if manifest.exists() else []
+    return {name: digest for digest, name in (line.split(" ", 1) for line in lines)}
+
+
+def _write_lists(root: Path, laid: Mapping[str, str]) -> None:
+    """Write .vendored, and a .gitignore of the same files, so that a new file of ours is never hidden from git.
+
+    Written before the files themselves: after an interruption no file of the base is taken for one of ours.
+    """
+    folder = root / PACKAGE
+    (folder / MANIFEST).write_text("".join(f"{laid[name]} {name}\n" for name in sorted(laid)), "utf-8")
+    names = [f"/{IGNORE_FILE}", f"/{MANIFEST}", *(name[len(PACKAGE) :] for name in sorted(laid))]
+    ignored = "".join(re.sub(r"([\\*?\[])", r"\\\1", name) + "\n" for name in names)
+    (folder / IGNORE_FILE).write_text(ignored, "utf-8")
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

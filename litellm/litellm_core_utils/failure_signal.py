@@ -1,0 +1,407 @@
+"""
+Says once, for a failed provider call, what kind of failure it was and so whose fault.
+
+Cooldown, retry, fallback and the proxy's answer read this one answer instead of searching the exception's text again.
+Nothing here imports the router, and nothing here raises.
+"""
+
+import errno
+import json
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, NamedTuple, TypeVar
+
+SIGNAL_ATTRIBUTE: Final = "failure_signal"
+
+Row = TypeVar("Row")
+
+
+class FailureSignal(str, Enum):
+    """What a failed call says about the deployment; `router_utils/failover_policy.py` has what follows from each."""
+
+    RATE_LIMITED = "rate_limited"
+    OUT_OF_CREDIT = "out_of_credit"
+    BAD_CREDENTIALS = "bad_credentials"
+    MODEL_MISSING = "model_missing"
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+    SERVER_ERROR = "server_error"
+    GARBLED = "garbled"
+    REQUEST_REJECTED = "request_rejected"
+    INTERNAL = "internal"
+
+
+class Diagnosis(NamedTuple):
+    """A failure's signal, the HTTP status (100 to 599) the provider answered with, if it answered, and whether a status
+    or a transport error proves the signal, as against wording or nothing at all."""
+
+    signal: FailureSignal
+    http_status: int | None = None
+    proven: bool = True
+
+
+_SIGNAL_OF_STATUS: Final = MappingProxyType(
+    {
+        401: FailureSignal.BAD_CREDENTIALS,
+        402: FailureSignal.OUT_OF_CREDIT,
+        403: FailureSignal.BAD_CREDENTIALS,
+        404: FailureSignal.MODEL_MISSING,
+        408: FailureSignal.TIMED_OUT,
+        429: FailureSignal.RATE_LIMITED,
+        504: FailureSignal.TIMED_OUT,
+        522: FailureSignal.TIMED_OUT,
+        524: FailureSignal.TIMED_OUT,
+    }
+)
+
+# Statuses LiteLLM itself writes on a failure that had no HTTP answer: 500 by default, 408 on its own timeouts, 422 on
+# an answer it could not parse. They count only where the exception chain holds nothing better.
+_PLACEHOLDER_STATUSES: Final = frozenset({408, 422, 500})
+
+
+class _Evidence(Enum):
+    """What an exception's type proves, where that is not a signal."""
+
+    ANSWERED = "an HTTP client read this status off the provider's answer"
+    NO_STATUS = "its status_code never comes from a provider"
+
+
+class _Proof(NamedTuple):
+    """What an exception's class says, and what it says if the exceptions it was raised from say nothing."""
+
+    evidence: FailureSignal | _Evidence | None
+    vague_signal: FailureSignal | None
+
+
+# Keyed by class name, so that no HTTP client is imported, and read only for classes of `_EVIDENCE_PACKAGES`.
+_EVIDENCE_OF_CLASS: Final[Mapping[str, FailureSignal | _Evidence]] = MappingProxyType(
+    {
+        # An answer arrived.
+        "HTTPStatusError": _Evidence.ANSWERED,  # httpx
+        "APIStatusError": _Evidence.ANSWERED,  # openai, anthropic
+        "ClientResponseError": _Evidence.ANSWERED,  # aiohttp
+        "HTTPError": _Evidence.ANSWERED,  # requests, urllib
+        "DecodingError": FailureSignal.GARBLED,  # httpx
+        "TooManyRedirects": FailureSignal.GARBLED,
+        "ContentDecodingError": FailureSignal.GARBLED,  # requests
+        "APIResponseValidationError": FailureSignal.GARBLED,  # openai
+        # No connection was made.
+        "ConnectError": FailureSignal.UNREACHABLE,  # httpx, httpcore
+        "ConnectTimeout": FailureSignal.UNREACHABLE,  # httpx, httpcore, requests
+        "ProxyError": FailureSignal.UNREACHABLE,
+        "UnsupportedProtocol": FailureSignal.UNREACHABLE,
+        "InvalidURL": FailureSignal.UNREACHABLE,
+        "ClientConnectorError": FailureSignal.UNREACHABLE,  # aiohttp: refused, DNS, TLS
+        "ClientConnectionResetError": FailureSignal.INTERRUPTED,
+        "ConnectionTimeoutError": FailureSignal.UNREACHABLE,
+        "SSLError": FailureSignal.UNREACHABLE,
+        "gaierror": FailureSignal.UNREACHABLE,
+        "ConnectionRefusedError": FailureSignal.UNREACHABLE,
+        # The connection broke off.
+        "SSLEOFError": FailureSignal.INTERRUPTED,
+        "SSLZeroReturnError": FailureSignal.INTERRUPTED,
+        "ConnectionResetError": FailureSignal.INTERRUPTED,
+        "ConnectionAbortedError": FailureSignal.INTERRUPTED,
+        "BrokenPipeError": FailureSignal.INTERRUPTED,
+        "IncompleteReadError": FailureSignal.INTERRUPTED,
+        "EndOfStream": FailureSignal.INTERRUPTED,
+        "NetworkError": FailureSignal.INTERRUPTED,  # httpx: read, write, close
+        "ProtocolError": FailureSignal.INTERRUPTED,  # httpx, urllib3
+        "ServerDisconnectedError": FailureSignal.INTERRUPTED,  # aiohttp
+        "ClientPayloadError": FailureSignal.INTERRUPTED,
+        "ClientOSError": FailureSignal.INTERRUPTED,
+        "HttpProcessingError": FailureSignal.INTERRUPTED,
+        "ChunkedEncodingError": FailureSignal.INTERRUPTED,  # requests
+        # The provider was silent.
+        "TimeoutException": FailureSignal.TIMED_OUT,  # httpx: read, write, pool
+        "ReadTimeout": FailureSignal.TIMED_OUT,  # httpcore, requests
+        "WriteTimeout": FailureSignal.TIMED_OUT,
+        "PoolTimeout": FailureSignal.TIMED_OUT,
+        "ServerTimeoutError": FailureSignal.TIMED_OUT,  # aiohttp
+        "SocketTimeoutError": FailureSignal.TIMED_OUT,
+    }
+)
+
+# These say less than what they were raised from, so they count only where that is gone.
+_VAGUE_SIGNAL_OF_CLASS: Final[Mapping[str, FailureSignal]] = MappingProxyType(
+    {
+        "APITimeoutError": FailureSignal.TIMED_OUT,  # openai
+        "APIConnectionError": FailureSignal.UNREACHABLE,
+        "TransportError": FailureSignal.INTERRUPTED,  # httpx
+        "ClientConnectionError": FailureSignal.INTERRUPTED,  # aiohttp
+        "ConnectionError": FailureSignal.INTERRUPTED,
+        "TimeoutError": FailureSignal.TIMED_OUT,
+    }
+)
+
+# LiteLLM's own exceptions inherit from openai's, but their status is LiteLLM's word and not an answer's.
+_EVIDENCE_OF_MAPPED_CLASS: Final[Mapping[str, FailureSignal | _Evidence]] = MappingProxyType(
+    {
+        "APIConnectionError": _Evidence.NO_STATUS,  # always 500
+        "MidStreamFallbackError": _Evidence.NO_STATUS,  # its original_exception's, or else 503
+        "APIResponseValidationError": FailureSignal.GARBLED,
+        "ContextWindowExceededError": FailureSignal.REQUEST_REJECTED,  # whatever the status
+        "ContentPolicyViolationError": FailureSignal.REQUEST_REJECTED,
+    }
+)
+
+_EVIDENCE_PACKAGES: Final = frozenset(
+    {
+        "aiohttp",
+        "anthropic",
+        "anyio",
+        "asyncio",
+        "builtins",
+        "concurrent",
+        "h11",
+        "httpcore",
+        "httpcore2",
+        "httpx",
+        "httpx2",
+        "openai",
+        "requests",
+        "socket",
+        "ssl",
+        "urllib",
+        "urllib3",
+    }
+)
+
+# An errno says more than the class around it: LiteLLM's aiohttp transport reports a reset as httpx.ConnectError.
+_SIGNAL_OF_ERRNO: Final = MappingProxyType(
+    {
+        errno.ECONNREFUSED: FailureSignal.UNREACHABLE,
+        errno.EHOSTUNREACH: FailureSignal.UNREACHABLE,
+        errno.ENETUNREACH: FailureSignal.UNREACHABLE,
+        errno.ENETDOWN: FailureSignal.UNREACHABLE,
+        errno.EADDRNOTAVAIL: FailureSignal.UNREACHABLE,
+        errno.ETIMEDOUT: FailureSignal.UNREACHABLE,
+        errno.ECONNRESET: FailureSignal.INTERRUPTED,
+        errno.ECONNABORTED: FailureSignal.INTERRUPTED,
+        errno.EPIPE: FailureSignal.INTERRUPTED,
+        errno.ENOTCONN: FailureSignal.INTERRUPTED,
+        # This machine ran out of something: no deployment is to blame.
+        errno.EMFILE: FailureSignal.INTERNAL,
+        errno.ENFILE: FailureSignal.INTERNAL,
+        errno.ENOBUFS: FailureSignal.INTERNAL,
+        errno.ENOMEM: FailureSignal.INTERNAL,
+    }
+)
+
+# Wording, in the order it is tried; only for a failure that holds neither a status nor a transport error.
+_SIGNAL_OF_WORDING: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), signal)
+    for pattern, signal in (
+        (
+            r"\b429\b|rate[\s_-]*limit|too many requests|quota exceeded|exceeded your current quota|resource_exhausted",
+            FailureSignal.RATE_LIMITED,
+        ),
+        (
+            r"connection refused|connect call failed|cannot connect to host|all connection attempts failed"
+            r"|name or service not known|nodename nor servname|name resolution|getaddrinfo failed"
+            r"|no route to host|network is unreachable|certificate verify failed|connection error",
+            FailureSignal.UNREACHABLE,
+        ),
+        (
+            r"connection reset|connection aborted|broken pipe|server disconnected|peer closed connection"
+            r"|closed connection without|midstreamfallbackerror|response payload is not completed|incomplete read",
+            FailureSignal.INTERRUPTED,
+        ),
+        (r"timed out|litellm\.Timeout\b|time-?out exceeded", FailureSignal.TIMED_OUT),
+        (
+            r"empty or invalid response from llm endpoint|unable to get json response|error parsing json response",
+            FailureSignal.GARBLED,
+        ),
+    )
+)
+
+_MAX_LINKS: Final = 32  # far beyond any real chain
+_MAX_WORDING: Final = 4000  # characters
+_TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
+_HTTP_CLIENTS: Final = frozenset({"aiohttp", "httpx", "httpx2", "openai", "requests"})
+_MAPPED_EXCEPTIONS: Final = "litellm.exceptions"
+
+
+def classify(failure: object) -> FailureSignal:
+    """The signal of a failed call: an exception, or the text of one. Never raises, whatever `failure` holds.
+
+    Read in this order: the signal it already carries, the provider's HTTP status, the transport error in the exception
+    chain, and the wording only where none of these exists (a 400 that quotes "429" is a 400).
+    """
+    return diagnose(failure).signal
+
+
+def diagnose(failure: object) -> Diagnosis:
+    """As `classify`, with the evidence."""
+    links: Final[list[object]] = []
+    vague: FailureSignal | None = None
+    placeholder: int | None = None
+    for link in chain(failure):
+        proof = _proof(type(link).__mro__)
+        certain = carried_signal(link) or _transport_signal(link, proof)
+        if certain is not None:
+            return Diagnosis(certain)
+        status = None if proof.evidence is _Evidence.NO_STATUS else _http_status(link)
+        if status is not None and (status not in _PLACEHOLDER_STATUSES or proof.evidence is _Evidence.ANSWERED):
+            return Diagnosis(signal_of_status(status), status)
+        placeholder = placeholder or status
+        vague = vague or proof.vague_signal
+        if proof.evidence is not _Evidence.NO_STATUS:
+            links.append(link)
+    if vague is not None:
+        return Diagnosis(vague)
+    # LiteLLM's catch-all repeats the words of what it wraps, so what it wraps is asked.
+    return _diagnose_by_wording(links[0] if links else failure, placeholder)
+
+
+def signal_of_status(status: int) -> FailureSignal:
+    """The signal of an HTTP status. One below 400 is an answer that could not be used, an unlisted one is its class's
+    x00 (RFC 9110 section 15)."""
+    if status < 400:
+        return FailureSignal.GARBLED
+    return _SIGNAL_OF_STATUS.get(
+        status, FailureSignal.SERVER_ERROR if status >= 500 else FailureSignal.REQUEST_REJECTED
+    )
+
+
+def carried_signal(failure: object) -> FailureSignal | None:
+    """The signal the exception mapping left on `failure`, None where it did not pass through there."""
+    signal: Final = peek(failure, SIGNAL_ATTRIBUTE)
+    return signal if isinstance(signal, FailureSignal) else None
+
+
+def _http_status(link: object) -> int | None:
+    """The HTTP status (100 to 599, a number or its digits) on this one exception; None where it has none."""
+    if peek(link, "status_code_is_synthesized") is True:
+        return None
+    return (
+        _as_http_status(peek(link, "status_code"))
+        or _as_http_status(peek(link, "status"))
+        or _as_http_status(peek(peek(link, "response"), "status_code"))
+        or _as_http_status(peek(link, "code"))
+    )
+
+
+def _as_http_status(value: object) -> int | None:
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        value = int(value)
+    return int(value) if isinstance(value, int) and 100 <= value <= 599 else None
+
+
+def _transport_signal(link: object, proof: _Proof) -> FailureSignal | None:
+    if isinstance(proof.evidence, FailureSignal):
+        return _errno_signal(link) or proof.evidence
+    if isinstance(link, json.JSONDecodeError) and _raised_reading_an_answer(link.__traceback__):
+        return FailureSignal.GARBLED
+    return _errno_signal(link) if isinstance(link, OSError) else None
+
+
+def _errno_signal(link: Any) -> FailureSignal | None:
+    """What the operating system said about `link` or what it was explicitly raised from."""
+    for _ in range(_MAX_LINKS):
+        signal = _SIGNAL_OF_ERRNO.get(link.errno) if isinstance(link, OSError) and link.errno else None
+        if signal is not None:
+            return signal
+        cause = peek(link, "__cause__")
+        link = cause or (peek(link, "__context__") if peek(link, "__suppress_context__") is True else None)
+        if link is None:
+            return None
+    return None
+
+
+@lru_cache(maxsize=512)
+def _proof(lineage: tuple[type, ...]) -> _Proof:
+    """What an exception's class proves, given with the classes it inherits from."""
+    mapped: Final = [base.__name__ for base in lineage if base.__module__ == _MAPPED_EXCEPTIONS]
+    if mapped:
+        return _Proof(_first(_EVIDENCE_OF_MAPPED_CLASS, mapped), None)
+    names: Final = [base.__name__ for base in lineage if base.__module__.partition(".")[0] in _EVIDENCE_PACKAGES]
+    return _Proof(_first(_EVIDENCE_OF_CLASS, names), _first(_VAGUE_SIGNAL_OF_CLASS, names))
+
+
+def _first(table: Mapping[str, Row], names: list[str]) -> Row | None:
+    return next((table[name] for name in names if name in table), None)
+
+
+def _raised_reading_an_answer(traceback: TracebackType | None) -> bool:
+    """Whether the JSON that failed to parse came from the provider, and not from the caller's messages."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package in _HTTP_CLIENTS or frame.f_code.co_name == "transform_response":
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _diagnose_by_wording(failure: object, placeholder: int | None) -> Diagnosis:
+    signal: Final = _signal_of_wording(_wording(failure))
+    if placeholder is not None and signal is not FailureSignal.GARBLED:
+        return Diagnosis(signal_of_status(placeholder), placeholder)
+    return Diagnosis(signal or FailureSignal.INTERNAL, proven=False)
+
+
+def _signal_of_wording(text: str) -> FailureSignal | None:
+    if not text:
+        return None
+    return next((signal for pattern, signal in _SIGNAL_OF_WORDING if pattern.search(text)), None)
+
+
+def _wording(failure: object) -> str:
+    """What `failure` says, without the traceback LiteLLM appends to its catch-all ("line 429" is no rate limit)."""
+    if isinstance(failure, BaseException) and _is_a_bug(failure):
+        return ""
+    text: object = failure if isinstance(failure, str) else peek(failure, "message")
+    if not isinstance(text, str):
+        try:
+            text = str(failure)
+        except Exception:
+            return ""
+    return str(text)[:_MAX_WORDING].partition(_TRACEBACK_HEADING)[0]
+
+
+def _is_a_bug(failure: BaseException) -> bool:
+    """A KeyError, TypeError ... says what is wrong with the program, whatever words it quotes."""
+    return type(failure).__module__ == "builtins" and type(failure) not in (Exception, RuntimeError)
+
+
+def chain(failure: Any) -> Iterator[Any]:
+    """`failure` and all it was raised from, outermost first."""
+    yield failure
+    waiting: Final = _sources(failure)
+    seen: Final = {id(failure)}
+    while waiting and len(seen) < _MAX_LINKS:
+        link = waiting.pop(0)
+        if id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting.extend(_sources(link))
+
+
+def _sources(link: object) -> list[BaseException]:
+    """What `link` was raised from.
+
+    A retry is made while the failure before it is being handled, so implicit context that carries its own signal
+    belongs to another attempt.
+    """
+    explicit: Final = [peek(link, "original_exception"), peek(link, "__cause__")]
+    members: Final = peek(link, "exceptions")  # of an exception group
+    if isinstance(members, (list, tuple)):
+        explicit.extend(members[:_MAX_LINKS])
+    sources: Final = [source for source in explicit if isinstance(source, BaseException)]
+    if sources:
+        return sources
+    context: Final = peek(link, "__context__")
+    return [context] if isinstance(context, BaseException) and carried_signal(context) is None else []
+
+
+def peek(holder: object, name: str) -> object:
+    """An attribute, or None where it is absent or raises."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:
+        return None

@@ -1,0 +1,119 @@
+"""Every task of this repository is a session here: `nox -l` lists them, `nox -s NAME` runs one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["check", "baseline", "router"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+BASES = list(nox.project.load_toml("fork/bases.toml"))
+DEFAULT_BASE: str = PROJECT["tool"]["fork"]["base"]
+
+OWN_MODULES = [path.relative_to(".") for path in sorted(Path("litellm").glob("*_utils/*.py"))]
+ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests", "tests/support"]
+"""Test folders that are about what LiteLLM does; tests/fork is about the build."""
+
+IN_PARALLEL = ["-n", "2", "--dist", "worksteal"]
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Format, lint and strict types of all our code."""
+    install_patched(session, DEFAULT_BASE, *dependencies("check"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    # As part of the whole package, where LiteLLM's own types are known.
+    modules = [argument for path in own_modules() for argument in ("-m", path)]
+    with session.chdir(session.create_tmp()):
+        session.run("mypy", "--strict", "--follow-imports=silent", *modules)
+
+
+@nox.session
+@nox.parametrize("base", BASES)
+def router(session: nox.Session, base: str) -> None:
+    """The whole suite on the patched package, for every supported base (the maintainers' command)."""
+    install_patched(session, base, *dependencies("test"))
+    # Not `python -m pytest`, which would put this folder, and so a vendored litellm/, before the installed package.
+    session.run("pytest", *IN_PARALLEL, *(session.posargs or ["--cov", "--cov-report=term-missing:skip-covered"]))
+
+
+@nox.session
+@nox.parametrize("base", BASES)
+def baseline(session: nox.Session, base: str) -> None:
+    """The same tests on stock LiteLLM: must fail exactly where tests/stock_failures says (--update rewrites it)."""
+    session.install(f"litellm==={base}", *dependencies("test"))
+    plugin = ["-p", "support.stock_failures", f"--base={base}", "--continue-on-collection-errors", "--tb=no", "-q"]
+    plugin += ["--hypothesis-profile=no-shrinking"]  # how a known failure fails is of no interest
+    impatient = {"ROUTER_PATIENCE": "0.5", "PYTHONPATH": "tests"}
+    session.run("pytest", *IN_PARALLEL, *plugin, *ABOUT_LITELLM, *session.posargs, env=impatient)
+
+
+@nox.session
+def failover(session: nox.Session) -> None:
+    """The main job: stock and patched side by side over faults, providers, strategies (--json FILE, --full)."""
+    compare(session, "benchmarks/failover.py")
+
+
+@nox.session
+def overhead(session: nox.Session) -> None:
+    """What the patches cost on the happy path and in exception_type(), patched over stock (--json FILE)."""
+    compare(session, "benchmarks/overhead.py")
+
+
+@nox.session
+def vendor(session: nox.Session) -> None:
+    """Lay the whole patched source into litellm/, hidden from git; --diff shows what the patches change instead."""
+    session.install(f"litellm==={chosen_base(session)}", *dependencies("build"))
+    session.run("python", "-m", "fork", "vendor", *session.posargs)
+
+
+@nox.session
+def base(session: nox.Session) -> None:
+    """Enter a LiteLLM release into fork/bases.toml: nox -s base -- VERSION."""
+    if len(session.posargs) != 1:
+        session.error("name the release: nox -s base -- VERSION")
+    session.install(f"litellm==={session.posargs[0]}", *dependencies("build"))
+    session.run("python", "-m", "fork", "base", *session.posargs)
+
+
+def dependencies(group: str) -> list[str]:
+    """The requirements of a [dependency-groups] entry of pyproject.toml."""
+    return list(nox.project.dependency_groups(PROJECT, group))
+
+
+def install_patched(session: nox.Session, base: str, *more: str) -> None:
+    """This branch built on `base`, as an operator's installer builds it."""
+    # Without it the installer takes a build of an earlier state of this folder, whose version is the same.
+    again = "--reinstall-package=litellm" if session.venv_backend == "uv" else "--force-reinstall"
+    session.install(again, "-C", f"base={base}", ".", *more)
+
+
+def own_modules() -> list[str]:
+    """The modules this branch adds to LiteLLM, dotted."""
+    return [".".join(path.with_suffix("").parts) for path in OWN_MODULES]
+
+
+def chosen_base(session: nox.Session) -> str:
+    """The release after --base, or the default one."""
+    arguments = [*session.posargs, None]
+    return arguments[arguments.index("--base") + 1] or DEFAULT_BASE if "--base" in arguments else DEFAULT_BASE
+
+
+def compare(session: nox.Session, script: str) -> None:
+    """Run a benchmark over two environments: the session's own is patched, one inside its folder is stock."""
+    install_patched(session, DEFAULT_BASE, *dependencies("bench"), "virtualenv")
+    folder = Path(session.create_tmp(), "stock").resolve()
+    session.run("python", "-m", "virtualenv", "--quiet", folder)
+    stock = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+    session.run(stock, "-m", "pip", "install", "--quiet", f"litellm==={DEFAULT_BASE}", external=True)
+    patched = str(Path(session.bin, "python"))
+    session.run("python", script, "--stock", stock, "--patched", patched, *session.posargs, env={"PYTHONPATH": "tests"})

@@ -1,0 +1,60 @@
+"""fix(exceptions): a failure agrees with the provider's HTTP status
+
+Fixes #24366 (option A).
+
+Problem
+-------
+Which exception a failed call raises depends on the branch of
+`exception_type()` its provider takes. A provider of `providers.json` that
+is in neither `openai_compatible_providers` nor `_openai_like_providers` has
+no branch: before 1.100 its 429 becomes `APIConnectionError` with status
+500, which the router never cools down. The branches there are lose statuses
+as well: 402, 409 and 413 leave the OpenAI branch as a bare `APIError`;
+Anthropic's 413 and 529, Bedrock's 500 and Gemini's 502 leave with another
+status.
+
+Change
+------
+- Providers of `providers.json` are registered as OpenAI-like providers, so
+  they take the status-aware path; one that is added to the registry at run
+  time takes it too.
+- What `exception_type()` raises has the status the provider answered with
+  and the class LiteLLM has for that status. Exceptions that are right
+  already pass untouched, context-window and content-policy errors among
+  them.
+- The mapped exception has the original as `__cause__` and carries a
+  `failure_signal`, which later steps read instead of the message.
+- Response headers (Retry-After) are looked for in the whole exception
+  chain: the classes of twelve providers drop them.
+- Where the tests of this repository assert another class for a provider,
+  that class stays: `_UPSTREAM_CLASS` lists every such row.
+
+Tests
+-----
+Every provider a local server can stand in for, with 16 statuses each, over
+a socket; properties over arbitrary statuses, providers and shapes of
+exception; the report of #24366 as written.
+"""
+
+from fork.edits import AddImport, Decorate, InsertBeforeCall, WidenCondition
+
+EDITS = {
+    "litellm/litellm_core_utils/exception_mapping_utils.py": (
+        AddImport(
+            "litellm.litellm_core_utils.http_status_mapping",
+            ("agreeing_with_http_status", "carry_signal", "is_json_provider", "searching_the_chain"),
+        ),
+        Decorate("_get_response_headers", "searching_the_chain"),
+        InsertBeforeCall("exception_type", "any", "carry_signal(original_exception)"),
+        WidenCondition(
+            "exception_type",
+            condition="custom_llm_provider in litellm._openai_like_providers",
+            or_="is_json_provider(custom_llm_provider)",
+        ),
+        InsertBeforeCall(
+            "exception_type",
+            "exception_logging",
+            "e = agreeing_with_http_status(e, original_exception, model, custom_llm_provider)",
+        ),
+    ),
+}

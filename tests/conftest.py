@@ -1,0 +1,60 @@
+"""What every test here starts from: no download at import, litellm's process-wide lists as they were, the same dice."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+# For `fork`. At the end, because a vendored litellm/ in the repository must not hide the installed one.
+sys.path.append(str(Path(__file__).parents[1]))
+
+# LiteLLM leaves its aiohttp sessions to the garbage collector, which complains after pytest's last line.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", parent=settings.get_profile("suite"), derandomize=False, max_examples=2000)
+settings.register_profile("no-shrinking", parent=settings.get_profile("suite"), phases=[Phase.generate])
+settings.load_profile("suite")
+
+SHARED_LISTS = (
+    "callbacks",
+    "success_callback",
+    "failure_callback",
+    "_async_success_callback",
+    "_async_failure_callback",
+    "input_callback",
+    "service_callback",
+)
+"""Lists of the litellm module to which every Router adds its own callbacks, for good."""
+
+
+@pytest.fixture(autouse=True)
+def litellm_as_imported() -> Iterator[Any]:
+    """Gives each test litellm's module-wide settings as they are after import, and takes back what it added."""
+    litellm: Any = importlib.import_module("litellm")
+    before = {name: list(getattr(litellm, name)) for name in SHARED_LISTS}
+    transport, debug = litellm.disable_aiohttp_transport, litellm.suppress_debug_info
+    litellm.suppress_debug_info = True
+    random.seed(20260322)
+    yield litellm
+    litellm.disable_aiohttp_transport, litellm.suppress_debug_info = transport, debug
+    for name, content in before.items():
+        getattr(litellm, name)[:] = content
+    litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+@pytest.fixture
+def httpx_transport(litellm_as_imported: Any) -> None:
+    """Puts litellm on plain httpx, where respx can stand in for the wire."""
+    litellm_as_imported.disable_aiohttp_transport = True

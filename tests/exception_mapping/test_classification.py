@@ -1,0 +1,335 @@
+"""`classify` says of any failure whose fault it was: by status, else by transport error, else by wording."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import ssl
+import sys
+from typing import Any
+
+import aiohttp
+import httpx
+import litellm
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
+REQUEST = httpx.Request("POST", "https://provider.test/v1/chat/completions")
+
+SIGNALS_BY_STATUS = {
+    200: FailureSignal.GARBLED,
+    302: FailureSignal.GARBLED,
+    400: FailureSignal.REQUEST_REJECTED,
+    401: FailureSignal.BAD_CREDENTIALS,
+    402: FailureSignal.OUT_OF_CREDIT,
+    403: FailureSignal.BAD_CREDENTIALS,
+    404: FailureSignal.MODEL_MISSING,
+    408: FailureSignal.TIMED_OUT,
+    409: FailureSignal.REQUEST_REJECTED,
+    413: FailureSignal.REQUEST_REJECTED,
+    422: FailureSignal.REQUEST_REJECTED,
+    429: FailureSignal.RATE_LIMITED,
+    499: FailureSignal.REQUEST_REJECTED,
+    500: FailureSignal.SERVER_ERROR,
+    502: FailureSignal.SERVER_ERROR,
+    503: FailureSignal.SERVER_ERROR,
+    504: FailureSignal.TIMED_OUT,
+    522: FailureSignal.TIMED_OUT,
+    524: FailureSignal.TIMED_OUT,
+    529: FailureSignal.SERVER_ERROR,
+    599: FailureSignal.SERVER_ERROR,
+}
+
+
+class Failed(Exception):
+    """An exception of no known package, with whatever attributes a test gives it."""
+
+    def __init__(self, text: str = "", **attributes: Any) -> None:
+        super().__init__(text)
+        self.__dict__.update(attributes)
+
+
+def raised_from(outer: BaseException, *causes: BaseException) -> BaseException:
+    """`outer` as `raise outer from causes[0]`, itself raised from the next, and so on."""
+    link = outer
+    for cause in causes:
+        link.__cause__ = cause
+        link = cause
+    return outer
+
+
+def in_context(outer: BaseException, inner: BaseException) -> BaseException:
+    """`outer` as raised while `inner` was being handled."""
+    outer.__context__ = inner
+    return outer
+
+
+def http_status_error(status: int) -> httpx.HTTPStatusError:
+    return httpx.HTTPStatusError("failed", request=REQUEST, response=httpx.Response(status, request=REQUEST))
+
+
+@pytest.mark.parametrize(("status", "signal"), SIGNALS_BY_STATUS.items())
+def test_a_status_alone_tells_the_signal(status: int, signal: FailureSignal) -> None:
+    """Whatever carries it: a provider's class, an HTTP client's, text for a number."""
+    holders = [
+        Failed(status_code=status),
+        Failed(status_code=str(status)),
+        Failed(response=httpx.Response(status)),
+        Failed(code=status),
+        BaseLLMException(status_code=status, message="failed"),
+        http_status_error(status),
+        aiohttp.ClientResponseError(None, (), status=status),  # type: ignore[arg-type]
+    ]
+    assert {classify(holder) for holder in holders} == {signal}
+
+
+@pytest.mark.parametrize("text", ["You sent 429 tokens", "rate limit", "Connection refused", "timed out"])
+def test_wording_does_not_count_where_a_status_is_known(text: str) -> None:
+    """A 400 that quotes "429" is a 400."""
+    assert classify(BaseLLMException(status_code=400, message=text)) is FailureSignal.REQUEST_REJECTED
+    assert classify(BaseLLMException(status_code=500, message=text)) is FailureSignal.SERVER_ERROR
+
+
+TRANSPORT_ERRORS: dict[str, tuple[BaseException, FailureSignal]] = {
+    "refused": (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), FailureSignal.UNREACHABLE),
+    "no route": (OSError(errno.EHOSTUNREACH, "no route"), FailureSignal.UNREACHABLE),
+    "connect timeout of the system": (TimeoutError(errno.ETIMEDOUT, "timed out"), FailureSignal.UNREACHABLE),
+    "unknown host": (socket.gaierror(-2, "unknown"), FailureSignal.UNREACHABLE),
+    "bad certificate": (ssl.SSLCertVerificationError("bad certificate"), FailureSignal.UNREACHABLE),
+    "httpx connect": (httpx.ConnectError("failed"), FailureSignal.UNREACHABLE),
+    "httpx connect timeout": (httpx.ConnectTimeout("slow"), FailureSignal.UNREACHABLE),
+    "httpx unusable url": (httpx.UnsupportedProtocol("no http://"), FailureSignal.UNREACHABLE),
+    "aiohttp connect timeout": (aiohttp.ConnectionTimeoutError("slow"), FailureSignal.UNREACHABLE),
+    "openai, nothing more known": (openai.APIConnectionError(request=REQUEST), FailureSignal.UNREACHABLE),
+    "reset": (ConnectionResetError(errno.ECONNRESET, "reset"), FailureSignal.INTERRUPTED),
+    "broken pipe": (BrokenPipeError(errno.EPIPE, "broken"), FailureSignal.INTERRUPTED),
+    "tls ended": (ssl.SSLEOFError(8, "eof"), FailureSignal.INTERRUPTED),
+    "httpx read": (httpx.ReadError("broke off"), FailureSignal.INTERRUPTED),
+    "httpx end of stream": (httpx.RemoteProtocolError("closed"), FailureSignal.INTERRUPTED),
+    "aiohttp disconnected": (aiohttp.ServerDisconnectedError(), FailureSignal.INTERRUPTED),
+    "aiohttp short body": (aiohttp.ClientPayloadError("short"), FailureSignal.INTERRUPTED),
+    "timeout": (TimeoutError("timed out"), FailureSignal.TIMED_OUT),
+    "httpx read timeout": (httpx.ReadTimeout("slow"), FailureSignal.TIMED_OUT),
+    "aiohttp read timeout": (aiohttp.SocketTimeoutError("slow"), FailureSignal.TIMED_OUT),
+    "openai timeout": (openai.APITimeoutError(request=REQUEST), FailureSignal.TIMED_OUT),
+    "httpx undecodable": (httpx.DecodingError("not gzip"), FailureSignal.GARBLED),
+}
+
+
+@pytest.mark.parametrize(("error", "signal"), TRANSPORT_ERRORS.values(), ids=TRANSPORT_ERRORS)
+def test_a_transport_error_tells_the_signal_wherever_it_is_in_the_chain(
+    error: BaseException, signal: FailureSignal
+) -> None:
+    """Bare, as the cause of a provider's class with LiteLLM's placeholder status, in context, in a group."""
+    assert classify(error) is signal
+    assert classify(raised_from(BaseLLMException(status_code=500, message="failed"), error)) is signal
+    assert classify(in_context(BaseLLMException(status_code=500, message="failed"), error)) is signal
+    assert classify(raised_from(Failed("a"), Failed("b"), error)) is signal
+    assert classify(Failed("group", exceptions=(Failed("harmless"), error))) is signal
+
+
+def test_an_answer_outranks_a_transport_error_met_before_it() -> None:
+    """A real 500 raised while an earlier refusal was being handled is a 500."""
+    failure = in_context(http_status_error(500), ConnectionRefusedError(errno.ECONNREFUSED, "earlier"))
+    assert classify(failure) is FailureSignal.SERVER_ERROR
+
+
+def test_the_systems_word_outranks_the_clients_class() -> None:
+    """LiteLLM's aiohttp transport reports a reset after sending as httpx.ConnectError."""
+    reset = ConnectionResetError(errno.ECONNRESET, "reset")
+    assert classify(raised_from(httpx.ConnectError("failed"), reset)) is FailureSignal.INTERRUPTED
+
+
+def test_a_host_is_not_blamed_for_what_this_machine_ran_out_of() -> None:
+    """Too many open files fail every deployment alike."""
+    exhausted = OSError(errno.EMFILE, "too many open files")
+    assert classify(raised_from(httpx.ConnectError("failed"), exhausted)) is FailureSignal.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("text", "signal"),
+    [
+        ("Rate limit exceeded. Retry in 6s.", FailureSignal.RATE_LIMITED),
+        ("Error code: 429", FailureSignal.RATE_LIMITED),
+        ("rate-limited", FailureSignal.RATE_LIMITED),
+        ("Too Many Requests", FailureSignal.RATE_LIMITED),
+        ("[Errno 111] Connection refused", FailureSignal.UNREACHABLE),
+        ("Cannot connect to host localhost:1", FailureSignal.UNREACHABLE),
+        ("[Errno -2] Name or service not known", FailureSignal.UNREACHABLE),
+        ("[Errno 104] Connection reset by peer", FailureSignal.INTERRUPTED),
+        ("Server disconnected without sending a response.", FailureSignal.INTERRUPTED),
+        ("Request timed out.", FailureSignal.TIMED_OUT),
+        ("Empty or invalid response from LLM endpoint", FailureSignal.GARBLED),
+        ("port 42900 is odd, 14299 too", FailureSignal.INTERNAL),
+        ("something else", FailureSignal.INTERNAL),
+        ("", FailureSignal.INTERNAL),
+    ],
+)
+def test_wording_counts_where_nothing_else_is_known(text: str, signal: FailureSignal) -> None:
+    """In a bare exception, in LiteLLM's catch-all, in a text without its exception."""
+    catch_all = litellm.APIConnectionError(message=text, llm_provider="x", model="m")
+    assert [classify(failure) for failure in (Exception(text), catch_all, text)] == [signal] * 3
+
+
+@pytest.mark.parametrize("bug", [KeyError, TypeError, AttributeError, ValueError, IndexError, AssertionError])
+def test_a_bug_is_internal_whatever_it_quotes(bug: type[Exception]) -> None:
+    """Also inside LiteLLM's catch-all, which repeats its words."""
+    words = "429 rate limit, connection refused, timed out"
+    catch_all = litellm.APIConnectionError(message=words, llm_provider="x", model="m")
+    assert classify(bug(words)) is FailureSignal.INTERNAL
+    assert classify(raised_from(catch_all, bug(words))) is FailureSignal.INTERNAL
+
+
+def test_a_line_number_in_a_traceback_is_no_rate_limit() -> None:
+    """LiteLLM's catch-all appends the traceback of what it wraps to its message."""
+    trace = 'Traceback (most recent call last):\n  File "main.py", line 429, in completion'
+    failure = litellm.APIConnectionError(message=f"'choices'\n{trace}", llm_provider="x", model="m")
+    assert classify(failure) is FailureSignal.INTERNAL
+
+
+def test_json_that_came_from_the_provider_is_garbled_and_json_that_did_not_is_internal() -> None:
+    """The caller's broken tool arguments say nothing about a deployment."""
+    with pytest.raises(json.JSONDecodeError) as answer:
+        httpx.Response(200, content=b"<html>", request=REQUEST).json()
+    with pytest.raises(json.JSONDecodeError) as arguments:
+        json.loads("{broken")
+    assert classify(answer.value) is FailureSignal.GARBLED
+    assert classify(arguments.value) is FailureSignal.INTERNAL
+
+
+def test_a_retry_does_not_inherit_the_signal_of_the_attempt_before_it() -> None:
+    """A retry is made while the failure before it is being handled, so that failure is its context."""
+    before = Failed("rate limited", failure_signal=FailureSignal.RATE_LIMITED)
+    before.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "earlier")
+    assert classify(in_context(KeyError("choices"), before)) is FailureSignal.INTERNAL
+
+
+def test_a_broken_stream_has_the_signal_of_what_broke_it() -> None:
+    """MidStreamFallbackError names it as original_exception, and has a status of its own that means nothing."""
+    original = Failed("gone", failure_signal=FailureSignal.UNREACHABLE)
+    failure = litellm.exceptions.MidStreamFallbackError(
+        message="broke off", model="m", llm_provider="x", original_exception=original
+    )
+    assert classify(failure) is FailureSignal.UNREACHABLE
+
+
+def test_a_class_that_names_the_requests_fault_outranks_its_status() -> None:
+    """A context window exceeded under a 500 is still the request's."""
+    failure = litellm.ContextWindowExceededError(message="too long", model="m", llm_provider="x")
+    vars(failure)["status_code"] = 500
+    assert classify(failure) is FailureSignal.REQUEST_REJECTED
+
+
+def test_a_status_litellm_made_up_is_no_evidence() -> None:
+    """Releases from 1.100 say so in `status_code_is_synthesized`."""
+    failure = Failed("'choices'", status_code=503, status_code_is_synthesized=True)
+    assert diagnose(failure) == (FailureSignal.INTERNAL, None, False)
+
+
+class Hostile(Exception):
+    """Raises at every look."""
+
+    @property
+    def status_code(self) -> int:
+        raise RuntimeError("no status")
+
+    @property
+    def message(self) -> str:
+        raise RuntimeError("no message")
+
+    @property
+    def response(self) -> object:
+        raise RuntimeError("no response")
+
+    @property
+    def failure_signal(self) -> object:
+        raise RuntimeError("no signal")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_what_raises_at_every_look_is_internal() -> None:
+    """`classify` never raises."""
+    assert classify(Hostile()) is FailureSignal.INTERNAL
+
+
+def test_a_chain_that_bites_its_tail_ends() -> None:
+    """A cycle of causes is walked once."""
+    first, second = Failed("first"), Failed("second")
+    first.__cause__, second.__cause__ = second, first
+    assert classify(first) is FailureSignal.INTERNAL
+
+
+def test_a_megabyte_of_message_is_read_as_far_as_a_page() -> None:
+    """The first 4000 characters decide."""
+    assert classify(Exception("x" * 3000 + " rate limit " + "x" * 1_000_000)) is FailureSignal.RATE_LIMITED
+    assert classify(Exception("x" * 1_000_000 + " rate limit")) is FailureSignal.INTERNAL
+
+
+def test_an_exception_group_has_the_signal_of_its_first_telling_member() -> None:
+    """As anyio raises when every address of a host refuses."""
+    group = ExceptionGroup("failed", [ValueError("harmless"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")])
+    assert classify(group) is FailureSignal.UNREACHABLE
+
+
+GARBAGE = st.one_of(
+    st.none(),
+    st.integers(),
+    st.just(10**9),
+    st.text(max_size=5),
+    st.floats(),
+    st.booleans(),
+    st.binary(max_size=3),
+    st.lists(st.integers(), max_size=2),
+    st.builds(object),
+)
+
+
+@given(
+    attributes=st.dictionaries(
+        st.sampled_from(
+            ["status_code", "status", "code", "response", "message", "original_exception", "exceptions", "__cause__"]
+        ),
+        GARBAGE,
+    ),
+    text=st.text(),
+)
+def test_any_exception_has_a_signal(attributes: dict[str, object], text: str) -> None:
+    """Whatever its attributes hold, and `diagnose` names only a status a provider can have sent."""
+    attributes.pop("__cause__", None)
+    diagnosis = diagnose(Failed(text, **attributes))
+    assert isinstance(diagnosis.signal, FailureSignal)
+    assert diagnosis.http_status is None or 100 <= diagnosis.http_status <= 599
+
+
+@given(failure=GARBAGE)
+def test_anything_at_all_has_a_signal(failure: object) -> None:
+    """Not only exceptions."""
+    assert isinstance(classify(failure), FailureSignal)
+
+
+@given(
+    status=st.integers(100, 599),
+    text=st.text(),
+    words=st.sampled_from(["", "429", "rate limit", "Connection refused", "timed out", "Request too large"]),
+)
+def test_a_status_decides_against_any_wording(status: int, text: str, words: str) -> None:
+    """The same status has the same signal whatever is written beside it."""
+    assert classify(http_status_error(status)) is classify(Failed(f"{text} {words}", response=httpx.Response(status)))
+
+
+def test_classification_walks_no_further_than_it_must() -> None:
+    """A chain a thousand links deep costs no more than one of thirty-two."""
+    depth = 1000
+    links = [Failed(str(number)) for number in range(depth)]
+    raised_from(links[0], *links[1:], ConnectionRefusedError(errno.ECONNREFUSED, "deep"))
+    assert classify(links[0]) is FailureSignal.INTERNAL

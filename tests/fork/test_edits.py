@@ -1,0 +1,467 @@
+"""Every edit changes its one place and no other byte, and refuses anything else by name."""
+
+from __future__ import annotations
+
+import ast
+from textwrap import dedent
+
+import pytest
+
+from fork.edits import (
+    AddArgument,
+    AddImport,
+    AddParameter,
+    Decorate,
+    Edit,
+    InsertAfterCall,
+    InsertBeforeCall,
+    ReplaceBody,
+    WidenCondition,
+    apply_edits,
+)
+from fork.syntax import EditError, Location
+
+WHERE = Location("litellm/router.py", "1.2.3")
+
+
+def applied(source: str, *edits: Edit) -> str:
+    return apply_edits(dedent(source).encode(), edits, WHERE).decode()
+
+
+def changed(source: str, edit: Edit) -> tuple[str, str]:
+    """The lines removed and the lines added, in order."""
+    before, after = dedent(source).splitlines(), applied(source, edit).splitlines()
+    removed = [line for line in before if line not in after]
+    return "\n".join(removed), "\n".join(line for line in after if line not in before)
+
+
+def refusal(source: str, *edits: Edit) -> str:
+    with pytest.raises(EditError) as refused:
+        applied(source, *edits)
+    return str(refused.value)
+
+
+MODULE = '''\
+# licence
+"""What it is."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+try:
+    import fast
+except ImportError:
+    fast = None
+
+from .near import (
+    thing,  # a remark
+)
+
+if TYPE_CHECKING:
+    from far import Far
+
+# about the constant
+LIMIT = 3
+
+import late
+
+
+@outer
+# a remark between
+@staticmethod
+def simple(first, second=None):  # type: ignore
+    """Docstring."""
+    if first == 1 and not second:
+        return helper(first)
+
+    # the remark of the call
+    result = helper.other(first, key="a")
+    while first or second:
+        first = False
+    return result
+
+
+class Router:
+    def method(
+        self,
+        status: int,  # of the answer
+        text: str = "",
+    ) -> bool:
+        value = decide(
+            status,
+            text=text,  # as received
+        )
+        if ("x" in text
+                or status >= 500):
+            return True
+        elif status == 429:
+            return bool(value)
+        return False
+
+    def twice(self):
+        helper()
+        helper()
+        return 1 == 1 == 1
+
+    def twice_over(self):
+        def inner():
+            pass
+        return inner
+'''
+
+FUTURE = "from __future__ import annotations\n"
+
+EVERY_EDIT: list[Edit] = [
+    AddImport("litellm.ours", ("ours",)),
+    Decorate("simple", "ours(1)"),
+    ReplaceBody("Router.method", '"""First.\n\nLast.\n"""\nreturn False'),
+    WidenCondition("Router.method", "status == 429", "status == 402"),
+    AddParameter("Router.method", "error: Exception | None = None"),
+    AddArgument("Router.method", "decide", "error=None"),
+    InsertBeforeCall("simple", "helper.other", "check(first)"),
+    InsertAfterCall("simple", "helper.other", "check(result)"),
+]
+EVERY_EDIT_IN_A_FUNCTION = EVERY_EDIT[1:]
+ids = pytest.mark.parametrize("edit", EVERY_EDIT, ids=lambda edit: type(edit).__name__)
+ids_in_a_function = pytest.mark.parametrize("edit", EVERY_EDIT_IN_A_FUNCTION, ids=lambda edit: type(edit).__name__)
+
+
+@ids
+def test_an_edit_applied_twice_is_refused(edit: Edit) -> None:
+    """The second time it finds its own result and says so."""
+    assert "already" in refusal(MODULE, edit, edit)
+
+
+@ids
+def test_an_edit_leaves_the_rest_of_the_module_alone(edit: Edit) -> None:
+    """What is removed is one piece in one place: the text before it and after it is upstream's, byte for byte."""
+    after = applied(MODULE, edit)
+    start = next(i for i, (a, b) in enumerate(zip(MODULE, after)) if a != b)  # noqa: B905
+    end = next(i for i, (a, b) in enumerate(zip(reversed(MODULE), reversed(after))) if a != b)  # noqa: B905
+    touched = MODULE[start : len(MODULE) - end]
+    assert len(touched) < (400 if isinstance(edit, ReplaceBody) else 10)
+    ast.parse(after)
+
+
+@ids_in_a_function
+def test_a_function_that_is_not_there_is_refused(edit: Edit) -> None:
+    """The message names the module, the base, the function and how many were found."""
+    gone = refusal("x = 1\n", edit)
+    assert gone.startswith(f"litellm/router.py (base 1.2.3), function {edit.function}: ")  # type: ignore[attr-defined]
+    assert gone.endswith("looked for the function, expected one place and found 0.")
+
+
+@ids_in_a_function
+def test_a_function_that_is_there_twice_is_refused(edit: Edit) -> None:
+    """Two definitions of a name (an overload, an if and its else) are two places."""
+    assert "expected one place and found 2" in refusal(MODULE + MODULE.replace(FUTURE, ""), edit)
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\n"])
+@ids
+def test_line_endings_and_encoding_are_kept(edit: Edit, ending: str) -> None:
+    """A wheel for Windows holds CR LF; the lines that are added get the same."""
+    source = "# -*- coding: latin-1 -*-\nNAME = 'é'\n" + MODULE.replace(FUTURE, "")
+    edited = apply_edits(source.replace("\n", ending).encode("latin-1"), [edit], WHERE)
+    assert "é".encode("latin-1") in edited
+    assert edited.count(b"\n") == edited.count(ending.encode())
+
+
+@pytest.mark.parametrize("edit", [AddParameter("Router.method", "error"), AddArgument("Router.method", "decide", "1")])
+def test_a_result_that_is_no_python_is_refused(edit: Edit) -> None:
+    """As a parameter without a default after one with a default, and an argument without a name after one with."""
+    assert "the edited module is not valid Python" in refusal(MODULE, edit)
+
+
+def test_a_base_that_is_no_python_is_refused() -> None:
+    """The message says that it is the base's source."""
+    assert "the base's source cannot be parsed" in refusal("def :\n", EVERY_EDIT[0])
+
+
+# --- AddImport
+
+
+def test_an_import_goes_after_the_run_the_module_opens_with() -> None:
+    """Imports in a try belong to the run; TYPE_CHECKING stays below, and imports further down do not count."""
+    assert "    thing,  # a remark\n)\nfrom litellm.ours import a, b as c\n\nif TYPE_CHECKING:" in applied(
+        MODULE, AddImport("litellm.ours", ("a", "b as c"))
+    )
+
+
+def test_a_long_import_is_written_one_name_a_line() -> None:
+    """As both formatters upstream has used would write it."""
+    names = ("a_rather_long_name_to_import", "another_rather_long_name", "a_third_one")
+    added = applied("import os\n", AddImport("litellm.some.module", names))
+    assert added == "import os\nfrom litellm.some.module import (\n" + "".join(f"    {n},\n" for n in names) + ")\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = 1\n", "from ours import a\nx = 1\n"),
+        ('"""Doc."""\nx = 1\n', '"""Doc."""\n\nfrom ours import a\nx = 1\n'),
+    ],
+)
+def test_an_import_finds_its_place_where_there_is_none_yet(source: str, expected: str) -> None:
+    """After the docstring, or at the very top."""
+    assert applied(source, AddImport("ours", ("a",))) == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["from ours import a", "from theirs import a", "import a.b", "from theirs import x as a"]
+)
+def test_a_name_that_is_imported_already_is_refused(line: str) -> None:
+    """It would hide upstream's, or be hidden by it."""
+    assert "already imports a," in refusal(f"{line}\n", AddImport("ours", ("a", "b")))
+
+
+# --- Decorate
+
+
+def test_a_decorator_goes_closest_to_the_function() -> None:
+    """So that staticmethod still wraps what is decorated, and not the other way round."""
+    assert "@outer\n# a remark between\n@staticmethod\n@ours(1)\ndef simple(" in applied(MODULE, EVERY_EDIT[1])
+
+
+def test_an_inner_function_has_a_dotted_name() -> None:
+    """The names of all that encloses it, joined by dots."""
+    edited = applied(MODULE, Decorate("Router.twice_over.inner", "ours"))
+    assert "        @ours\n        def inner():" in edited
+
+
+def test_a_decorator_that_is_no_expression_is_refused() -> None:
+    """The @ is not part of it."""
+    assert "`@ours` is not a Python expression" in refusal(MODULE, Decorate("simple", "@ours"))
+
+
+# --- ReplaceBody
+
+
+def test_a_body_is_replaced_with_its_docstring() -> None:
+    """The signature, with its remark, stays; comments of the new body and the indentation of its docstring too."""
+    body = '''
+        """
+        New.
+
+            Deeper.
+        """
+        # a remark
+        if True:
+            return 1
+    '''
+    assert (
+        '    ) -> bool:\n        """\n        New.\n\n            Deeper.\n        """\n        # a remark\n'
+        "        if True:\n            return 1\n\n    def twice("
+        in applied(MODULE, ReplaceBody("Router.method", body))
+    )
+
+
+@pytest.mark.parametrize("body", ["", "# only a remark", "return 1\n# lost"])
+def test_a_body_of_which_something_would_be_lost_is_refused(body: str) -> None:
+    """A body is statements, and a remark after the last one has nowhere to go."""
+    assert "does not end in a statement" in refusal(MODULE, ReplaceBody("simple", body))
+
+
+def test_a_body_that_cannot_be_parsed_is_refused() -> None:
+    """The message shows it."""
+    assert "`return (` cannot be parsed" in refusal(MODULE, ReplaceBody("simple", "return ("))
+
+
+def test_a_body_beside_the_colon_is_refused() -> None:
+    """There is no block to replace."""
+    assert "found one beside the colon" in refusal("def simple(): pass\n", ReplaceBody("simple", "return 1"))
+
+
+# --- WidenCondition
+
+
+@pytest.mark.parametrize(
+    ("test", "condition", "expected"),
+    [
+        ("a", "a", "a or X"),
+        ("a == 1", "a==1", "a == 1 or X"),
+        ("not a", "not a", "not a or X"),
+        ("not a", "a", "not (a or X)"),
+        ("a == 1 and not b", "a == 1", "(a == 1 or X) and not b"),
+        ("a == 1 and not b", "not b", "a == 1 and (not b or X)"),
+        ("a and b", "a and b", "(a and b) or X"),
+        ("a or b", "a or b", "a or b or X"),
+        ("(a or b) and c", "a or b", "(a or b or X) and c"),
+        ("(a and b) and c", "a and b", "((a and b) or X) and c"),
+        ("call(a) and b", "a", "call((a or X)) and b"),
+        ("(\n        a\n        and b  # why\n    )", "a and b", "(\n        a\n        and b  # why\n    ) or X"),
+        ("a if b else c", "a if b else c", "(a if b else c) or X"),
+        ("x['k'] in (1, 2)", 'x["k"] in (1,2,)', "x['k'] in (1, 2) or X"),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["if", "while"])
+def test_a_condition_is_widened_with_the_parentheses_it_takes(
+    keyword: str, test: str, condition: str, expected: str
+) -> None:
+    """Layout, parentheses and the style of quotes do not matter for finding it."""
+    source = "def f():\n    {} {}:\n        go()\n"
+    edited = applied(source.format(keyword, test), WidenCondition("f", condition, "X"))
+    assert edited == source.format(keyword, expected)
+
+
+@pytest.mark.parametrize(
+    ("added", "expected"), [("x and y", "(x and y)"), ("x or y", "(x or y)"), ("x if y else z", "(x if y else z)")]
+)
+def test_what_a_condition_is_widened_by_stays_one_operand(added: str, expected: str) -> None:
+    """In parentheses unless it binds more tightly than or."""
+    assert f"elif status == 429 or {expected}:" in applied(
+        MODULE, WidenCondition("Router.method", "status == 429", added)
+    )
+
+
+@pytest.mark.parametrize(("condition", "count"), [("status == 428", 0), ("first == 1 or second", 0), ("first", 2)])
+def test_a_condition_in_no_place_or_in_two_is_refused(condition: str, count: int) -> None:
+    """The message shows the condition; conditions outside of tests (a return, a comparison's value) do not count."""
+    function = "simple" if count else "Router.twice"
+    assert f"looked for the condition `{condition}`, expected one place and found {count}" in refusal(
+        MODULE, WidenCondition(function, condition, "X")
+    )
+
+
+# --- AddParameter and AddArgument
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ("", "new=None"),
+        ("self", "self, new=None"),
+        ("a,b", "a,b,new=None"),
+        ("a, b, ", "a, b, new=None, "),
+        ("\n    a\n", "\n    a,\n    new=None\n"),
+        ("\n    a,\n    b,  # why\n", "\n    a,\n    b,  # why\n    new=None,\n"),
+        ("\n    a,\n    b  # why\n", "\n    a,\n    b,  # why\n    new=None\n"),
+        ("\n    a, b,  # why\n", "\n    a, b, new=None,  # why\n"),
+        ("a,  # why\n  b", "a,  # why\n  b,\n  new=None"),
+        ("a, **kw", "a, new=None, **kw"),
+        ("a, *args", "a, *args, new=None"),
+        ("a, *args, b, **kw", "a, *args, b, new=None, **kw"),
+        ("a, *, b", "a, *, b, new=None"),
+        ("a, /", "a, /, new=None"),
+        ("\n    *args,\n    **kw,\n", "\n    *args,\n    new=None,\n    **kw,\n"),
+    ],
+)
+def test_a_parameter_is_appended_in_the_layout_it_finds(parameters: str, expected: str) -> None:
+    """In the line, or in a line of its own; trailing commas and remarks stay as they are."""
+    source = "def f({}): ...\n"
+    assert applied(source.format(parameters), AddParameter("f", "new=None")) == source.format(expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", "new=1"),
+        ("a", "a, new=1"),
+        ("a, **kw", "a, **kw, new=1"),
+        ("\n        a,\n        b=2,  # why\n    ", "\n        a,\n        b=2,  # why\n        new=1,\n    "),
+        ("\n        a\n    ", "\n        a,\n        new=1\n    "),
+    ],
+)
+def test_an_argument_is_appended_in_the_layout_it_finds(arguments: str, expected: str) -> None:
+    """As a parameter is."""
+    source = "def f(kw):\n    return m.call({})\n"
+    assert applied(source.format(arguments), AddArgument("f", "m.call", "new=1")) == source.format(expected)
+
+
+@pytest.mark.parametrize("parameter", ["a, b", "*args", "**kw", "", "a b"])
+def test_what_is_not_one_plain_parameter_is_refused(parameter: str) -> None:
+    """The message shows it."""
+    assert f"`{parameter}` is not " in refusal(MODULE, AddParameter("simple", parameter))
+
+
+def test_what_is_not_one_argument_is_refused() -> None:
+    """The message shows it."""
+    assert "`a, b` is not one argument" in refusal(MODULE, AddArgument("Router.method", "decide", "a, b"))
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    """With whatever default or value."""
+    assert "already has a parameter text" in refusal(MODULE, AddParameter("Router.method", "text=None"))
+    assert "already passes `text=None`" in refusal(MODULE, AddArgument("Router.method", "decide", "text=None"))
+
+
+# --- calls
+
+
+CALL_EDITS = [
+    lambda call: AddArgument("Router.twice", call, "1"),
+    lambda call: InsertBeforeCall("Router.twice", call, "pass"),
+    lambda call: InsertAfterCall("Router.twice", call, "pass"),
+]
+
+
+@pytest.mark.parametrize(("call", "count"), [("helper", 2), ("other", 0)])
+@pytest.mark.parametrize("edit", CALL_EDITS)
+def test_a_call_in_no_place_or_in_two_is_refused(edit: object, call: str, count: int) -> None:
+    """The message names the callee."""
+    assert f"looked for a call of {call}, expected one place and found {count}" in refusal(
+        MODULE,
+        edit(call),  # type: ignore[operator]
+    )
+
+
+def test_a_statement_goes_before_the_one_that_calls() -> None:
+    """Above its remark's blank line stays blank; the remark stays with the call."""
+    assert (
+        "        return helper(first)\n\n    check(first)\n    # the remark of the call\n    result = helper.other("
+        in applied(MODULE, InsertBeforeCall("simple", "helper.other", "check(first)"))
+    )
+
+
+def test_a_statement_may_go_before_an_if_whose_test_calls() -> None:
+    """The test of an if, what a for runs over and a with's items are evaluated once, first."""
+    for header in ("if call():", "for x in call():", "with call() as x:"):
+        source = f"def f():\n    {header}\n        pass\n"
+        assert applied(source, InsertBeforeCall("f", "call", "# why\nfirst()")) == source.replace(
+            f"    {header}", f"    # why\n    first()\n    {header}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [(InsertBeforeCall, "first()\n            call()"), (InsertAfterCall, "call()\n            first()")],
+)
+def test_a_statement_goes_into_the_block_of_the_call(edit: type[InsertBeforeCall], expected: str) -> None:
+    """However deep that is."""
+    source = "def f(a):\n    if a:\n        for b in a:\n            call()\n"
+    assert applied(source, edit("f", "call", "first()")) == source.replace("call()", expected)
+
+
+def test_indentation_is_the_module_s() -> None:
+    """Whatever it is in the patch."""
+    edited = applied("class A:\n\tdef f():\n\t\tpass\n", ReplaceBody("A.f", "if 1:\n  return 2\n"))
+    assert edited == "class A:\n\tdef f():\n\t\tif 1:\n\t\t\treturn 2\n"
+
+
+def test_several_statements_go_after_the_one_that_calls() -> None:
+    """In their order, indented like it."""
+    edited = applied(
+        MODULE, InsertAfterCall("Router.method", "decide", "\n    if value:\n        note(value)\n    go()\n")
+    )
+    assert "        )\n        if value:\n            note(value)\n        go()\n        if (" in edited
+
+
+@pytest.mark.parametrize(
+    "body", ["while call():\n        pass", "if a:\n        pass\n    elif call():\n        pass", "if a: call()"]
+)
+@pytest.mark.parametrize("edit", [InsertBeforeCall, InsertAfterCall])
+def test_a_call_without_a_statement_of_its_own_is_refused(edit: type[InsertBeforeCall], body: str) -> None:
+    """Before it would be before something else as well, or run another number of times."""
+    assert "looked for a statement of its own around the call of call" in refusal(
+        f"def f(a):\n    {body}\n", edit("f", "call", "pass")
+    )
+
+
+@pytest.mark.parametrize("body", ["return call()", "raise call()", "if call():\n        pass"])
+def test_a_statement_that_would_not_run_right_after_the_call_is_refused(body: str) -> None:
+    """After a return or raise it never runs, after an if only once the branch has run."""
+    assert "nothing can be inserted right after the call of call" in refusal(
+        f"def f():\n    {body}\n", InsertAfterCall("f", "call", "pass")
+    )

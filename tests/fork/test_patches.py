@@ -1,0 +1,74 @@
+"""A folder of patches is a numbered series, and a patch that does not fit says which one it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fork import ForkError, patches
+
+PATCH = '"""fix: the text"""\nfrom fork.edits import Decorate\nEDITS = {"litellm/a.py": (Decorate("f", "ours"),)}\n'
+SOURCES = {"litellm/a.py": b"def f():\n    pass\n", "litellm/b.py": b"def g():\n    pass\n"}
+
+
+def load(folder: Path, **files: str) -> tuple[patches.Patch, ...]:
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    return patches.load(folder)
+
+
+def test_patches_are_read_in_series_order(tmp_path: Path) -> None:
+    """By number, each with its name and the pull request's text."""
+    found = load(tmp_path, p0002_b=PATCH, p0001_z=PATCH)
+    assert [(patch.number, patch.name, patch.text) for patch in found] == [
+        (1, "p0001_z", "fix: the text"),
+        (2, "p0002_b", "fix: the text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"p0002_b": PATCH}, "patches/p0002_b.py has number 0002 where 0001 is next"),
+        ({"p0001_a": PATCH, "p0003_c": PATCH}, "patches/p0003_c.py has number 0003 where 0002 is next"),
+        ({"p0001_a": PATCH, "p0001_b": PATCH}, "patches/p0001_b.py has number 0001 where 0002 is next"),
+        ({"helpers": PATCH}, "patches/helpers.py is not named like a patch"),
+        ({"p0001_a": PATCH.split("\n", 1)[1]}, "patches/p0001_a.py has no docstring"),
+        ({"p0001_a": '"""  """\n' + PATCH.split("\n", 1)[1]}, "patches/p0001_a.py has no docstring"),
+        ({"p0001_a": '"""fix"""\n'}, "patches/p0001_a.py must define EDITS"),
+        ({"p0001_a": '"""fix"""\nEDITS = {}\n'}, "patches/p0001_a.py must define EDITS"),
+        ({"p0001_a": '"""fix"""\nEDITS = {"litellm/a.py": ()}\n'}, "patches/p0001_a.py must define EDITS"),
+        ({"p0001_a": '"""fix"""\nEDITS = {"litellm/a.py": ("x",)}\n'}, "patches/p0001_a.py must define EDITS"),
+        ({"p0001_a": '"""fix"""\nimport nowhere\n'}, "patches/p0001_a.py cannot be read (ModuleNotFoundError"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_series_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    """One sentence names the file and what is expected of it."""
+    with pytest.raises(patches.PatchError) as refused:
+        load(tmp_path, **files)
+    assert str(refused.value).startswith(said)
+
+
+def test_a_later_patch_sees_what_an_earlier_one_did(tmp_path: Path) -> None:
+    """Both edit the same module; modules no patch names are not in the result."""
+    series = load(tmp_path, p0001_a=PATCH, p0002_b=PATCH.replace('"ours"', '"theirs"'))
+    changed = patches.apply(series, SOURCES.get, "1.2.3")
+    assert changed == {"litellm/a.py": b"@ours\n@theirs\ndef f():\n    pass\n"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        (
+            PATCH.replace("/a.py", "/gone.py"),
+            "patches/p0001_a.py edits litellm/gone.py, which base 1.2.3 does not have.",
+        ),
+        (PATCH.replace("/a.py", "/b.py"), "patches/p0001_a.py: litellm/b.py (base 1.2.3), function f: looked for the "),
+    ],
+)
+def test_a_patch_whose_target_moved_is_named(tmp_path: Path, patch: str, said: str) -> None:
+    """Whether the module is gone or the function in it."""
+    with pytest.raises(ForkError) as refused:
+        patches.apply(load(tmp_path, p0001_a=patch), SOURCES.get, "1.2.3")
+    assert str(refused.value).startswith(said)

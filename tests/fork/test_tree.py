@@ -1,0 +1,155 @@
+"""The patched package is the base, the patches and our files; laid into `litellm/` it never costs anyone their work."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fork import ForkError
+from fork.__main__ import main
+from fork.base import Base, add, find
+from fork.tree import TreeError, lay, own_files, patched
+
+Install = Callable[..., Path]
+PATCHED = b"import os\nfrom litellm.extra.failover import ANSWER\n\n\ndef answer():\n    return ANSWER\n"
+
+
+def base(repository: Path, install: Install, version: str = "1.2.3", **files: str) -> Base:
+    install(version, files={f"litellm/{name}.py": text for name, text in files.items()})
+    add(version, repository)
+    return find(version, repository)
+
+
+def test_the_tree_is_base_and_patches_and_ours(repository: Path, install: Install) -> None:
+    """Every file of the base, the edited ones as edited, and what the branch adds."""
+    tree = patched(base(repository, install), repository)
+    assert list(tree) == [
+        "litellm/[model].html",
+        "litellm/__init__.py",
+        "litellm/extra/failover.py",
+        "litellm/providers.json",
+        "litellm/router.py",
+    ]
+    assert tree["litellm/router.py"] == PATCHED
+    assert tree["litellm/extra/failover.py"] == b"ANSWER = 42\n"
+
+
+def test_a_file_both_have_is_refused(repository: Path, install: Install) -> None:
+    """Ours would hide theirs, now or in a later release."""
+    (repository / "litellm" / "router.py").write_text("ours\n")
+    with pytest.raises(TreeError, match=r"LiteLLM 1.2.3 has litellm/router.py too"):
+        patched(base(repository, install), repository)
+
+
+def test_bytecode_and_dotfiles_are_not_ours(repository: Path) -> None:
+    """What editors and Python leave behind is not packed."""
+    for name in ("extra/__pycache__/failover.cpython-311.pyc", "extra/.failover.py.swp", ".DS_Store"):
+        path = repository / "litellm" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    assert list(own_files(repository)) == ["litellm/extra/failover.py"]
+
+
+def test_laying_makes_the_folder_the_package(repository: Path, install: Install) -> None:
+    """Base and patches beside our files, which alone still count as ours; the second time changes nothing."""
+    found = base(repository, install)
+    whole = patched(found, repository)
+    for _ in range(2):
+        assert lay(found, repository) == 4
+        assert {name: (repository / name).read_bytes() for name in whole} == whole
+        assert list(own_files(repository)) == ["litellm/extra/failover.py"]
+        assert patched(found, repository) == whole
+
+
+def test_git_sees_our_files_only(repository: Path, install: Install) -> None:
+    """Names that are patterns to git included; a new file of ours is seen at once."""
+    subprocess.run(["git", "init", "-q"], check=True)
+    lay(base(repository, install), repository)
+    (repository / "litellm" / "extra" / "new.py").write_text("")
+    command = ["git", "ls-files", "--others", "--exclude-standard", "litellm"]
+    seen = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert seen == ["litellm/extra/failover.py", "litellm/extra/new.py"]
+
+
+def test_another_base_replaces_the_one_laid_before(repository: Path, install: Install) -> None:
+    """Files the other one does not have are gone."""
+    lay(base(repository, install, "1.2.3", old="old = 1\n"), repository)
+    lay(base(repository, install, "1.2.4", new="new = 1\n"), repository)
+    assert not (repository / "litellm" / "old.py").exists()
+    assert (repository / "litellm" / "new.py").exists()
+
+
+@pytest.mark.parametrize("version", ["1.2.3", "1.2.4"])
+def test_a_laid_file_that_was_edited_is_not_overwritten(repository: Path, install: Install, version: str) -> None:
+    """Nothing is written at all; a file that was deleted is simply laid again."""
+    lay(base(repository, install), repository)
+    (repository / "litellm" / "router.py").write_text("print('debugging')\n")
+    (repository / "litellm" / "__init__.py").unlink()
+    with pytest.raises(TreeError, match=r"litellm/router.py was edited after it was laid"):
+        lay(base(repository, install, version), repository)
+    assert not (repository / "litellm" / "__init__.py").exists()
+    (repository / "litellm" / "router.py").unlink()
+    lay(find(version, repository), repository)
+    assert (repository / "litellm" / "router.py").read_bytes() == PATCHED
+
+
+def test_an_interruption_leaves_no_file_that_counts_as_ours(
+    repository: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run finishes the work."""
+    found = base(repository, install)
+    write = Path.write_bytes
+
+    def failing(path: Path, data: bytes) -> int:
+        if path.name == "router.py":
+            raise KeyboardInterrupt
+        return write(path, data)
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "write_bytes", failing)
+        with pytest.raises(KeyboardInterrupt):
+            lay(found, repository)
+    assert list(own_files(repository)) == ["litellm/extra/failover.py"]
+    assert lay(found, repository) == 4
+
+
+def test_vendor_lays_the_tree(repository: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    """The base is the one of pyproject.toml, or --base."""
+    base(repository, install)
+    assert main(["vendor"]) == 0
+    assert capsys.readouterr().out == "laid 4 files of LiteLLM 1.2.3, patched, into litellm/\n"
+    base(repository, install, "1.2.4")
+    assert main(["vendor", "--base", "1.2.4"]) == 0
+    assert "LiteLLM 1.2.4" in capsys.readouterr().out
+
+
+def test_vendor_shows_what_the_patches_change(
+    repository: Path, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A unified diff that git would apply; nothing is written."""
+    base(repository, install)
+    assert main(["vendor", "--diff"]) == 0
+    assert capsys.readouterr().out == (
+        "--- a/litellm/router.py\n+++ b/litellm/router.py\n@@ -1,5 +1,6 @@\n import os\n"
+        "+from litellm.extra.failover import ANSWER\n \n \n def answer():\n"
+        "-    return 41  # upstream's comment\n+    return ANSWER\n"
+    )
+    assert not (repository / "litellm" / "router.py").exists()
+
+
+def test_a_mistake_ends_in_one_sentence(repository: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, with exit code 2 and no traceback."""
+    base(repository, install)
+    assert main(["vendor", "--base", "9.9"]) == 2
+    assert capsys.readouterr().err.startswith("litellm-failover: The base 9.9 is newer than 1.2.3")
+
+
+def test_a_patch_that_does_not_fit_the_base_is_named(repository: Path, install: Install) -> None:
+    """With the base it does not fit."""
+    install(files={"litellm/router.py": "def other(): pass\n"})
+    add("1.2.3", repository)
+    with pytest.raises(ForkError, match=r"patches/p0001_answer.py: litellm/router.py \(base 1.2.3\), function answer"):
+        patched(find("1.2.3", repository), repository)

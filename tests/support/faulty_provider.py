@@ -1,0 +1,475 @@
+"""A model provider on a real loopback socket that fails on demand, for what a mocked transport cannot show.
+
+It speaks the OpenAI, Anthropic and Ollama formats; its behaviour, a `Fault`, may be switched while it runs.
+
+    with FaultyProvider(fault=FAULTS["429"]) as provider:
+        litellm.completion(messages=[...], **litellm_params("openai", provider.url))
+        provider.fault = HEALTHY
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+Json = dict[str, Any]
+Format = Literal["openai", "anthropic", "ollama_chat", "ollama_generate", "ollama_show"]
+
+UNRESOLVABLE_URL = "http://provider.invalid"
+"""A host no resolver knows: RFC 6761 section 6.4 reserves `.invalid` for that."""
+
+SWITCH_DEADLINE = 10.0
+"""Seconds the server thread has to take up a new fault; passing it means the thread died."""
+
+
+class Kind(str, Enum):
+    """What happens to a connection."""
+
+    ANSWER = "answer"
+    REFUSE = "refuse"
+    UNRESOLVABLE = "unresolvable"
+    RESET = "reset"
+    CLOSE = "close"
+    SILENCE = "silence"
+    TRUNCATE = "truncate"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to behave; `HEALTHY` is the fault of having none.
+
+    `code` None is a valid answer of the format asked for. `body` None is the format's own error shape.
+    """
+
+    kind: Kind = Kind.ANSWER
+    code: int | None = None
+    retry_after: str | None = None
+    body: bytes | None = None
+    content_type: str = "application/json"
+    message: str | None = None
+
+    @classmethod
+    def status(
+        cls,
+        code: int,
+        *,
+        retry_after: float | str | None = None,
+        message: str | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Fault:
+        """An HTTP answer with status `code`, 100 to 599.
+
+        `retry_after` is seconds or an HTTP date (RFC 9110 section 10.2.3). `message` replaces the wording of the
+        format's error shape, `body` the whole shape. Raises ValueError for a status outside 100 to 599.
+        """
+        if not 100 <= code <= 599:
+            raise ValueError(f"HTTP status {code} is outside 100 to 599; name one inside")
+        delay = None if retry_after is None else str(retry_after)
+        return cls(code=code, retry_after=delay, message=message, body=body, content_type=content_type)
+
+
+HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>\n"
+
+HEALTHY = Fault()
+REFUSED = Fault(Kind.REFUSE)
+UNRESOLVABLE = Fault(Kind.UNRESOLVABLE)
+RESET = Fault(Kind.RESET)
+CLOSED = Fault(Kind.CLOSE)
+SILENT = Fault(Kind.SILENCE)
+TRUNCATED = Fault(Kind.TRUNCATE)
+HTML_200 = Fault.status(200, body=HTML_PAGE, content_type="text/html")
+EMPTY_200 = Fault.status(200, body=b"")
+TEXT_200 = Fault.status(200, body=b"upstream is warming up", content_type="text/plain")
+
+FAULTS: dict[str, Fault] = {
+    "400": Fault.status(400),
+    "401": Fault.status(401),
+    "402": Fault.status(402),
+    "403": Fault.status(403),
+    "404": Fault.status(404),
+    "408": Fault.status(408),
+    "429": Fault.status(429),
+    "429-retry-after": Fault.status(429, retry_after=6),
+    "500": Fault.status(500),
+    "503": Fault.status(503),
+    "529": Fault.status(529),
+    "refused": REFUSED,
+    "unresolvable": UNRESOLVABLE,
+    "reset": RESET,
+    "close": CLOSED,
+    "truncated": TRUNCATED,
+    "silence": SILENT,
+    "html-200": HTML_200,
+    "empty-200": EMPTY_200,
+}
+
+MODELS: dict[str, str] = {
+    "openai": "openai/gpt-4o-mini",
+    "publicai": "publicai/swiss-ai/apertus-8b-instruct",
+    "hosted_vllm": "hosted_vllm/qwen2.5-7b-instruct",
+    "ollama_chat": "ollama_chat/llama3.2",
+    "anthropic": "anthropic/claude-3-5-haiku-20241022",
+}
+PROVIDERS: tuple[str, ...] = tuple(MODELS)
+VERSIONED = {"openai", "publicai", "hosted_vllm"}
+"""Providers whose api_base ends in /v1; LiteLLM adds the whole path itself for the others."""
+
+
+def litellm_params(provider: str, url: str) -> dict[str, str]:
+    """`litellm_params` of a deployment of `provider` (one of PROVIDERS) served at `url`."""
+    if provider not in MODELS:
+        raise ValueError(f"no model is known for provider {provider!r}; choose one of {', '.join(PROVIDERS)}")
+    api_base = f"{url}/v1" if provider in VERSIONED else url
+    return {"model": MODELS[provider], "api_base": api_base, "api_key": "sk-test"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it was read, with the fault that met it."""
+
+    path: str
+    body: Json
+    fault: Fault
+
+
+class FaultyProvider:
+    """A provider at `url` that behaves as `fault` says, from `start()` (or `with`) to `close()`.
+
+    Every connection carries one request, so that no idle connection outlives the fault it was opened under. A request
+    is met by the fault in force when it has been read. A silent request ends, without an answer, when the fault
+    changes or the provider closes. A refused connection never reaches this process: it is not among the `attempts`.
+    """
+
+    def __init__(self, fault: Fault = HEALTHY, *, answer: str = "pong") -> None:
+        self.answer = answer
+        self.answered = 0
+        self.requests: list[Request] = []
+        self._fault = fault
+        self._server: asyncio.base_events.Server | None = None
+        self._silent: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="faulty-provider", daemon=True)
+        self._reserved = _bound_socket(0)
+        self.port: int = self._reserved.getsockname()[1]
+
+    def start(self) -> FaultyProvider:
+        """Begin to serve; the port is open, or refuses, when this returns."""
+        self._thread.start()
+        self._in_loop(self._take_up(self._fault))
+        return self
+
+    def close(self) -> None:
+        """End every connection and the server thread, and give the port back."""
+        self._in_loop(self._shut_down())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(SWITCH_DEADLINE)
+        self._loop.close()
+        self._reserved.close()
+
+    def __enter__(self) -> FaultyProvider:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port, without a path."""
+        return UNRESOLVABLE_URL if self._fault.kind is Kind.UNRESOLVABLE else f"http://127.0.0.1:{self.port}"
+
+    @property
+    def attempts(self) -> int:
+        """Requests for an answer read so far, whatever became of them; LiteLLM's look at /api/show is not one."""
+        return sum(_format(request.path) in STREAM_TYPES for request in self.requests)
+
+    @property
+    def fault(self) -> Fault:
+        """The behaviour in force; assigning returns when it holds for every later request.
+
+        Raises ValueError when it is switched to or from UNRESOLVABLE, which is a property of the url.
+        """
+        return self._fault
+
+    @fault.setter
+    def fault(self, fault: Fault) -> None:
+        if (fault.kind is Kind.UNRESOLVABLE) != (self._fault.kind is Kind.UNRESOLVABLE):
+            raise ValueError("a running provider cannot change its host name; create it with fault=UNRESOLVABLE")
+        self._in_loop(self._take_up(fault))
+
+    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(SWITCH_DEADLINE)
+
+    async def _take_up(self, fault: Fault) -> None:
+        self._fault = fault
+        for writer in self._silent:
+            writer.close()
+        if fault.kind in (Kind.REFUSE, Kind.UNRESOLVABLE):
+            self._stop_listening()
+        elif self._server is None:
+            self._server = await asyncio.start_server(self._connection, sock=_bound_socket(self.port))
+
+    def _stop_listening(self) -> None:
+        # A bound socket that does not listen refuses, and keeps others off the port until the provider heals.
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _shut_down(self) -> None:
+        self._stop_listening()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client left: nothing to answer
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path, body = await _read_request(reader)
+        fault = self._fault
+        self.requests.append(Request(path, body, fault))
+        if fault.kind is Kind.SILENCE:
+            await self._keep_silent(reader, writer)
+        elif fault.kind is Kind.RESET:
+            _reset_on_close(writer)
+        elif fault.kind is not Kind.CLOSE:
+            await self._send(writer, fault, path, body)
+
+    async def _keep_silent(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._silent.add(writer)
+        try:
+            await reader.read()  # returns when either side closes
+        finally:
+            self._silent.discard(writer)
+
+    async def _send(self, writer: asyncio.StreamWriter, fault: Fault, path: str, body: Json) -> None:
+        code, kind, payload = _reply(fault, path, body, self.answer)
+        head = _head(code, kind, len(payload), fault.retry_after)
+        sent = payload[: len(payload) // 2] if fault.kind is Kind.TRUNCATE else payload
+        if fault == HEALTHY and _format(path) in STREAM_TYPES:
+            self.answered += 1  # before the client can know
+        writer.write(head + (sent if _carries_body(code) else b""))
+        await writer.drain()
+
+
+def _bound_socket(port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
+
+
+def _reset_on_close(writer: asyncio.StreamWriter) -> None:
+    # A linger time of zero makes close() send RST, not FIN.
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def _read_request(reader: asyncio.StreamReader) -> tuple[str, Json]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+    content = await reader.readexactly(int(headers.get("content-length", "0")))
+    return head[0].split()[1], json.loads(content) if content else {}
+
+
+def _carries_body(code: int) -> bool:
+    """RFC 9110 section 6.4.1: 1xx, 204 and 304 have no content."""
+    return code >= 200 and code not in (204, 304)
+
+
+def _head(code: int, content_type: str, length: int, retry_after: str | None) -> bytes:
+    reason = HTTPStatus(code).phrase if code in HTTPStatus._value2member_map_ else "Unassigned"
+    lines = [f"HTTP/1.1 {code} {reason}"]
+    if retry_after is not None:
+        lines.append(f"Retry-After: {retry_after}")
+    if _carries_body(code):
+        lines += [f"Content-Type: {content_type}", f"Content-Length: {length}"]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
+
+
+def _reply(fault: Fault, path: str, body: Json, answer: str) -> tuple[int, str, bytes]:
+    """Status, content type and content for a request at `path`."""
+    format = _format(path)
+    if format is None:
+        message = f"this provider has no {path}; ask at {', '.join(ENDPOINTS)}"
+        return 404, "application/json", json.dumps({"error": {"message": message}}).encode()
+    if fault.body is not None:
+        return fault.code or 200, fault.content_type, fault.body
+    if fault.code is not None:
+        return fault.code, fault.content_type, json.dumps(_error(format, fault.code, fault.message)).encode()
+    model = str(body.get("model", "model"))
+    # Ollama streams unless told otherwise; the other two only when asked.
+    if format in STREAM_TYPES and body.get("stream", format.startswith("ollama")):
+        return 200, STREAM_TYPES[format], _stream(format, model, answer)
+    return 200, "application/json", json.dumps(_whole(format, model, answer)).encode()
+
+
+ENDPOINTS: dict[str, Format] = {
+    "/chat/completions": "openai",
+    "/v1/messages": "anthropic",
+    "/api/chat": "ollama_chat",
+    "/api/generate": "ollama_generate",
+    "/api/show": "ollama_show",
+}
+
+STREAM_TYPES: dict[Format, str] = {
+    "openai": "text/event-stream",
+    "anthropic": "text/event-stream",
+    "ollama_chat": "application/x-ndjson",
+    "ollama_generate": "application/x-ndjson",
+}
+
+
+def _format(path: str) -> Format | None:
+    bare = path.partition("?")[0]
+    return next((format for end, format in ENDPOINTS.items() if bare.endswith(end)), None)
+
+
+MESSAGES: dict[int, str] = {
+    400: "The field 'messages' is invalid.",
+    401: "Incorrect API key provided.",
+    402: "The account has no credit left.",
+    403: "The project may not use this model.",
+    404: "The model does not exist.",
+    408: "The request took too long.",
+    429: "Rate limit exceeded.",
+    500: "The server had an error.",
+    503: "The service is unavailable.",
+    529: "Overloaded.",
+}
+
+ANTHROPIC_TYPES: dict[int, str] = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+OPENAI_TYPES: dict[int, str] = {
+    402: "insufficient_credit",
+    403: "permission_error",
+    408: "timeout",
+    429: "requests",
+}
+
+OPENAI_CODES: dict[int, str] = {
+    401: "invalid_api_key",
+    402: "insufficient_credit",
+    404: "model_not_found",
+    429: "rate_limit_exceeded",
+}
+
+
+def _error(format: Format, code: int, message: str | None) -> Json:
+    text = MESSAGES.get(code, "The provider failed.") if message is None else message
+    if format == "anthropic":
+        kind = ANTHROPIC_TYPES.get(code, "invalid_request_error" if code < 500 else "api_error")
+        return {"type": "error", "error": {"type": kind, "message": text}}
+    if format == "openai":
+        kind = OPENAI_TYPES.get(code, "invalid_request_error" if code < 500 else "server_error")
+        return {"error": {"message": text, "type": kind, "code": OPENAI_CODES.get(code)}}
+    return {"error": text}
+
+
+OPENAI_USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+OLLAMA_END = {"done": True, "done_reason": "stop", "total_duration": 5, "prompt_eval_count": 3, "eval_count": 1}
+OLLAMA_TIME = "2025-01-01T00:00:00Z"
+
+
+def _whole(format: Format, model: str, answer: str) -> Json:
+    if format == "openai":
+        message = {"role": "assistant", "content": answer}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return {**_openai(model, "chat.completion"), "choices": [choice], "usage": OPENAI_USAGE}
+    if format == "anthropic":
+        text = {"type": "text", "text": answer}
+        return _anthropic(model, content=[text], stop_reason="end_turn", output_tokens=1)
+    if format == "ollama_show":
+        return {"template": "", "model_info": {}, "capabilities": ["completion"]}
+    return {**_ollama(format, model, answer), **OLLAMA_END}
+
+
+def _stream(format: Format, model: str, answer: str) -> bytes:
+    if format == "openai":
+        chunks = [json.dumps(chunk) for chunk in _openai_chunks(model, answer)]
+        return "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"]).encode()
+    if format == "anthropic":
+        events = _anthropic_events(model, answer)
+        return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
+    last = {**_ollama(format, model, ""), **OLLAMA_END}
+    return "".join(json.dumps(line) + "\n" for line in (_ollama(format, model, answer), last)).encode()
+
+
+def _openai(model: str, kind: str) -> Json:
+    return {"id": "chatcmpl-1", "object": kind, "created": 1735689600, "model": model}
+
+
+def _openai_chunks(model: str, answer: str) -> list[Json]:
+    def chunk(delta: Json, finish: str | None) -> Json:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return {**_openai(model, "chat.completion.chunk"), "choices": [choice]}
+
+    return [
+        chunk({"role": "assistant", "content": ""}, None),
+        chunk({"content": answer}, None),
+        chunk({}, "stop"),
+    ]
+
+
+def _anthropic(model: str, *, content: list[Json], stop_reason: str | None, output_tokens: int) -> Json:
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        "stop_reason": stop_reason,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 3, "output_tokens": output_tokens},
+    }
+
+
+def _anthropic_events(model: str, answer: str) -> list[Json]:
+    start = _anthropic(model, content=[], stop_reason=None, output_tokens=0)
+    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    return [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": answer}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": end, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+
+
+def _ollama(format: Format, model: str, answer: str) -> Json:
+    part: Json = (
+        {"message": {"role": "assistant", "content": answer}} if format == "ollama_chat" else {"response": answer}
+    )
+    return {"model": model, "created_at": OLLAMA_TIME, **part, "done": False}
