@@ -1,0 +1,103 @@
+"""
+What follows from a failure, in one table: a row a signal. Cooldown, retry and the proxy's answer read it here.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, signal_of_status
+
+
+class Cooldown(Enum):
+    """When a deployment is cooled down, if its group has another one and the user's settings do not say otherwise."""
+
+    NEVER = "never"
+    REPEATED = "repeated"  # LiteLLM's failure-rate rule
+    AT_ONCE = "at once"  # as LiteLLM does for a 429
+
+
+class Retry(Enum):
+    """Where a failed request may be tried again."""
+
+    NOWHERE = "nowhere"
+    ELSEWHERE = "elsewhere"
+    ELSEWHERE_ELSE_SAME = "elsewhere, else same"
+    AS_TODAY = "as today"
+
+
+class FailoverPolicy(NamedTuple):
+    """What one signal leads to; `caller_status` is the proxy's HTTP status, None where the provider's is passed on."""
+
+    cooldown: Cooldown
+    retry: Retry
+    caller_status: int | None
+
+
+POLICY: Final[Mapping[FailureSignal, FailoverPolicy]] = MappingProxyType(
+    {
+        FailureSignal.RATE_LIMITED: FailoverPolicy(Cooldown.AT_ONCE, Retry.ELSEWHERE, 429),
+        FailureSignal.OUT_OF_CREDIT: FailoverPolicy(Cooldown.AT_ONCE, Retry.ELSEWHERE, 402),
+        FailureSignal.BAD_CREDENTIALS: FailoverPolicy(Cooldown.AT_ONCE, Retry.ELSEWHERE, None),
+        FailureSignal.MODEL_MISSING: FailoverPolicy(Cooldown.AT_ONCE, Retry.ELSEWHERE, 404),
+        FailureSignal.UNREACHABLE: FailoverPolicy(Cooldown.AT_ONCE, Retry.ELSEWHERE, 502),
+        FailureSignal.TIMED_OUT: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE, 504),
+        FailureSignal.INTERRUPTED: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE_ELSE_SAME, 502),
+        FailureSignal.SERVER_ERROR: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE_ELSE_SAME, None),
+        FailureSignal.GARBLED: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE, 502),
+        FailureSignal.REQUEST_REJECTED: FailoverPolicy(Cooldown.NEVER, Retry.NOWHERE, None),
+        FailureSignal.INTERNAL: FailoverPolicy(Cooldown.NEVER, Retry.AS_TODAY, 500),
+    }
+)
+
+# LiteLLM has never cooled these down, so a deployment without a substitute goes on as before.
+_NEVER_COOLED_ALONE: Final = frozenset({"402", "403"})
+
+
+def requires_cooldown(
+    router: Any,
+    model_id: str,
+    exception_status: str | int,
+    exception_str: str | None,
+    original_exception: Exception | None,
+) -> bool:
+    """Whether a failure of deployment `model_id` may cool it down, at once or once it has failed often enough.
+
+    `exception_status` and `exception_str` stand in for a failure whose exception proves nothing or is not at hand
+    (#24366, option B).
+    """
+    signal: Final = _signal(original_exception, exception_status, exception_str)
+    if str(exception_status) in _NEVER_COOLED_ALONE and not _has_substitute(router, model_id):
+        return False
+    return POLICY[signal].cooldown is not Cooldown.NEVER
+
+
+def cools_down_at_once(original_exception: Exception) -> bool:
+    """Whether this one failure is reason enough to cool a deployment down that has a substitute."""
+    return POLICY[classify(original_exception)].cooldown is Cooldown.AT_ONCE
+
+
+def _signal(
+    original_exception: Exception | None, exception_status: str | int, exception_str: str | None
+) -> FailureSignal:
+    diagnosis: Final = diagnose(original_exception)
+    return diagnosis.signal if diagnosis.proven else _reported_signal(exception_status, exception_str or "")
+
+
+def _reported_signal(status: str | int, text: str) -> FailureSignal:
+    """The signal of a failure known by its status and its text only.
+
+    APIConnectionError's 500 is LiteLLM's own, and "" is no status: only there does the wording count. A status that is
+    not a number cools down, as it always has.
+    """
+    if status == "" or ("APIConnectionError" in text and str(status) == "500"):
+        return classify(text)
+    try:
+        return signal_of_status(int(status))
+    except (TypeError, ValueError, OverflowError):
+        return FailureSignal.SERVER_ERROR
+
+
+def _has_substitute(router: Any, model_id: str) -> bool:
+    return len(router.get_model_group(id=model_id) or ()) > 1

@@ -1,0 +1,64 @@
+"""fix(router): an unreachable or rate-limited deployment is cooled down
+
+Fixes #24366 (option B) and #27362.
+
+Problem
+-------
+`_is_cooldown_required()` ignores every exception whose text contains
+"APIConnectionError", so a deployment whose host is down is never cooled
+down. A strategy that prefers the idlest or the cheapest deployment then
+picks it again for every request: of two deployments, one refusing
+connections, least-busy answers 0 of 12 requests. The text is searched
+because `exception_type()` also wraps LiteLLM's own bugs and bad arguments
+in that class, and those say nothing about a deployment.
+
+Change
+------
+- The decision is read from the failure's `failure_signal` in one policy
+  table. A host that cannot be reached cools down at once, as a 429 does; a
+  connection that breaks off or stays silent counts in the failure rate, as
+  a 500 does; LiteLLM's own failures still never cool anything down.
+- 402 and 403 cool down at once, where the group has another deployment.
+- A caller that has only a status and a text is still served: an
+  `APIConnectionError` that says 429 or "rate limit" cools down.
+- A lone deployment, `allowed_fails`, `allowed_fails_policy`,
+  `cooldown_time` and `disable_cooldowns` are treated as before.
+
+Tests
+-----
+Both reports as written, over sockets; five routing strategies, sync and
+async, streaming and not; a state machine over a router whose deployments
+break and heal.
+"""
+
+from fork.edits import AddArgument, AddImport, AddParameter, ReplaceBody, WidenCondition
+
+EDITS = {
+    "litellm/router_utils/cooldown_handlers.py": (
+        AddImport("litellm.router_utils.failover_policy", ("cools_down_at_once", "requires_cooldown")),
+        AddParameter("_is_cooldown_required", "original_exception: Exception | None = None"),
+        ReplaceBody(
+            "_is_cooldown_required",
+            '''
+            """
+            Whether a failure may cool the deployment down, by the policy table of `failover_policy`.
+
+            Parameters:
+                model_id (str): The id of the deployment.
+                exception_status (str | int): The HTTP status of the exception, "" if it has none.
+                exception_str (str | None): The text of the exception, read only where nothing else tells.
+                original_exception (Exception | None): The exception itself, where the caller has it.
+            """
+            return requires_cooldown(
+                litellm_router_instance, model_id, exception_status, exception_str, original_exception
+            )
+            ''',
+        ),
+        AddArgument("_should_run_cooldown_logic", "_is_cooldown_required", "original_exception=original_exception"),
+        WidenCondition(
+            "_should_cooldown_deployment",
+            condition="exception_status_int == 429",
+            or_="cools_down_at_once(original_exception)",
+        ),
+    ),
+}

@@ -1,0 +1,58 @@
+"""The two reports, as their reporters wrote them, over real sockets."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.faulty_provider import HEALTHY, REFUSED, Fault, FaultyProvider
+from support.routing import cooldown_seconds, cooling_down, deployment, lost, outcomes, routed, until
+
+RATE_LIMITED = Fault.status(429, message="Rate limit exceeded. Retry in 6s.", retry_after=6)
+
+
+@pytest.mark.parametrize("provider", ["publicai", "scaleway", "veniceai"])
+async def test_issue_24366_a_rate_limited_provider_of_providers_json_is_cooled_down(provider: str) -> None:
+    """Two deployments, usage-based-routing-v2, one answers 429: it is left alone then, and no request is lost."""
+    with FaultyProvider(RATE_LIMITED) as limited, FaultyProvider() as healthy:
+        group = [
+            deployment("a-limited", "openai", limited.url, model=f"{provider}/some-model"),
+            deployment("b-healthy", "openai", healthy.url, model=f"{provider}/some-model"),
+        ]
+        with routed(group, routing_strategy="usage-based-routing-v2") as router:
+            assert lost(await outcomes(router, 12)) == []
+            assert await until(lambda: cooling_down(router) == {"a-limited"})
+            assert cooldown_seconds(router, "a-limited") == 6
+            before = limited.attempts
+            assert lost(await outcomes(router, 12)) == []
+            assert limited.attempts == before
+
+
+@pytest.mark.parametrize("strategy", [pytest.param("simple-shuffle", marks=pytest.mark.by_chance), "least-busy"])
+async def test_issue_27362_an_ollama_host_that_is_down_is_left_alone(strategy: str) -> None:
+    """Two Ollama hosts, one refuses connections: every request is answered by the other."""
+    with FaultyProvider(REFUSED) as down, FaultyProvider() as healthy:
+        group = [
+            deployment("a-down", "ollama_chat", down.url),
+            deployment("b-healthy", "ollama_chat", healthy.url),
+        ]
+        with routed(group, routing_strategy=strategy) as router:
+            results = await outcomes(router, 12)
+            assert lost(results) == []
+            assert healthy.answered == 12
+            assert strategy == "simple-shuffle" or await until(lambda: cooling_down(router) == {"a-down"})
+
+
+async def test_a_host_that_comes_back_is_used_again_after_its_cooldown() -> None:
+    """The cooldown ends by itself."""
+    with FaultyProvider(REFUSED) as returning, FaultyProvider() as healthy:
+        group = [
+            deployment("a-returning", "ollama_chat", returning.url),
+            deployment("b-healthy", "ollama_chat", healthy.url),
+        ]
+        with routed(group, routing_strategy="cost-based-routing", cooldown_time=0.3) as router:
+            assert lost(await outcomes(router, 1)) == []
+            assert await until(lambda: cooling_down(router) == {"a-returning"})
+            returning.fault = HEALTHY
+            assert await until(lambda: not cooling_down(router))
+            assert lost(await outcomes(router, 1)) == []
+            assert returning.answered == 1

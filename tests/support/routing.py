@@ -1,0 +1,136 @@
+"""Model groups for the router's tests: deployments, requests, and a wait for the router's callbacks.
+
+The router counts a failure and decides on a cooldown in a callback that may run after the call has returned, so a test
+waits for what it expects, with a deadline, and never for a fixed time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import litellm
+from litellm import Router
+from litellm.router_utils.router_callbacks.track_deployment_metrics import (
+    get_deployment_failures_for_current_minute,
+)
+
+from support.faulty_provider import litellm_params
+
+GROUP = "the-group"
+MESSAGES = [{"role": "user", "content": "ping"}]
+DRAWN = ("simple-shuffle", "usage-based-routing-v2", "latency-based-routing")
+"""Strategies that draw among equals: which requests stock LiteLLM loses under them is a matter of chance."""
+
+STRATEGIES = (*DRAWN, "least-busy", "cost-based-routing")
+MODES = ("async", "async-stream", "sync", "sync-stream")
+PATIENCE = float(os.environ.get("ROUTER_PATIENCE", "5"))
+"""Seconds a callback of the router has to run; only a broken router, as stock LiteLLM's is here, reaches it."""
+
+
+def deployment(name: str, provider: str, url: str, **params: Any) -> dict[str, Any]:
+    """A member of GROUP with id `name`. Cost-based routing prefers the one named first in the alphabet."""
+    price = ord(name[0]) / 1e6
+    return {
+        "model_name": GROUP,
+        "litellm_params": {
+            **litellm_params(provider, url),
+            "input_cost_per_token": price,
+            "output_cost_per_token": price,
+            **params,
+        },
+        "model_info": {"id": name},
+    }
+
+
+@contextmanager
+def routed(deployments: Sequence[dict[str, Any]], **settings: Any) -> Iterator[Router]:
+    """A Router over `deployments`, taken apart at the end."""
+    router = Router(model_list=list(deployments), **settings)
+    try:
+        yield router
+    finally:
+        router.discard()
+
+
+@contextmanager
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop that ends with nothing pending: routers leave periodic tasks behind."""
+    loop = asyncio.new_event_loop()
+    try:
+        yield loop
+    finally:
+        loop.run_until_complete(_end(asyncio.all_tasks(loop)))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def ask(router: Router, mode: str, **params: Any) -> str:
+    """One request in one of MODES; its answer's text. Raises what the router raises."""
+    call = {"model": GROUP, "messages": MESSAGES, "stream": mode.endswith("stream"), **params}
+    if mode.startswith("sync"):
+        return await asyncio.to_thread(lambda: _text(router.completion(**call)))
+    answer = await router.acompletion(**call)
+    if not call["stream"]:
+        return str(answer.choices[0].message.content)
+    return "".join([chunk.choices[0].delta.content or "" async for chunk in answer])
+
+
+def _text(answer: Any) -> str:
+    if isinstance(answer, litellm.ModelResponse):
+        return str(answer.choices[0].message.content)
+    return "".join(chunk.choices[0].delta.content or "" for chunk in answer)
+
+
+async def outcomes(router: Router, count: int, mode: str = "async", **params: Any) -> list[str | Exception]:
+    """`count` requests one after the other: each one's text, or what it raised."""
+    results: list[str | Exception] = []
+    for _ in range(count):
+        try:
+            results.append(await ask(router, mode, **params))
+        except Exception as error:
+            results.append(error)
+    return results
+
+
+def lost(results: Sequence[str | Exception]) -> list[int]:
+    """Positions of the requests that were not answered."""
+    return [position for position, result in enumerate(results) if isinstance(result, Exception)]
+
+
+def cooling_down(router: Router) -> set[str]:
+    """Ids of the deployments that are cooling down."""
+    active = router.cooldown_cache.get_active_cooldowns(model_ids=router.get_model_ids(), parent_otel_span=None)
+    return {name for name, _ in active}
+
+
+def cooldown_seconds(router: Router, name: str) -> float:
+    """For how long deployment `name` was put into cooldown."""
+    active = router.cooldown_cache.get_active_cooldowns(model_ids=[name], parent_otel_span=None)
+    return float(dict(active)[name]["cooldown_time"])
+
+
+def failures(router: Router, name: str) -> int:
+    """Failures of deployment `name` the router has counted in this minute; a cooldown is decided right after."""
+    return get_deployment_failures_for_current_minute(litellm_router_instance=router, deployment_id=name)
+
+
+async def until(condition: Callable[[], object]) -> bool:
+    """Waits for `condition`, for PATIENCE at the most; whether it came true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.005)
+    return True
