@@ -1,0 +1,299 @@
+"""Stock and patched LiteLLM side by side: two deployments, one at fault, and who still gets an answer.
+
+`nox -s failover` runs this. It needs two interpreters, one with each litellm; it imports neither itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from failover_cell import REQUESTS, STRATEGIES, Cell, Result, modes
+from tqdm import tqdm
+from worker import BenchmarkError, Worker, json_file, positive, version
+
+from support.faulty_provider import FAULTS, PROVIDERS
+
+SCRIPT = Path(__file__).with_name("failover_cell.py")
+SIDES = ("stock", "patched")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the policy promises: requests that `may_lose` (None: any), failures it `cools_after` (None: not judged).
+
+    `NEVER` failures cool a deployment down where the caller is to blame.
+    """
+
+    may_lose: int | None
+    cools_after: int | None
+
+
+NEVER = 0
+
+# Issue 2, sections 4 and 6. Five failures are LiteLLM's own minimum for its failure rate. One request may be lost where
+# its retries may still go to the same deployment: the five are one request's three attempts and two of the next.
+UNREACHABLE = Expectation(may_lose=0, cools_after=1)
+AT_ONCE = Expectation(may_lose=1, cools_after=1)
+REPEATED = Expectation(may_lose=1, cools_after=5)
+CALLER_TO_BLAME = Expectation(may_lose=None, cools_after=NEVER)
+LATER = Expectation(may_lose=None, cools_after=None)
+
+EXPECTATIONS: dict[str, Expectation] = {
+    "400": CALLER_TO_BLAME,
+    "401": AT_ONCE,
+    "402": AT_ONCE,
+    "403": AT_ONCE,
+    "404": AT_ONCE,
+    "408": REPEATED,
+    "429": AT_ONCE,
+    "429-retry-after": AT_ONCE,
+    "500": REPEATED,
+    "503": REPEATED,
+    "529": REPEATED,
+    "refused": UNREACHABLE,
+    "unresolvable": UNREACHABLE,
+    "reset": REPEATED,
+    "close": REPEATED,
+    "truncated": REPEATED,
+    "silence": REPEATED,
+    "html-200": REPEATED,
+    "empty-200": REPEATED,
+}
+
+BREAKS_AFTER_HEADERS = ("truncated", "html-200", "empty-200")
+"""Streamed, these fail after the Router has handed the stream over: shown, and judged by a later issue."""
+
+
+def expectation(cell: Cell) -> Expectation:
+    """What the policy promises of `cell`."""
+    streamed = cell.mode.endswith("stream")
+    return LATER if streamed and cell.fault in BREAKS_AFTER_HEADERS else EXPECTATIONS[cell.fault]
+
+
+def complaint(result: Result) -> str | None:
+    """How `result` breaks the policy, None where it keeps it."""
+    expected = expectation(result.cell)
+    if expected.may_lose is not None and len(result.lost) > expected.may_lose:
+        return f"lost {len(result.lost)} of {result.asked} requests where {expected.may_lose} may be"
+    if expected.cools_after == NEVER and _cooled(result):
+        return "cooled down for a fault of the caller"
+    if cooldown_is_due(result) and not _cooled(result):
+        return f"not cooled down after {result.failures} failures"
+    return None
+
+
+def cooldown_is_due(result: Result) -> bool:
+    """Whether the deployment failed often enough in `result` that the policy cools it down."""
+    needed = expectation(result.cell).cools_after or NEVER
+    return needed != NEVER and result.failures >= needed
+
+
+SLOW = ("silence", "unresolvable")
+"""Measured first, so that no worker is left alone with them at the end; there every failed attempt is a timeout."""
+
+SILENCE_STRATEGIES = ("simple-shuffle", "least-busy")
+"""Strategies a silent provider is measured under unless the whole grid is asked for: one draws, one does not."""
+
+
+def grid(full: bool, cooldown_time: float | None) -> list[Cell]:
+    """Every provider, fault and strategy; in one mode each, which rotates, or in all when `full`."""
+    cells = []
+    for (p, provider), (f, fault), (s, strategy) in product(*map(enumerate, (PROVIDERS, FAULTS, STRATEGIES))):
+        if fault == "silence" and not full and strategy not in SILENCE_STRATEGIES:
+            continue
+        possible = modes(strategy)
+        judged = [mode for mode in possible if expectation(Cell(provider, fault, strategy, mode)) is not LATER]
+        chosen = possible if full else (judged[(p + f + s) % len(judged)],)
+        cells += [Cell(provider, fault, strategy, mode, cooldown_time) for mode in chosen]
+    return sorted(cells, key=lambda cell: cell.fault not in SLOW)
+
+
+Outcome = tuple[str, Result]
+
+
+def run(pythons: dict[str, str], cells: Sequence[Cell], jobs: int) -> Iterator[Outcome]:
+    """Measure `cells` on every side with `jobs` workers each; yields side and result as they come.
+
+    Raises BenchmarkError as soon as a worker does.
+    """
+    outcomes: queue.SimpleQueue[Outcome | BenchmarkError] = queue.SimpleQueue()
+    workers, threads = [], []
+    for side, python in pythons.items():
+        waiting = _filled(cells)
+        for _ in range(jobs):
+            worker = Worker(python, SCRIPT)
+            workers.append(worker)
+            threads.append(threading.Thread(target=_drain, args=(side, worker, waiting, outcomes)))
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(len(pythons) * len(cells)):
+            outcome = outcomes.get()
+            if isinstance(outcome, BenchmarkError):
+                raise outcome
+            yield outcome
+    finally:
+        for worker in workers:
+            worker.kill()
+        for thread in threads:
+            thread.join()
+        for worker in workers:
+            worker.close()
+
+
+def _filled(cells: Sequence[Cell]) -> queue.SimpleQueue[Cell]:
+    waiting: queue.SimpleQueue[Cell] = queue.SimpleQueue()
+    for cell in cells:
+        waiting.put(cell)
+    return waiting
+
+
+def _drain(
+    side: str,
+    worker: Worker,
+    waiting: queue.SimpleQueue[Cell],
+    outcomes: queue.SimpleQueue[Outcome | BenchmarkError],
+) -> None:
+    """Have `worker` measure what is waiting until nothing is, or it fails."""
+    while True:
+        try:
+            cell = waiting.get_nowait()
+            outcomes.put((side, Result.from_json(worker.ask(asdict(cell)))))
+        except queue.Empty:
+            return
+        except BenchmarkError as error:
+            outcomes.put(error)
+            return
+
+
+def describe(cell: Cell) -> str:
+    """`cell` in words."""
+    return f"{cell.provider}, {cell.fault}, {cell.strategy}, {cell.mode}"
+
+
+COLUMNS = ("provider", "fault", "answered/asked", "attempts on it", "cooled/due", "worst latency", "")
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """One row a provider and fault, its strategies and modes added up; stock → patched in each column."""
+    rows: dict[tuple[str, str], dict[str, list[Result]]] = {}
+    for side, result in outcomes:
+        sides = rows.setdefault((result.cell.provider, result.cell.fault), {side: [] for side in SIDES})
+        sides[side].append(result)
+    ordered = sorted(rows.items(), key=lambda row: (PROVIDERS.index(row[0][0]), list(FAULTS).index(row[0][1])))
+    lines: list[tuple[str, ...]] = [COLUMNS]
+    for key, sides in ordered:
+        stock, patched = (_sums(sides[side]) for side in SIDES)
+        changes = [f"{before} → {after}" for before, after in zip(stock, patched, strict=True)]
+        lines.append((*key, *changes, _verdict(sides)))
+    return _aligned(lines)
+
+
+def _sums(results: Sequence[Result]) -> tuple[str, ...]:
+    return (
+        f"{sum(r.answered for r in results)}/{sum(r.asked for r in results)}",
+        str(sum(r.attempts for r in results)),
+        f"{sum(map(_cooled, results))}/{sum(_cooled(r) or cooldown_is_due(r) for r in results)}",
+        f"{max(r.worst for r in results):.2f} s",
+    )
+
+
+def _cooled(result: Result) -> bool:
+    return result.cooled_after is not None
+
+
+def _verdict(sides: dict[str, list[Result]]) -> str:
+    stock, patched = (sum(complaint(result) is not None for result in sides[side]) for side in SIDES)
+    if patched:
+        return "WRONG"
+    return "fixed" if stock else ""
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["─" * width for width in widths]
+    padded = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (lines[0], rule, *lines[1:])
+    ]
+    return "\n".join(padded)
+
+
+def sentence(outcomes: Sequence[Outcome]) -> str:
+    """The run in one sentence."""
+    answered = {side: sum(result.answered for s, result in outcomes if s == side) for side in SIDES}
+    asked = sum(result.asked for side, result in outcomes if side == "stock")
+    wrong = {side: [(r, c) for s, r in outcomes if s == side and (c := complaint(r))] for side in SIDES}
+    numbers = (
+        f"of {asked} requests stock LiteLLM answered {answered['stock']} and the patched one {answered['patched']}"
+    )
+    cells = len(outcomes) // len(SIDES)
+    if not wrong["patched"]:
+        return f"In {cells} cells, {numbers}; stock broke the policy in {len(wrong['stock'])}, the patched one in none."
+    result, reason = wrong["patched"][0]
+    return (
+        f"The patched LiteLLM breaks the policy in {len(wrong['patched'])} of {cells} cells "
+        f"(stock: {len(wrong['stock'])}), first in {describe(result.cell)}: {reason}; {numbers}."
+    )
+
+
+def report(versions: dict[str, str], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Everything measured, for `--json`."""
+    cells = [{"side": side, **asdict(result), "complaint": complaint(result)} for side, result in outcomes]
+    return {"versions": versions, "summary": sentence(outcomes), "cells": cells}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stock", required=True, metavar="PYTHON", help="interpreter that imports stock litellm")
+    parser.add_argument(
+        "--patched", required=True, metavar="PYTHON", help="interpreter that imports the patched litellm"
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="every cell async and sync, streamed and not; four times as long"
+    )
+    parser.add_argument("--json", metavar="FILE", type=json_file, help="write every cell to FILE")
+    parser.add_argument("--cooldown-time", metavar="SECONDS", type=float, help="the Router's; default LiteLLM's, 5")
+    parser.add_argument("--jobs", type=positive, default=3, help="worker processes a side; default 3")
+    parser.add_argument("--provider", nargs="+", choices=PROVIDERS, default=PROVIDERS, help="only these")
+    parser.add_argument("--fault", nargs="+", choices=tuple(FAULTS), default=tuple(FAULTS), help="only these")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the table; 0 when the patched side keeps the policy, 1 when it does not, 2 when nothing could be measured."""
+    options = _parser().parse_args(arguments)
+    pythons = {"stock": options.stock, "patched": options.patched}
+    cells = [
+        cell
+        for cell in grid(options.full, options.cooldown_time)
+        if cell.provider in options.provider and cell.fault in options.fault
+    ]
+    try:
+        versions = {side: version(python) for side, python in pythons.items()}
+        total = len(cells) * len(SIDES)
+        # disable=None: no bar where standard error is not a terminal.
+        outcomes = list(tqdm(run(pythons, cells, options.jobs), total=total, unit="cell", leave=False, disable=None))
+    except BenchmarkError as error:
+        print(f"failover: {error}", file=sys.stderr)
+        return 2
+    if options.json is not None:
+        options.json.write_text(json.dumps(report(versions, outcomes), indent=1) + "\n")
+    print("litellm {stock} (stock) → {patched} (patched)".format(**versions))
+    print(f"{REQUESTS} requests a cell; a row adds up {len(STRATEGIES)} routing strategies\n")
+    print(table(outcomes), end="\n\n")
+    print(sentence(outcomes))
+    return int(any(side == "patched" and complaint(result) for side, result in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
