@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -67,6 +68,15 @@ def failover(session: nox.Session) -> None:
 def overhead(session: nox.Session) -> None:
     """What the patches cost on the happy path and in exception_type(), patched over stock (--json FILE)."""
     compare(session, "benchmarks/overhead.py")
+
+
+@nox.session
+def packages(session: nox.Session) -> None:
+    """Build and install this commit for real on every base: the same bytes twice, two bases from one cache."""
+    session.install("build", "pip", "uv", "virtualenv")
+    bases = [DEFAULT_BASE, *(base for base in BASES if base != DEFAULT_BASE)]
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "tests/fork/packages.py", folder, *bases)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""What every test here starts from: no download at import, litellm's process-wide lists as they were, the same dice."""
+"""What every test here starts from: no download at import, the same dice."""
 
 from __future__ import annotations
 
@@ -27,34 +27,14 @@ settings.register_profile("search", parent=settings.get_profile("suite"), derand
 settings.register_profile("no-shrinking", parent=settings.get_profile("suite"), phases=[Phase.generate])
 settings.load_profile("suite")
 
-SHARED_LISTS = (
-    "callbacks",
-    "success_callback",
-    "failure_callback",
-    "_async_success_callback",
-    "_async_failure_callback",
-    "input_callback",
-    "service_callback",
-)
-"""Lists of the litellm module to which every Router adds its own callbacks, for good."""
-
 
 @pytest.fixture(autouse=True)
 def litellm_as_imported() -> Iterator[Any]:
-    """Gives each test litellm's module-wide settings as they are after import, and takes back what it added."""
+    """Gives each test litellm's module-wide settings as they are after import."""
     litellm: Any = importlib.import_module("litellm")
-    before = {name: list(getattr(litellm, name)) for name in SHARED_LISTS}
     transport, debug = litellm.disable_aiohttp_transport, litellm.suppress_debug_info
     litellm.suppress_debug_info = True
     random.seed(20260322)
     yield litellm
     litellm.disable_aiohttp_transport, litellm.suppress_debug_info = transport, debug
-    for name, content in before.items():
-        getattr(litellm, name)[:] = content
     litellm.in_memory_llm_clients_cache.flush_cache()
-
-
-@pytest.fixture
-def httpx_transport(litellm_as_imported: Any) -> None:
-    """Puts litellm on plain httpx, where respx can stand in for the wire."""
-    litellm_as_imported.disable_aiohttp_transport = True

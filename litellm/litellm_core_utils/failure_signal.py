@@ -1,7 +1,7 @@
 """
 Says once, for a failed provider call, what kind of failure it was and so whose fault.
 
-Cooldown, retry, fallback and the proxy's answer read this one answer instead of searching the exception's text again.
+Whoever decides what follows, the router's cooldown first, reads this one answer instead of searching the text again.
 Nothing here imports the router, and nothing here raises.
 """
 
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
+from traceback import walk_tb
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -97,10 +98,12 @@ _EVIDENCE_OF_CLASS: Final[Mapping[str, FailureSignal | _Evidence]] = MappingProx
         "InvalidURL": FailureSignal.UNREACHABLE,
         "ClientConnectorError": FailureSignal.UNREACHABLE,  # aiohttp: refused, DNS, TLS
         "ClientConnectionResetError": FailureSignal.INTERRUPTED,
-        "ConnectionTimeoutError": FailureSignal.UNREACHABLE,
         "SSLError": FailureSignal.UNREACHABLE,
         "gaierror": FailureSignal.UNREACHABLE,
         "ConnectionRefusedError": FailureSignal.UNREACHABLE,
+        # This side is at fault.
+        "PoolTimeout": FailureSignal.INTERNAL,  # httpx, httpcore: all connections are in use
+        "LocalProtocolError": FailureSignal.INTERNAL,  # a header the caller gave cannot be sent
         # The connection broke off.
         "SSLEOFError": FailureSignal.INTERRUPTED,
         "SSLZeroReturnError": FailureSignal.INTERRUPTED,
@@ -117,11 +120,10 @@ _EVIDENCE_OF_CLASS: Final[Mapping[str, FailureSignal | _Evidence]] = MappingProx
         "HttpProcessingError": FailureSignal.INTERRUPTED,
         "ChunkedEncodingError": FailureSignal.INTERRUPTED,  # requests
         # The provider was silent.
-        "TimeoutException": FailureSignal.TIMED_OUT,  # httpx: read, write, pool
+        "TimeoutException": FailureSignal.TIMED_OUT,  # httpx: read, write
         "ReadTimeout": FailureSignal.TIMED_OUT,  # httpcore, requests
         "WriteTimeout": FailureSignal.TIMED_OUT,
-        "PoolTimeout": FailureSignal.TIMED_OUT,
-        "ServerTimeoutError": FailureSignal.TIMED_OUT,  # aiohttp
+        "ServerTimeoutError": FailureSignal.TIMED_OUT,  # aiohttp; a wait for a free connection ends in it as well
         "SocketTimeoutError": FailureSignal.TIMED_OUT,
     }
 )
@@ -171,7 +173,6 @@ _EVIDENCE_PACKAGES: Final = frozenset(
     }
 )
 
-# An errno says more than the class around it: LiteLLM's aiohttp transport reports a reset as httpx.ConnectError.
 _SIGNAL_OF_ERRNO: Final = MappingProxyType(
     {
         errno.ECONNREFUSED: FailureSignal.UNREACHABLE,
@@ -179,7 +180,6 @@ _SIGNAL_OF_ERRNO: Final = MappingProxyType(
         errno.ENETUNREACH: FailureSignal.UNREACHABLE,
         errno.ENETDOWN: FailureSignal.UNREACHABLE,
         errno.EADDRNOTAVAIL: FailureSignal.UNREACHABLE,
-        errno.ETIMEDOUT: FailureSignal.UNREACHABLE,
         errno.ECONNRESET: FailureSignal.INTERRUPTED,
         errno.ECONNABORTED: FailureSignal.INTERRUPTED,
         errno.EPIPE: FailureSignal.INTERRUPTED,
@@ -237,6 +237,13 @@ def classify(failure: object) -> FailureSignal:
 
 def diagnose(failure: object) -> Diagnosis:
     """As `classify`, with the evidence."""
+    try:
+        return _diagnose(failure)
+    except Exception:  # a class that cannot be hashed, an attribute that cannot be compared
+        return Diagnosis(FailureSignal.INTERNAL, proven=False)
+
+
+def _diagnose(failure: object) -> Diagnosis:
     links: Final[list[object]] = []
     vague: FailureSignal | None = None
     placeholder: int | None = None
@@ -250,6 +257,8 @@ def diagnose(failure: object) -> Diagnosis:
             return Diagnosis(signal_of_status(status), status)
         placeholder = placeholder or status
         vague = vague or proof.vague_signal
+        if vague is not None and (_is_a_bug(link) or type(link) is RuntimeError):
+            return Diagnosis(FailureSignal.INTERNAL)  # openai wraps these too: "the client has been closed"
         if proof.evidence is not _Evidence.NO_STATUS:
             links.append(link)
     if vague is not None:
@@ -293,24 +302,26 @@ def _as_http_status(value: object) -> int | None:
 
 
 def _transport_signal(link: object, proof: _Proof) -> FailureSignal | None:
-    if isinstance(proof.evidence, FailureSignal):
-        return _errno_signal(link) or proof.evidence
+    """What a transport error proves. What it was explicitly raised from says more: LiteLLM's aiohttp transport reports
+    a reset as httpx.ConnectError, and a wait for a free connection as httpx.ConnectTimeout."""
+    signal: FailureSignal | None = None
+    for _ in range(_MAX_LINKS):
+        signal = _own_transport_signal(link, proof) or signal
+        cause = peek(link, "__cause__")
+        if cause is None and peek(link, "__suppress_context__") is True:
+            cause = peek(link, "__context__")
+        if signal is None or cause is None:
+            break
+        link, proof = cause, _proof(type(cause).__mro__)
+    return signal
+
+
+def _own_transport_signal(link: object, proof: _Proof) -> FailureSignal | None:
+    if isinstance(link, OSError) and isinstance(link.errno, int) and link.errno in _SIGNAL_OF_ERRNO:
+        return _SIGNAL_OF_ERRNO[link.errno]
     if isinstance(link, json.JSONDecodeError) and _raised_reading_an_answer(link.__traceback__):
         return FailureSignal.GARBLED
-    return _errno_signal(link) if isinstance(link, OSError) else None
-
-
-def _errno_signal(link: Any) -> FailureSignal | None:
-    """What the operating system said about `link` or what it was explicitly raised from."""
-    for _ in range(_MAX_LINKS):
-        signal = _SIGNAL_OF_ERRNO.get(link.errno) if isinstance(link, OSError) and link.errno else None
-        if signal is not None:
-            return signal
-        cause = peek(link, "__cause__")
-        link = cause or (peek(link, "__context__") if peek(link, "__suppress_context__") is True else None)
-        if link is None:
-            return None
-    return None
+    return proof.evidence if isinstance(proof.evidence, FailureSignal) else None
 
 
 @lru_cache(maxsize=512)
@@ -329,13 +340,11 @@ def _first(table: Mapping[str, Row], names: list[str]) -> Row | None:
 
 def _raised_reading_an_answer(traceback: TracebackType | None) -> bool:
     """Whether the JSON that failed to parse came from the provider, and not from the caller's messages."""
-    while traceback is not None:
-        frame = traceback.tb_frame
-        package = str(frame.f_globals.get("__name__")).partition(".")[0]
-        if package in _HTTP_CLIENTS or frame.f_code.co_name == "transform_response":
-            return True
-        traceback = traceback.tb_next
-    return False
+    return any(
+        str(frame.f_globals.get("__name__")).partition(".")[0] in _HTTP_CLIENTS
+        or frame.f_code.co_name == "transform_response"
+        for frame, _ in walk_tb(traceback)
+    )
 
 
 def _diagnose_by_wording(failure: object, placeholder: int | None) -> Diagnosis:
@@ -353,7 +362,7 @@ def _signal_of_wording(text: str) -> FailureSignal | None:
 
 def _wording(failure: object) -> str:
     """What `failure` says, without the traceback LiteLLM appends to its catch-all ("line 429" is no rate limit)."""
-    if isinstance(failure, BaseException) and _is_a_bug(failure):
+    if _is_a_bug(failure):
         return ""
     text: object = failure if isinstance(failure, str) else peek(failure, "message")
     if not isinstance(text, str):
@@ -364,9 +373,12 @@ def _wording(failure: object) -> str:
     return str(text)[:_MAX_WORDING].partition(_TRACEBACK_HEADING)[0]
 
 
-def _is_a_bug(failure: BaseException) -> bool:
+def _is_a_bug(failure: object) -> bool:
     """A KeyError, TypeError ... says what is wrong with the program, whatever words it quotes."""
-    return type(failure).__module__ == "builtins" and type(failure) not in (Exception, RuntimeError)
+    kind: Final = type(failure)
+    if kind.__module__ != "builtins" or kind in (Exception, RuntimeError):
+        return False
+    return issubclass(kind, Exception) and not issubclass(kind, OSError)
 
 
 def chain(failure: Any) -> Iterator[Any]:
@@ -383,11 +395,7 @@ def chain(failure: Any) -> Iterator[Any]:
 
 
 def _sources(link: object) -> list[BaseException]:
-    """What `link` was raised from.
-
-    A retry is made while the failure before it is being handled, so implicit context that carries its own signal
-    belongs to another attempt.
-    """
+    """What `link` was raised from, or while handling what."""
     explicit: Final = [peek(link, "original_exception"), peek(link, "__cause__")]
     members: Final = peek(link, "exceptions")  # of an exception group
     if isinstance(members, (list, tuple)):
@@ -396,7 +404,22 @@ def _sources(link: object) -> list[BaseException]:
     if sources:
         return sources
     context: Final = peek(link, "__context__")
-    return [context] if isinstance(context, BaseException) and carried_signal(context) is None else []
+    return [context] if isinstance(context, BaseException) and _is_of_the_same_call(link, context) else []
+
+
+def _is_of_the_same_call(link: object, context: BaseException) -> bool:
+    """Whether `context` was caught on the way `link` took.
+
+    A retry is made while the failure before it is being handled, and an application may call LiteLLM while it handles
+    a failure of its own. Both are context of what fails then, and say nothing about it.
+    """
+    if carried_signal(context) is not None:
+        return False
+    caught: Final = peek(context, "__traceback__")
+    frames: Final = peek(link, "__traceback__")
+    if not isinstance(caught, TracebackType) or not isinstance(frames, TracebackType):
+        return True  # never raised, so nobody else's either
+    return any(frame is caught.tb_frame for frame, _ in walk_tb(frames))
 
 
 def peek(holder: object, name: str) -> object:

@@ -108,10 +108,24 @@ _UPSTREAM_CLASS: Final[Mapping[tuple[str, int], type[Exception]]] = MappingProxy
     }
 )
 
-# Upstream's tests let these providers' own words make a rate limit of these statuses: Fireworks says so in a 400,
-# Gemini puts 429 into the body of a 5xx.
-_RATE_LIMIT_UNDER_STATUS: Final = frozenset(
-    {("fireworks_ai", 400), *((provider, status) for provider in ("gemini", "vertex_ai") for status in (500, 502, 503))}
+# Providers whose own error type, under another status, says what these classes mean. `exception_type` recognises it,
+# and upstream's tests assert most of these: class and signal stay what they are there.
+_GOOGLE: Final = ("gemini", "vertex_ai", "vertex_ai_beta")
+_RECOGNISED_UNDER_STATUS: Final[Mapping[tuple[str, int], tuple[type[Exception], ...]]] = MappingProxyType(
+    {
+        # Google answers 400 to a wrong key, and puts 429 into the body of a 5xx.
+        **{(name, 400): (exceptions.AuthenticationError, exceptions.RateLimitError) for name in _GOOGLE},
+        **{(name, status): (exceptions.RateLimitError,) for name in _GOOGLE for status in (500, 502, 503)},
+        # The others answer 400 where they throttle, or to a wrong token.
+        ("bedrock", 400): (exceptions.RateLimitError,),
+        ("fireworks_ai", 400): (exceptions.RateLimitError,),
+        ("watsonx", 400): (exceptions.RateLimitError,),
+        ("watsonx", 403): (exceptions.RateLimitError,),
+        ("cohere", 400): (exceptions.AuthenticationError,),
+        ("cohere", 498): (exceptions.AuthenticationError,),
+        ("cohere_chat", 400): (exceptions.AuthenticationError,),
+        ("cohere_chat", 498): (exceptions.AuthenticationError,),
+    }
 )
 
 # For a failure without an HTTP answer. A signal that is not here keeps the class `exception_type` gave it.
@@ -123,6 +137,11 @@ _CLASS_OF_SIGNAL: Final[Mapping[FailureSignal, type[Exception]]] = MappingProxyT
         FailureSignal.INTERRUPTED: exceptions.APIConnectionError,
         FailureSignal.GARBLED: exceptions.APIConnectionError,
     }
+)
+
+# What some providers' branches raise for a failure without an answer: users have policies for these classes.
+_ALSO_RIGHT: Final[Mapping[type[Exception], tuple[type[Exception], ...]]] = MappingProxyType(
+    {exceptions.APIConnectionError: (exceptions.InternalServerError, exceptions.Timeout)}
 )
 
 # `exception_type` knows these from the provider's own words; their status is 400 whatever the answer's was.
@@ -172,7 +191,11 @@ def agreeing_with_http_status(mapped: Exception, original: object, model: str, p
     It is one of LiteLLM's, agrees with the provider's HTTP status in `status_code` and class, has the original as
     `__cause__` and carries its `failure_signal`.
     """
-    agreed: Final = _agreed(mapped, original, model, provider)
+    try:
+        agreed = _agreed(mapped, original, model, provider)
+    except Exception as error:  # whatever is wrong here must not take the provider's failure from the caller
+        verbose_logger.warning("The failure of %s was mapped without its HTTP status: %s", provider, error)
+        agreed = mapped
     if isinstance(original, BaseException) and original is not agreed:
         agreed.__cause__ = original
     return agreed
@@ -196,10 +219,9 @@ def _agreed(mapped: Exception, original: object, model: str, provider: str) -> E
     if isinstance(mapped, _REQUEST_TOO_LARGE_OR_REFUSED):
         return _signed(mapped, FailureSignal.REQUEST_REJECTED)
     signal, status, proven = diagnose(original)
-    recognised_by_words: Final = isinstance(mapped, exceptions.RateLimitError) and (
-        (provider, status) in _RATE_LIMIT_UNDER_STATUS
-    )
-    if recognised_by_words or (not proven and _knows_more(mapped)):
+    if isinstance(mapped, _RECOGNISED_UNDER_STATUS.get((provider, status or 0), ())):
+        return _signed(mapped, signal_of_status(_USUAL_STATUS[type(mapped)]))
+    if not proven and _knows_more(mapped):
         return _signed(mapped, classify(mapped))
     expected: Final = _expected_classes(signal, status, provider)
     if not isinstance(mapped, expected):
@@ -220,11 +242,7 @@ def _expected_classes(signal: FailureSignal, status: int | None, provider: str) 
         by_signal: Final = _CLASS_OF_SIGNAL.get(signal)
         if by_signal is None:
             return _ANY_CLASS
-        # openai's APITimeoutError is an APIConnectionError: a connect timeout may stay a Timeout.
-        also_right: Final[tuple[type[Exception], ...]] = (
-            (exceptions.Timeout,) if signal is FailureSignal.UNREACHABLE else ()
-        )
-        return (by_signal, *also_right)
+        return (by_signal, *_ALSO_RIGHT.get(by_signal, ()))
     return _classes_of_status(status, provider)
 
 
@@ -256,9 +274,10 @@ def _rebuilt(
     elif expected is not exceptions.APIConnectionError:
         arguments.update(response=_response(status or 429, original))
     rebuilt: Final = expected(**arguments)
-    body: Final = peek(mapped, "body") or peek(original, "body")
-    if body is not None:
-        rebuilt.body = body  # type: ignore[attr-defined]
+    for name in ("body", "code", "param", "provider_specific_fields"):
+        value = peek(mapped, name) or peek(original, name)
+        if value is not None and peek(rebuilt, name) is None:
+            setattr(rebuilt, name, value)
     return rebuilt
 
 
@@ -286,8 +305,11 @@ def _headers(original: object) -> httpx.Headers | None:
     for link in chain(original):
         for holder in (link, peek(link, "response")):
             headers = peek(holder, "headers")
+            if isinstance(headers, httpx.Headers) and headers:
+                return headers
             if isinstance(headers, Mapping) and headers:
-                return httpx.Headers({str(name): str(value) for name, value in headers.items()})
+                pairs = [(str(name), str(value)) for name, value in headers.items()]
+                return httpx.Headers(pairs, encoding="utf-8")
     return None
 
 
@@ -297,9 +319,10 @@ def _response(status: int, original: object) -> httpx.Response:
     content: Final = peek(response, "_content")  # httpx.Response.content raises on an unread stream
     request: Final = peek(response, "_request")
     headers: Final = _headers(original) or httpx.Headers()
+    kept: Final = [(name, value) for name, value in headers.raw if name.decode().lower() not in _HEADERS_OF_THE_BODY]
     return httpx.Response(
         status_code=status,
-        headers=[(name, value) for name, value in headers.multi_items() if name not in _HEADERS_OF_THE_BODY],
+        headers=kept,
         content=content if isinstance(content, bytes) else None,
         request=request if isinstance(request, httpx.Request) else httpx.Request("POST", "https://litellm.ai"),
     )

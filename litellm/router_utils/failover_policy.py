@@ -1,5 +1,6 @@
 """
-What follows from a failure, in one table: a row a signal. Cooldown, retry and the proxy's answer read it here.
+What follows from a failure, in one table: a row a signal. The cooldown reads its column here; the retry's and the
+proxy's are for the changes that will read them.
 """
 
 from collections.abc import Mapping
@@ -51,9 +52,6 @@ POLICY: Final[Mapping[FailureSignal, FailoverPolicy]] = MappingProxyType(
     }
 )
 
-# LiteLLM has never cooled these down, so a deployment without a substitute goes on as before.
-_NEVER_COOLED_ALONE: Final = frozenset({"402", "403"})
-
 
 def requires_cooldown(
     router: Any,
@@ -67,22 +65,18 @@ def requires_cooldown(
     `exception_status` and `exception_str` stand in for a failure whose exception proves nothing or is not at hand
     (#24366, option B).
     """
-    signal: Final = _signal(original_exception, exception_status, exception_str)
-    if str(exception_status) in _NEVER_COOLED_ALONE and not _has_substitute(router, model_id):
-        return False
+    text: Final = exception_str or ""
+    diagnosis: Final = diagnose(original_exception)
+    signal: Final = diagnosis.signal if diagnosis.proven else _reported_signal(exception_status, text)
+    if signal is not FailureSignal.RATE_LIMITED and _is_alone(router, model_id):
+        return _required_alone(exception_status, text)
     return POLICY[signal].cooldown is not Cooldown.NEVER
 
 
 def cools_down_at_once(original_exception: Exception) -> bool:
-    """Whether this one failure is reason enough to cool a deployment down that has a substitute."""
-    return POLICY[classify(original_exception)].cooldown is Cooldown.AT_ONCE
-
-
-def _signal(
-    original_exception: Exception | None, exception_status: str | int, exception_str: str | None
-) -> FailureSignal:
+    """Whether this one failure proves reason enough to cool a deployment down that has a substitute."""
     diagnosis: Final = diagnose(original_exception)
-    return diagnosis.signal if diagnosis.proven else _reported_signal(exception_status, exception_str or "")
+    return diagnosis.proven and POLICY[diagnosis.signal].cooldown is Cooldown.AT_ONCE
 
 
 def _reported_signal(status: str | int, text: str) -> FailureSignal:
@@ -99,5 +93,17 @@ def _reported_signal(status: str | int, text: str) -> FailureSignal:
         return FailureSignal.SERVER_ERROR
 
 
-def _has_substitute(router: Any, model_id: str) -> bool:
-    return len(router.get_model_group(id=model_id) or ()) > 1
+def _is_alone(router: Any, model_id: str) -> bool:
+    group: Final = router.get_model_group(id=model_id)
+    return isinstance(group, list) and len(group) == 1
+
+
+def _required_alone(status: str | int, text: str) -> bool:
+    """LiteLLM's own rule, for a deployment nothing can take over from: what it never cooled down there, stays so."""
+    if status == "" or "APIConnectionError" in text:
+        return False
+    try:
+        number: Final = int(status)
+    except (TypeError, ValueError, OverflowError):
+        return True
+    return number in (401, 404, 408, 429) or not 400 <= number < 500

@@ -71,10 +71,12 @@ ROWS_UPSTREAM_ASSERTS: list[tuple[str, int, type[Exception]]] = [
     ("anthropic", 529, litellm.InternalServerError),
 ]
 
-RATE_LIMITS_BY_WORDING = {("fireworks_ai", 400)} | {
-    (provider, status) for provider in ("gemini", "vertex_ai") for status in (500, 502, 503)
+RECOGNISED_BY_WORDING = {
+    *((provider, status) for provider in ("gemini", "vertex_ai", "vertex_ai_beta") for status in (400, 500, 502, 503)),
+    *(("cohere", 400), ("cohere", 498), ("cohere_chat", 400), ("cohere_chat", 498)),
+    *(("bedrock", 400), ("fireworks_ai", 400), ("watsonx", 400), ("watsonx", 403)),
 }
-"""Answers upstream's tests let the provider's own words turn into a RateLimitError."""
+"""Answers whose wording may say more than their status, by the provider's own error type."""
 
 _ROWS = {(provider, status): expected for provider, status, expected in ROWS_UPSTREAM_ASSERTS}
 

@@ -78,21 +78,20 @@ STATUSES = tuple(SIGNAL_OF_STATUS)
 
 def flaws(provider: str, status: int, body: Body, error: BaseException) -> list[str]:
     """What is wrong with `error` as the outcome of `provider` answering with `status` and `body`; nothing if right."""
-    expected, signal = expected_class(status, provider), SIGNAL_OF_STATUS[status]
+    expected = expected_class(status, provider)
     found = {
         "not one of litellm's exceptions": type(error).__module__ != exceptions.__name__,
         f"class is not {expected.__name__}": type(error) is not expected,
         f"status_code is {getattr(error, 'status_code', None)}": getattr(error, "status_code", None) != status,
-        "the provider's text is lost": TEXT not in str(error) and _is_told(provider, body, error.__cause__),
-        "the original is not its __cause__": error.__cause__ is None,
+        "the provider's text is lost": TEXT not in str(error) and _is_told(provider, body, error),
         "Retry-After is lost": _retry_after(error) != RETRY_AFTER,
-        f"failure_signal is not {signal}": getattr(error, "failure_signal", None) != signal,
     }
     return [flaw for flaw, holds in found.items() if holds]
 
 
-def _is_told(provider: str, body: Body, original: BaseException | None) -> bool:
+def _is_told(provider: str, body: Body, error: BaseException) -> bool:
     """Whether the mapping was told the provider's words; of JSON it always is, unless WORDLESS says why not."""
+    original = error.__cause__ or error.__context__
     return TEXT in str(original) or (body == JSON_BODY and provider not in WORDLESS)
 
 

@@ -101,13 +101,12 @@ def test_wording_does_not_count_where_a_status_is_known(text: str) -> None:
 TRANSPORT_ERRORS: dict[str, tuple[BaseException, FailureSignal]] = {
     "refused": (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), FailureSignal.UNREACHABLE),
     "no route": (OSError(errno.EHOSTUNREACH, "no route"), FailureSignal.UNREACHABLE),
-    "connect timeout of the system": (TimeoutError(errno.ETIMEDOUT, "timed out"), FailureSignal.UNREACHABLE),
     "unknown host": (socket.gaierror(-2, "unknown"), FailureSignal.UNREACHABLE),
     "bad certificate": (ssl.SSLCertVerificationError("bad certificate"), FailureSignal.UNREACHABLE),
     "httpx connect": (httpx.ConnectError("failed"), FailureSignal.UNREACHABLE),
     "httpx connect timeout": (httpx.ConnectTimeout("slow"), FailureSignal.UNREACHABLE),
     "httpx unusable url": (httpx.UnsupportedProtocol("no http://"), FailureSignal.UNREACHABLE),
-    "aiohttp connect timeout": (aiohttp.ConnectionTimeoutError("slow"), FailureSignal.UNREACHABLE),
+    "aiohttp, no connection in time": (aiohttp.ConnectionTimeoutError("slow"), FailureSignal.TIMED_OUT),
     "openai, nothing more known": (openai.APIConnectionError(request=REQUEST), FailureSignal.UNREACHABLE),
     "reset": (ConnectionResetError(errno.ECONNRESET, "reset"), FailureSignal.INTERRUPTED),
     "broken pipe": (BrokenPipeError(errno.EPIPE, "broken"), FailureSignal.INTERRUPTED),
@@ -120,6 +119,8 @@ TRANSPORT_ERRORS: dict[str, tuple[BaseException, FailureSignal]] = {
     "httpx read timeout": (httpx.ReadTimeout("slow"), FailureSignal.TIMED_OUT),
     "aiohttp read timeout": (aiohttp.SocketTimeoutError("slow"), FailureSignal.TIMED_OUT),
     "openai timeout": (openai.APITimeoutError(request=REQUEST), FailureSignal.TIMED_OUT),
+    "httpx, all connections in use": (httpx.PoolTimeout("busy"), FailureSignal.INTERNAL),
+    "httpx, an illegal header of the caller's": (httpx.LocalProtocolError("illegal"), FailureSignal.INTERNAL),
     "httpx undecodable": (httpx.DecodingError("not gzip"), FailureSignal.GARBLED),
 }
 
@@ -146,6 +147,61 @@ def test_the_systems_word_outranks_the_clients_class() -> None:
     """LiteLLM's aiohttp transport reports a reset after sending as httpx.ConnectError."""
     reset = ConnectionResetError(errno.ECONNRESET, "reset")
     assert classify(raised_from(httpx.ConnectError("failed"), reset)) is FailureSignal.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("outer", "signal"), [(httpx.ConnectError, FailureSignal.UNREACHABLE), (httpx.ReadError, FailureSignal.INTERRUPTED)]
+)
+def test_a_timeout_of_the_system_is_what_it_interrupted(outer: type[Exception], signal: FailureSignal) -> None:
+    """ETIMEDOUT while connecting is a host that cannot be reached, later on a connection that broke off."""
+    assert classify(raised_from(outer("failed"), TimeoutError(errno.ETIMEDOUT, "timed out"))) is signal
+
+
+def test_a_wait_for_a_free_connection_does_not_blame_the_host() -> None:
+    """LiteLLM's aiohttp transport reports one as httpx.ConnectTimeout, which is else a host that cannot be reached."""
+    waited = raised_from(httpx.ConnectTimeout("slow"), aiohttp.ConnectionTimeoutError("slow"))
+    assert classify(waited) is FailureSignal.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    "cause", [RuntimeError("the client has been closed"), TypeError("bug"), RuntimeError("Event loop is closed")]
+)
+def test_openai_wraps_bugs_as_connection_errors_too(cause: Exception) -> None:
+    """They say nothing about the host."""
+    assert classify(raised_from(openai.APIConnectionError(request=REQUEST), cause)) is FailureSignal.INTERNAL
+
+
+def test_an_applications_own_failure_is_not_the_deployments() -> None:
+    """LiteLLM may be called while the application handles a failure of its own, which is context of ours then."""
+    found: list[BaseException] = []
+
+    def litellm_fails() -> None:
+        answer: dict[str, str] = {}
+        try:
+            answer["choices"]
+        except KeyError as failure:
+            found.append(failure)
+
+    try:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "the application's database")
+    except ConnectionRefusedError:
+        litellm_fails()
+    assert isinstance(found[0].__context__, ConnectionRefusedError)
+    assert classify(found[0]) is FailureSignal.INTERNAL
+
+
+def test_what_is_caught_on_the_way_is_evidence() -> None:
+    """As provider code turns a transport error into an exception of its own, without `from`."""
+
+    def provider_code() -> None:
+        try:
+            raise httpx.ConnectError("failed")
+        except httpx.ConnectError:
+            raise BaseLLMException(status_code=500, message="failed")  # noqa: B904
+
+    with pytest.raises(BaseLLMException) as caught:
+        provider_code()
+    assert classify(caught.value) is FailureSignal.UNREACHABLE
 
 
 def test_a_host_is_not_blamed_for_what_this_machine_ran_out_of() -> None:
@@ -257,9 +313,27 @@ class Hostile(Exception):
         raise RuntimeError("no text")
 
 
-def test_what_raises_at_every_look_is_internal() -> None:
+class Untrue(Exception):
+    """Cannot be asked whether it is there."""
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("neither true nor false")
+
+
+class Nowhere(Exception):
+    """Comes from no module."""
+
+    __module__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [Hostile(), OSError([1], "no number"), raised_from(Failed("a"), Untrue()), Nowhere("a")],
+    ids=["raises at every look", "errno is a list", "its cause has no truth", "its class has no module"],
+)
+def test_what_cannot_be_read_is_internal(failure: BaseException) -> None:
     """`classify` never raises."""
-    assert classify(Hostile()) is FailureSignal.INTERNAL
+    assert classify(failure) is FailureSignal.INTERNAL
 
 
 def test_a_chain_that_bites_its_tail_ends() -> None:
@@ -296,17 +370,17 @@ GARBAGE = st.one_of(
 
 @given(
     attributes=st.dictionaries(
-        st.sampled_from(
-            ["status_code", "status", "code", "response", "message", "original_exception", "exceptions", "__cause__"]
-        ),
+        st.sampled_from(["status_code", "status", "code", "response", "message", "original_exception", "exceptions"]),
         GARBAGE,
     ),
+    cause=st.sampled_from([None, Hostile(), Untrue(), OSError([1], "no number"), Failed("b", status_code=[])]),
     text=st.text(),
 )
-def test_any_exception_has_a_signal(attributes: dict[str, object], text: str) -> None:
+def test_any_exception_has_a_signal(attributes: dict[str, object], cause: BaseException | None, text: str) -> None:
     """Whatever its attributes hold, and `diagnose` names only a status a provider can have sent."""
-    attributes.pop("__cause__", None)
-    diagnosis = diagnose(Failed(text, **attributes))
+    failure = Failed(text, **attributes)
+    failure.__cause__ = cause
+    diagnosis = diagnose(failure)
     assert isinstance(diagnosis.signal, FailureSignal)
     assert diagnosis.http_status is None or 100 <= diagnosis.http_status <= 599
 

@@ -21,6 +21,7 @@ PRESENT = catalogue.providers_of_base() | catalogue.OWN_NAMES
 REACHABLE = sorted(WAYS.keys() & PRESENT)
 UNREACHABLE = sorted(LEFT_OUT.keys() & PRESENT)
 ASYNC_STATUSES = (402, 429, 503)
+SIGNED_STATUSES = (402, 429, 503)
 HTML_STATUSES = (403, 429, 502, 503, 504, 522)
 
 
@@ -97,9 +98,23 @@ def test_a_provider_that_is_left_out_sends_no_request(provider: str, stand_in: S
 
 @pytest.mark.parametrize("provider", REACHABLE)
 def test_a_failed_answer_agrees_with_its_status(provider: str, stand_in: StandIn, call: dict[str, Any]) -> None:
-    """Status, class, text, cause, Retry-After and signal are right for each of 16 statuses."""
+    """Status, class, text and Retry-After are right for each of 16 statuses."""
     wrong = outcomes(provider, stand_in, call, STATUSES, JSON_BODY)
     assert not wrong, report(provider, wrong, STATUSES)
+
+
+@pytest.mark.parametrize("provider", REACHABLE)
+def test_a_failed_answer_carries_its_signal_and_its_cause(
+    provider: str, stand_in: StandIn, call: dict[str, Any]
+) -> None:
+    """The signal of the status, and the exception the provider's own code raised."""
+    found = {}
+    for status in SIGNED_STATUSES:
+        stand_in.fail_with(status, JSON_BODY)
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            litellm.completion(**call)
+        found[status] = getattr(caught.value, "failure_signal", None), caught.value.__cause__ is not None
+    assert found == {status: (catalogue.SIGNAL_OF_STATUS[status], True) for status in SIGNED_STATUSES}
 
 
 @pytest.mark.parametrize("provider", REACHABLE)

@@ -158,23 +158,63 @@ def test_a_failure_before_the_provider_is_known_is_mapped_all_the_same() -> None
 
 
 @pytest.mark.parametrize(
-    ("error", "expected", "signal"),
+    ("error", "allowed", "signal"),
     [
-        (httpx.ConnectError("[Errno 111] Connection refused"), litellm.APIConnectionError, "unreachable"),
-        (httpx.ReadError("broke off"), litellm.APIConnectionError, "interrupted"),
-        (httpx.ReadTimeout("slow"), litellm.Timeout, "timed_out"),
+        (
+            httpx.ConnectError("[Errno 111] Connection refused"),
+            {litellm.APIConnectionError, litellm.InternalServerError},
+            "unreachable",
+        ),
+        (httpx.ReadError("broke off"), {litellm.APIConnectionError, litellm.InternalServerError}, "interrupted"),
+        (httpx.ReadTimeout("slow"), {litellm.Timeout}, "timed_out"),
     ],
 )
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "ollama_chat", "unheard_of"])
-def test_a_transport_error_has_one_class_for_every_provider(
-    provider: str, error: Exception, expected: type[Exception], signal: str
+def test_a_transport_error_has_one_signal_whoever_the_provider_is(
+    provider: str, error: Exception, allowed: set[type[Exception]], signal: str
 ) -> None:
-    """Also where the provider's code has put LiteLLM's placeholder, 500, on it."""
+    """Also where the provider's code has put LiteLLM's placeholder, 500, on it. A class that users have policies for,
+    InternalServerError, is kept where a provider's branch raises it."""
     wrapped = BaseLLMException(status_code=500, message="Connection error.")
     wrapped.__context__ = error
     for original in (error, wrapped):
         exception = mapped(original, provider)
-        assert (type(exception), exception.failure_signal) == (expected, signal)
+        assert type(exception) in allowed
+        assert exception.failure_signal == signal
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "text", "expected", "signal"),
+    [
+        (
+            "gemini",
+            400,
+            "API key not valid. Please pass a valid API key.",
+            litellm.AuthenticationError,
+            "bad_credentials",
+        ),
+        ("vertex_ai", 400, "Quota exceeded for requests per minute", litellm.RateLimitError, "rate_limited"),
+        ("bedrock", 400, "ThrottlingException: slow down", litellm.RateLimitError, "rate_limited"),
+        ("cohere", 400, "invalid api token", litellm.AuthenticationError, "bad_credentials"),
+        ("watsonx", 403, "token_quota_reached", litellm.RateLimitError, "rate_limited"),
+    ],
+)
+def test_a_providers_own_error_type_is_kept_where_its_status_says_less(
+    provider: str, status: int, text: str, expected: type[Exception], signal: str
+) -> None:
+    """These answer 400 or 403 to a wrong key, or where they throttle."""
+    exception = mapped(ProviderError(status, text), provider)
+    assert (type(exception), exception.failure_signal) == (expected, signal)
+
+
+@pytest.mark.parametrize("provider", ["openai", "publicai", "scaleway", "unheard_of"])
+def test_a_header_that_is_not_ascii_does_not_hide_the_failure(provider: str) -> None:
+    """Nor Retry-After beside it."""
+    original = ProviderError(402)
+    original.response.headers = httpx.Headers([(b"x-place", b"caf\xe9"), (b"retry-after", b"6")])
+    exception = mapped(original, provider)
+    assert (type(exception), exception.status_code) == (expected_class(402, provider), 402)
+    assert exception.litellm_response_headers["retry-after"] == "6"
 
 
 def test_a_rate_limit_that_only_words_tell_of_is_a_rate_limit() -> None:

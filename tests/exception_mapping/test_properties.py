@@ -16,7 +16,7 @@ from litellm.llms.openai_like.json_loader import JSONProviderRegistry
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from exception_mapping.expectations import RATE_LIMITS_BY_WORDING, expected_class, mapped
+from exception_mapping.expectations import RECOGNISED_BY_WORDING, expected_class, mapped
 
 REQUEST = httpx.Request("POST", "https://provider.test/v1/chat/completions")
 KEEPS_ITS_CLASS = (litellm.ContextWindowExceededError, litellm.ContentPolicyViolationError)
@@ -81,7 +81,7 @@ wording = st.one_of(
 @given(status=failing_statuses, provider=providers, shape=shapes, text=wording)
 def test_the_status_survives(status: int, provider: str, shape: Callable[[int, str], Exception], text: str) -> None:
     """No HTTP answer surfaces as an APIConnectionError, or with a status the provider did not send."""
-    assume((provider, status) not in RATE_LIMITS_BY_WORDING)
+    assume((provider, status) not in RECOGNISED_BY_WORDING)
     exception = mapped(shape(status, text), provider)
     assert not isinstance(exception, litellm.APIConnectionError)
     assert isinstance(exception, KEEPS_ITS_CLASS) or exception.status_code == status
@@ -98,7 +98,7 @@ def test_the_signal_is_the_statuss_whatever_the_wording(
     status: int, provider: str, shape: Callable[[int, str], Exception], text: str
 ) -> None:
     """So the cooldown, which reads nothing else, cannot depend on words."""
-    assume((provider, status) not in RATE_LIMITS_BY_WORDING)
+    assume((provider, status) not in RECOGNISED_BY_WORDING)
     worded, plain = mapped(shape(status, text), provider), mapped(PlainError(status, "no"), "unheard_of")
     assume(not isinstance(worded, KEEPS_ITS_CLASS))
     assert worded.failure_signal is plain.failure_signal

@@ -31,7 +31,10 @@ async def test_one_answer_cools_down_by_its_status_alone(status: int, provider: 
         with routed(group, routing_strategy="cost-based-routing", num_retries=0) as router:
             assert lost(await outcomes(router, 1)) == [0]
             assert await until(lambda: failures(router, "a-bad") == 1)
-            assert cooling_down(router) == ({"a-bad"} if status in AT_ONCE else set())
+            if status in AT_ONCE:
+                assert await until(lambda: cooling_down(router) == {"a-bad"})
+            else:
+                assert cooling_down(router) == set()
 
 
 @ROUTED
@@ -77,4 +80,4 @@ async def test_a_request_with_a_bug_cools_nothing_down(provider: str) -> None:
         with routed(group, routing_strategy="cost-based-routing", num_retries=0) as router:
             results = await outcomes(router, 6, messages=[{"role": "assistant", "tool_calls": 7}])
             assert cooling_down(router) == set()
-            assert lost(results) == list(range(6)) or lost(results) == []
+            assert len(lost(results)) in (0, 6)  # some providers' code takes it, none takes it sometimes

@@ -79,6 +79,17 @@ async def test_a_lone_deployment_is_not_cooled_down(fault: str) -> None:
             assert cooling_down(router) == set()
 
 
+@pytest.mark.parametrize("fault", ["refused", "reset", "402", "403"])
+async def test_a_lone_deployment_is_not_counted_out_either(fault: str) -> None:
+    """What LiteLLM never cooled down there does not use up `allowed_fails`."""
+    with FaultyProvider(FAULTS[fault]) as bad:
+        alone = [deployment("a-bad", "ollama_chat", bad.url)]
+        with routed(alone, allowed_fails=0, **SETTINGS) as router:
+            assert lost(await outcomes(router, 4)) == list(range(4))
+            assert await until(lambda: failures(router, "a-bad") == 4)
+            assert cooling_down(router) == set()
+
+
 async def test_silence_counts_in_the_failure_rate() -> None:
     """A host that accepts and never answers is cooled down once it has failed five times."""
     with FaultyProvider(SILENT) as bad, FaultyProvider() as good:

@@ -28,6 +28,17 @@ DRAWN = ("simple-shuffle", "usage-based-routing-v2", "latency-based-routing")
 
 STRATEGIES = (*DRAWN, "least-busy", "cost-based-routing")
 MODES = ("async", "async-stream", "sync", "sync-stream")
+CALLBACK_LISTS = (
+    "callbacks",
+    "success_callback",
+    "failure_callback",
+    "_async_success_callback",
+    "_async_failure_callback",
+    "input_callback",
+    "service_callback",
+)
+"""Lists of the litellm module to which every Router adds its own, for good; past a limit it adds none."""
+
 PATIENCE = float(os.environ.get("ROUTER_PATIENCE", "5"))
 """Seconds a callback of the router has to run; only a broken router, as stock LiteLLM's is here, reaches it."""
 
@@ -50,11 +61,14 @@ def deployment(name: str, provider: str, url: str, **params: Any) -> dict[str, A
 @contextmanager
 def routed(deployments: Sequence[dict[str, Any]], **settings: Any) -> Iterator[Router]:
     """A Router over `deployments`, taken apart at the end."""
+    before = {name: list(getattr(litellm, name)) for name in CALLBACK_LISTS}
     router = Router(model_list=list(deployments), **settings)
     try:
         yield router
     finally:
         router.discard()
+        for name, callbacks in before.items():
+            getattr(litellm, name)[:] = callbacks
 
 
 @contextmanager
