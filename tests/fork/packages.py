@@ -51,7 +51,7 @@ def wheels(bases: list[str], clone: Path, work: Path) -> Iterator[str]:
 
 
 def installs(bases: list[str], clone: Path, work: Path) -> Iterator[str]:
-    """Every base by git URL, one after the other with the installer's cache as it is, each into an empty environment."""
+    """Every base by git URL, twice in turn with the caches as they are, each time into an empty environment."""
     url = f"git+{clone.as_uri()}@{run('git', 'rev-parse', 'HEAD', cwd=clone)}"
     ways = {"uv": (UV, []), "pip": (PIP, ["--no-cache-dir"])}
     for base in [*bases, *bases]:
