@@ -221,7 +221,7 @@ _SIGNAL_OF_WORDING: Final = tuple(
 
 _MAX_LINKS: Final = 32  # far beyond any real chain
 _MAX_WORDING: Final = 4000  # characters
-_TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
+TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
 _HTTP_CLIENTS: Final = frozenset({"aiohttp", "httpx", "httpx2", "openai", "requests"})
 _MAPPED_EXCEPTIONS: Final = "litellm.exceptions"
 
@@ -370,7 +370,7 @@ def _wording(failure: object) -> str:
             text = str(failure)
         except Exception:
             return ""
-    return str(text)[:_MAX_WORDING].partition(_TRACEBACK_HEADING)[0]
+    return str(text)[:_MAX_WORDING].partition(TRACEBACK_HEADING)[0]
 
 
 def _is_a_bug(failure: object) -> bool:

@@ -17,6 +17,7 @@ from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string, verbose_l
 from litellm.constants import _openai_like_providers
 from litellm.litellm_core_utils.failure_signal import (
     SIGNAL_ATTRIBUTE,
+    TRACEBACK_HEADING,
     FailureSignal,
     chain,
     classify,
@@ -149,7 +150,6 @@ _REQUEST_TOO_LARGE_OR_REFUSED: Final = (exceptions.ContextWindowExceededError, e
 
 _MAPPED_CLASSES: Final[tuple[type[Exception], ...]] = tuple(exceptions.LITELLM_EXCEPTION_TYPES)  # type: ignore[has-type]
 _ANY_CLASS: Final[tuple[type[Exception], ...]] = (exceptions.APIConnectionError, *_MAPPED_CLASSES)
-_TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
 _HEADERS_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 ResponseHeaders = httpx.Headers | dict[str, Any] | None
@@ -286,7 +286,7 @@ def _message(mapped: Exception, original: object, provider: str) -> str:
     LiteLLM's catch-all with a traceback in it."""
     message: Final = peek(mapped, "message")
     words: Final = _text(peek(original, "message") or original)
-    if not isinstance(message, str) or (_TRACEBACK_HEADING in message and _TRACEBACK_HEADING not in words):
+    if not isinstance(message, str) or (TRACEBACK_HEADING in message and TRACEBACK_HEADING not in words):
         name: Final = str(provider or "unknown")
         return f"{name[:1].upper()}{name[1:]}Exception - {words}"
     label: Final = re.escape(type(mapped).__name__)
