@@ -52,8 +52,8 @@ def router(session: nox.Session, base: str) -> None:
 def baseline(session: nox.Session, base: str) -> None:
     """The same tests on stock LiteLLM: must fail exactly where tests/stock_failures says (--update rewrites it)."""
     session.install(f"litellm==={base}", *dependencies("test"))
-    plugin = ["-p", "support.stock_failures", f"--base={base}", "--continue-on-collection-errors", "--tb=no", "-q"]
-    plugin += ["--hypothesis-profile=no-shrinking"]  # how a known failure fails is of no interest
+    plugin = ["-p", "support.stock_failures", f"--base={base}", "--continue-on-collection-errors"]
+    plugin += ["--hypothesis-profile=no-shrinking", "--tb=no", "-rN", "-q"]  # how a known failure fails is no news
     impatient = {"ROUTER_PATIENCE": "0.5", "PYTHONPATH": "tests"}
     session.run("pytest", *IN_PARALLEL, *plugin, *ABOUT_LITELLM, *session.posargs, env=impatient)
 
