@@ -119,6 +119,25 @@ class ReplaceBody:
 
 
 @dataclass(frozen=True)
+class ReplaceExpression:
+    """Replace the one `expression` in `function`'s body by `by`."""
+
+    function: str
+    expression: str
+    by: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        expression = parse_expression(self.expression, where, self.function)
+        by = parse_expression(self.by, where, self.function)
+        if any(same(by, node) for node in walk(function.body)):
+            where.refuse(f"`{self.by}` already stands there", self.function)
+        found = [node for node in walk(function.body) if same(expression, node)]
+        place = only(found, f"the expression `{self.expression}`", where, self.function)
+        return replaced(module, place, by)
+
+
+@dataclass(frozen=True)
 class WidenCondition:
     """Make the test of an `if`, `elif` or `while`, or a part of such a test, `condition or or_`, with the parentheses
     that takes: `a` in `if a and b` becomes `if (a or or_) and b`."""
@@ -192,6 +211,25 @@ class AddArgument:
         if any(same(added, arg) or (arg.keyword and same(added.keyword, arg.keyword)) for arg in call.args):
             where.refuse(f"the call of {self.call} already passes `{self.argument}`", self.function)
         return replaced(module, call, call.with_changes(args=appended(call.args, added, call.whitespace_before_args)))
+
+
+@dataclass(frozen=True)
+class InsertFirst:
+    """Insert `statement` (one or several, dedented) as the first thing `function` does, after its docstring."""
+
+    function: str
+    statement: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        if not isinstance(function.body, cst.IndentedBlock):
+            where.refuse("looked for a body in lines of its own, found one beside the colon", self.function)
+        added = parse_statements(self.statement, where, self.function)
+        body = list(function.body.body)
+        place = 0 if function.get_docstring() is None else 1
+        if same(body[place : place + len(added)], added):
+            where.refuse(f"`{self.statement}` already stands first", self.function)
+        return replaced(module, function.body, function.body.with_changes(body=[*body[:place], *added, *body[place:]]))
 
 
 @dataclass(frozen=True)

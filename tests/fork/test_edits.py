@@ -15,7 +15,9 @@ from fork.edits import (
     Edit,
     InsertAfterCall,
     InsertBeforeCall,
+    InsertFirst,
     ReplaceBody,
+    ReplaceExpression,
     WidenCondition,
     apply_edits,
 )
@@ -122,6 +124,8 @@ EVERY_EDIT: list[Edit] = [
     AddArgument("Router.method", "decide", "error=None"),
     InsertBeforeCall("simple", "helper.other", "check(first)"),
     InsertAfterCall("simple", "helper.other", "check(result)"),
+    InsertFirst("simple", "check(first)"),
+    ReplaceExpression("Router.method", "status >= 500", "status > 500"),
 ]
 EVERY_EDIT_IN_A_FUNCTION = EVERY_EDIT[1:]
 ids = pytest.mark.parametrize("edit", EVERY_EDIT, ids=lambda edit: type(edit).__name__)
@@ -465,3 +469,40 @@ def test_a_statement_that_would_not_run_right_after_the_call_is_refused(body: st
     assert "nothing can be inserted right after the call of call" in refusal(
         f"def f():\n    {body}\n", InsertAfterCall("f", "call", "pass")
     )
+
+
+# --- InsertFirst
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('"""Doc."""\n    return 1', '"""Doc."""\n    check()\n    return 1'),
+        ("# its remark\n    return 1", "check()\n    # its remark\n    return 1"),
+        ('"""Only a docstring."""', '"""Only a docstring."""\n    check()'),
+    ],
+)
+def test_a_statement_goes_first_but_for_the_docstring(body: str, expected: str) -> None:
+    """Where the function's own statements begin."""
+    assert applied(f"def f():\n    {body}\n", InsertFirst("f", "check()")) == f"def f():\n    {expected}\n"
+
+
+def test_a_statement_has_no_place_in_a_body_beside_the_colon() -> None:
+    """There is no block to put it into."""
+    assert "found one beside the colon" in refusal("def f(): pass\n", InsertFirst("f", "check()"))
+
+
+# --- ReplaceExpression
+
+
+def test_an_expression_is_replaced_as_a_whole() -> None:
+    """The part of a longer expression too, in whatever layout it is written."""
+    assert applied("def f():\n    x = g(a  or  1) + 2\n", ReplaceExpression("f", "a or 1", "a if a else 1")) == (
+        "def f():\n    x = g(a if a else 1) + 2\n"
+    )
+
+
+@pytest.mark.parametrize(("expression", "count"), [("missing", 0), ("first", 5)])
+def test_an_expression_in_no_place_or_in_several_is_refused(expression: str, count: int) -> None:
+    """The message counts them."""
+    assert f"expected one place and found {count}" in refusal(MODULE, ReplaceExpression("simple", expression, "by"))
