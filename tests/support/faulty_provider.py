@@ -1,6 +1,7 @@
 """A model provider on a real loopback socket that fails on demand, for what a mocked transport cannot show.
 
-It speaks the OpenAI, Anthropic and Ollama formats; its behaviour, a `Fault`, may be switched while it runs.
+It speaks the OpenAI, Anthropic and Ollama formats (see `provider_formats`); its behaviour, a `Fault`, may be switched
+while it runs.
 
     with FaultyProvider(fault=FAULTS["429"]) as provider:
         litellm.completion(messages=[...], **litellm_params("openai", provider.url))
@@ -19,11 +20,15 @@ from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
+
+from support.provider_formats import ENDPOINTS as ENDPOINTS
+from support.provider_formats import STREAM_TYPES as STREAM_TYPES
+from support.provider_formats import Format as Format
+from support.provider_formats import Json as Json
+from support.provider_formats import error, format_at, is_attempt, stream, whole
 
 T = TypeVar("T")
-Json = dict[str, Any]
-Format = Literal["openai", "anthropic", "ollama_chat", "ollama_generate", "ollama_show"]
 
 UNRESOLVABLE_URL = "http://provider.invalid"
 """A host no resolver knows: RFC 6761 section 6.4 reserves `.invalid` for that."""
@@ -194,7 +199,7 @@ class FaultyProvider:
     @property
     def attempts(self) -> int:
         """Requests for an answer read so far, whatever became of them; LiteLLM's look at /api/show is not one."""
-        return sum(_format(request.path) in STREAM_TYPES for request in self.requests)
+        return sum(is_attempt(request.path) for request in self.requests)
 
     @property
     def fault(self) -> Fault:
@@ -268,7 +273,7 @@ class FaultyProvider:
         code, kind, payload = _reply(fault, path, body, self.answer)
         head = _head(code, kind, len(payload), fault.retry_after)
         sent = payload[: len(payload) // 2] if fault.kind is Kind.TRUNCATE else payload
-        if fault == HEALTHY and _format(path) in STREAM_TYPES:
+        if fault == HEALTHY and is_attempt(path):
             self.answered += 1  # before the client can know
         writer.write(head + (sent if _carries_body(code) else b""))
         await writer.drain()
@@ -311,165 +316,22 @@ def _head(code: int, content_type: str, length: int, retry_after: str | None) ->
 
 def _reply(fault: Fault, path: str, body: Json, answer: str) -> tuple[int, str, bytes]:
     """Status, content type and content for a request at `path`."""
-    format = _format(path)
+    format = format_at(path)
     if format is None:
         message = f"this provider has no {path}; ask at {', '.join(ENDPOINTS)}"
         return 404, "application/json", json.dumps({"error": {"message": message}}).encode()
     if fault.body is not None:
         return fault.code or 200, fault.content_type, fault.body
     if fault.code is not None:
-        return fault.code, fault.content_type, json.dumps(_error(format, fault.code, fault.message)).encode()
+        return fault.code, fault.content_type, json.dumps(error(format, fault.code, fault.message)).encode()
     model = str(body.get("model", "model"))
-    # Ollama streams unless told otherwise; the other two only when asked.
+    # Ollama streams unless told otherwise; the others only when asked.
     if format in STREAM_TYPES and body.get("stream", format.startswith("ollama")):
-        return 200, STREAM_TYPES[format], _stream(format, model, answer)
-    return 200, "application/json", json.dumps(_whole(format, model, answer)).encode()
+        return 200, STREAM_TYPES[format], stream(format, model, answer)
+    return 200, "application/json", json.dumps(whole(format, model, answer, inputs=_inputs(body))).encode()
 
 
-ENDPOINTS: dict[str, Format] = {
-    "/chat/completions": "openai",
-    "/v1/messages": "anthropic",
-    "/api/chat": "ollama_chat",
-    "/api/generate": "ollama_generate",
-    "/api/show": "ollama_show",
-}
-
-STREAM_TYPES: dict[Format, str] = {
-    "openai": "text/event-stream",
-    "anthropic": "text/event-stream",
-    "ollama_chat": "application/x-ndjson",
-    "ollama_generate": "application/x-ndjson",
-}
-
-
-def _format(path: str) -> Format | None:
-    bare = path.partition("?")[0]
-    return next((format for end, format in ENDPOINTS.items() if bare.endswith(end)), None)
-
-
-MESSAGES: dict[int, str] = {
-    400: "The field 'messages' is invalid.",
-    401: "Incorrect API key provided.",
-    402: "The account has no credit left.",
-    403: "The project may not use this model.",
-    404: "The model does not exist.",
-    408: "The request took too long.",
-    429: "Rate limit exceeded.",
-    500: "The server had an error.",
-    503: "The service is unavailable.",
-    529: "Overloaded.",
-}
-
-ANTHROPIC_TYPES: dict[int, str] = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
-
-OPENAI_TYPES: dict[int, str] = {
-    402: "insufficient_credit",
-    403: "permission_error",
-    408: "timeout",
-    429: "requests",
-}
-
-OPENAI_CODES: dict[int, str] = {
-    401: "invalid_api_key",
-    402: "insufficient_credit",
-    404: "model_not_found",
-    429: "rate_limit_exceeded",
-}
-
-
-def _error(format: Format, code: int, message: str | None) -> Json:
-    text = MESSAGES.get(code, "The provider failed.") if message is None else message
-    if format == "anthropic":
-        kind = ANTHROPIC_TYPES.get(code, "invalid_request_error" if code < 500 else "api_error")
-        return {"type": "error", "error": {"type": kind, "message": text}}
-    if format == "openai":
-        kind = OPENAI_TYPES.get(code, "invalid_request_error" if code < 500 else "server_error")
-        return {"error": {"message": text, "type": kind, "code": OPENAI_CODES.get(code)}}
-    return {"error": text}
-
-
-OPENAI_USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
-OLLAMA_END = {"done": True, "done_reason": "stop", "total_duration": 5, "prompt_eval_count": 3, "eval_count": 1}
-OLLAMA_TIME = "2025-01-01T00:00:00Z"
-
-
-def _whole(format: Format, model: str, answer: str) -> Json:
-    if format == "openai":
-        message = {"role": "assistant", "content": answer}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return {**_openai(model, "chat.completion"), "choices": [choice], "usage": OPENAI_USAGE}
-    if format == "anthropic":
-        text = {"type": "text", "text": answer}
-        return _anthropic(model, content=[text], stop_reason="end_turn", output_tokens=1)
-    if format == "ollama_show":
-        return {"template": "", "model_info": {}, "capabilities": ["completion"]}
-    return {**_ollama(format, model, answer), **OLLAMA_END}
-
-
-def _stream(format: Format, model: str, answer: str) -> bytes:
-    if format == "openai":
-        chunks = [json.dumps(chunk) for chunk in _openai_chunks(model, answer)]
-        return "".join(f"data: {chunk}\n\n" for chunk in [*chunks, "[DONE]"]).encode()
-    if format == "anthropic":
-        events = _anthropic_events(model, answer)
-        return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
-    last = {**_ollama(format, model, ""), **OLLAMA_END}
-    return "".join(json.dumps(line) + "\n" for line in (_ollama(format, model, answer), last)).encode()
-
-
-def _openai(model: str, kind: str) -> Json:
-    return {"id": "chatcmpl-1", "object": kind, "created": 1735689600, "model": model}
-
-
-def _openai_chunks(model: str, answer: str) -> list[Json]:
-    def chunk(delta: Json, finish: str | None) -> Json:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return {**_openai(model, "chat.completion.chunk"), "choices": [choice]}
-
-    return [
-        chunk({"role": "assistant", "content": ""}, None),
-        chunk({"content": answer}, None),
-        chunk({}, "stop"),
-    ]
-
-
-def _anthropic(model: str, *, content: list[Json], stop_reason: str | None, output_tokens: int) -> Json:
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": model,
-        "content": content,
-        "stop_reason": stop_reason,
-        "stop_sequence": None,
-        "usage": {"input_tokens": 3, "output_tokens": output_tokens},
-    }
-
-
-def _anthropic_events(model: str, answer: str) -> list[Json]:
-    start = _anthropic(model, content=[], stop_reason=None, output_tokens=0)
-    end = {"stop_reason": "end_turn", "stop_sequence": None}
-    return [
-        {"type": "message_start", "message": start},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": answer}},
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": end, "usage": {"output_tokens": 1}},
-        {"type": "message_stop"},
-    ]
-
-
-def _ollama(format: Format, model: str, answer: str) -> Json:
-    part: Json = (
-        {"message": {"role": "assistant", "content": answer}} if format == "ollama_chat" else {"response": answer}
-    )
-    return {"model": model, "created_at": OLLAMA_TIME, **part, "done": False}
+def _inputs(body: Json) -> int:
+    """Texts to embed: `input` is one text, one list of token numbers, or a list of either."""
+    given = body.get("input")
+    return len(given) if isinstance(given, list) and not all(isinstance(token, int) for token in given) else 1

@@ -35,6 +35,7 @@ from support.faulty_provider import (
     Kind,
     litellm_params,
 )
+from support.provider_formats import EMBEDDING, OPENAI_USAGE, RESPONSES_USAGE
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
@@ -44,7 +45,24 @@ litellm: Any = importlib.import_module("litellm")
 openai: Any = importlib.import_module("openai")
 
 MESSAGES = [{"role": "user", "content": "ping"}]
-ENDPOINTS = ["/v1/chat/completions", "/chat/completions", "/v1/messages", "/api/chat", "/api/generate"]
+ENDPOINTS = [
+    "/v1/chat/completions",
+    "/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/api/chat",
+    "/api/generate",
+]
+ENTRIES: dict[str, dict[str, Any]] = {
+    "text_completion": {"model": "openai/gpt-3.5-turbo-instruct", "prompt": "ping"},
+    "embedding": {"model": "openai/text-embedding-3-small", "input": "ping"},
+    "responses": {"model": "openai/gpt-4o-mini", "input": "ping"},
+}
+"""litellm's functions for OpenAI's other endpoints, each with a question; an `a` before the name makes it async."""
+
+PATHS = {"text_completion": "/v1/completions", "embedding": "/v1/embeddings", "responses": "/v1/responses"}
+MODES = [(entry, stream) for entry in ENTRIES for stream in (False, True) if (entry, stream) != ("embedding", True)]
 PATIENCE = 0.3
 """Seconds a litellm call waits for a silent provider."""
 
@@ -59,6 +77,29 @@ def ask(
     client.request("POST", path, json.dumps(body))
     response = client.getresponse()
     return response, response.read()
+
+
+async def aenter(entry: str, provider: FaultyProvider, *, stream: bool = False, **params: Any) -> Any:
+    """What `litellm.a<entry>` returns when the provider is asked once; the list of its chunks if streamed."""
+    answer = await getattr(litellm, f"a{entry}")(**_question(entry, provider, stream), **params)
+    return [chunk async for chunk in answer] if stream else answer
+
+
+def enter(entry: str, provider: FaultyProvider, *, stream: bool = False, **params: Any) -> Any:
+    """The same of `litellm.<entry>`."""
+    answer = getattr(litellm, entry)(**_question(entry, provider, stream), **params)
+    return list(answer) if stream else answer
+
+
+def _question(entry: str, provider: FaultyProvider, stream: bool) -> dict[str, Any]:
+    asked = {**litellm_params("openai", provider.url), **ENTRIES[entry], "max_retries": 0}
+    return {**asked, "stream": True} if stream else asked
+
+
+@pytest.fixture
+def asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """litellm's embedding takes `max_retries=0` for none given and has OpenAI's client try twice more."""
+    monkeypatch.setattr(litellm, "DEFAULT_MAX_RETRIES", 0)
 
 
 def wait_for_attempts(provider: FaultyProvider, count: int) -> None:
@@ -93,10 +134,10 @@ class TestAnswers:
     def test_unknown_path_is_named(self) -> None:
         """A path nobody serves is a 404 that says which are served, and no attempt."""
         with FaultyProvider() as provider:
-            response, content = ask(provider, "/v1/embeddings")
+            response, content = ask(provider, "/v1/images/generations")
             assert provider.attempts == 0
         assert response.status == 404
-        assert b"/v1/embeddings" in content
+        assert b"/v1/images/generations" in content
         assert b"/chat/completions" in content
 
     @pytest.mark.parametrize("provider_name", PROVIDERS)
@@ -112,6 +153,67 @@ class TestAnswers:
             assert _text(list(answer) if stream else answer) == "hello there"
             assert provider.answered == 2
 
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_litellm_accepts_a_text_completion(self, stream: bool) -> None:
+        """At /completions, not at the end of /chat/completions: the text, why it ended and what it cost."""
+        with FaultyProvider(answer="hello there") as provider:
+            answers = [
+                await aenter("text_completion", provider, stream=stream),
+                enter("text_completion", provider, stream=stream),
+            ]
+            assert {request.path for request in provider.requests} == {"/v1/completions"}
+            assert (provider.attempts, provider.answered) == (2, 2)
+        for answer in answers:
+            choices = [part.choices[0] for part in (answer if stream else [answer])]
+            assert "".join(choice.text or "" for choice in choices) == "hello there"
+            assert choices[-1].finish_reason == "stop"
+            assert stream or answer.usage.total_tokens == OPENAI_USAGE["total_tokens"]
+
+    @pytest.mark.parametrize(
+        ("given", "vectors"), [("ping", 1), (["ping", "pong"], 2), ([101, 102], 1), ([[101], [102], [103]], 3)]
+    )
+    async def test_litellm_accepts_embeddings(self, given: Any, vectors: int) -> None:
+        """A vector for every text, a text being words or a list of token numbers."""
+        with FaultyProvider() as provider:
+            params = {**litellm_params("openai", provider.url), **ENTRIES["embedding"], "input": given}
+            answers = [await litellm.aembedding(**params), litellm.embedding(**params)]
+            assert (provider.attempts, provider.answered) == (2, 2)
+        for answer in answers:
+            assert [item["embedding"] for item in answer.data] == [EMBEDDING] * vectors
+            assert [item["index"] for item in answer.data] == list(range(vectors))
+
+    async def test_litellm_accepts_a_response(self) -> None:
+        """The Responses API in one piece: completed, with its text and its usage."""
+        with FaultyProvider(answer="hello there") as provider:
+            answers = [await aenter("responses", provider), enter("responses", provider)]
+            assert (provider.attempts, provider.answered) == (2, 2)
+        for answer in answers:
+            _check_response(answer)
+
+    async def test_litellm_accepts_a_streamed_response(self) -> None:
+        """Its events in the order OpenAI sends them, numbered; the last one holds the whole response."""
+        with FaultyProvider(answer="hello there") as provider:
+            answers = [await aenter("responses", provider, stream=True), enter("responses", provider, stream=True)]
+            _, content = ask(provider, "/v1/responses", stream=True)
+            assert (provider.attempts, provider.answered) == (3, 3)
+        for events in answers:
+            assert [event.type for event in events] == [
+                "response.created",
+                "response.in_progress",
+                "response.output_item.added",
+                "response.content_part.added",
+                "response.output_text.delta",
+                "response.output_text.done",
+                "response.content_part.done",
+                "response.output_item.done",
+                "response.completed",
+            ]
+            assert events[4].delta == "hello there"
+            assert events[0].response.status == "in_progress"
+            _check_response(events[-1].response)
+        numbers = [json.loads(line[6:])["sequence_number"] for line in content.splitlines() if line[:5] == b"data:"]
+        assert numbers == list(range(len(answers[0])))
+
     def test_unknown_provider_name_is_refused(self) -> None:
         """Parameters are known for the named providers only; the message lists them."""
         with pytest.raises(ValueError, match=r"'bedrock'; choose one of openai, .*anthropic"):
@@ -122,6 +224,13 @@ def _text(answer: Any) -> str:
     if isinstance(answer, list):
         return "".join(chunk.choices[0].delta.content or "" for chunk in answer)
     return str(answer.choices[0].message.content)
+
+
+def _check_response(response: Any) -> None:
+    assert response.status == "completed"
+    assert response.output[0].content[0].text == "hello there"
+    usage = response.usage if isinstance(response.usage, dict) else response.usage.model_dump()
+    assert usage["total_tokens"] == RESPONSES_USAGE["total_tokens"]
 
 
 class TestStatuses:
@@ -178,6 +287,10 @@ class TestStatuses:
             (
                 "/v1/chat/completions",
                 {"error": {"message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded"}},
+            ),
+            *(
+                (path, {"error": {"message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded"}})
+                for path in PATHS.values()
             ),
             ("/v1/messages", {"type": "error", "error": {"type": "rate_limit_error", "message": "Slow down."}}),
             ("/api/chat", {"error": "Slow down."}),
@@ -243,13 +356,14 @@ class TestConnections:
             assert caught.value.errno is None
             assert provider.attempts == 1
 
+    @pytest.mark.parametrize("path", [*ENDPOINTS, "/v1/embeddings"])
     @pytest.mark.parametrize("stream", [False, True])
-    def test_truncated(self, stream: bool) -> None:
+    def test_truncated(self, path: str, stream: bool) -> None:
         """Half the content announced arrives."""
         with FaultyProvider(TRUNCATED) as provider:
             with pytest.raises(http.client.IncompleteRead) as caught:
-                ask(provider, stream=stream)
-            assert provider.answered == 0
+                ask(provider, path, stream=stream)
+            assert (provider.attempts, provider.answered) == (1, 0)
         assert 0 < len(caught.value.partial) <= (caught.value.expected or 0) + 1
 
     @pytest.mark.parametrize("end", ["heal", "close"])
@@ -306,6 +420,36 @@ class TestThroughLitellm:
                 await litellm.acompletion(timeout=PATIENCE, max_retries=0, **params)
             with pytest.raises(openai.APIError):
                 litellm.completion(timeout=PATIENCE, max_retries=0, **params)
+            unseen = fault.kind in (Kind.REFUSE, Kind.UNRESOLVABLE)
+            assert (provider.attempts == 0) if unseen else (provider.attempts >= 2)
+            assert provider.answered == 0
+
+    @pytest.mark.usefixtures("asked_once")
+    @pytest.mark.parametrize(("entry", "stream"), MODES)
+    @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 408, 429, 500, 503, 529])
+    async def test_a_status_arrives_at_every_entry(self, entry: str, stream: bool, code: int) -> None:
+        """Text completions, embeddings and responses: the status of the error is the status of the exception."""
+        with FaultyProvider(Fault.status(code)) as provider:
+            with pytest.raises(openai.APIError) as caught:
+                await aenter(entry, provider, stream=stream)
+            assert caught.value.status_code == code
+            with pytest.raises(openai.APIError) as caught:
+                enter(entry, provider, stream=stream)
+            assert caught.value.status_code == code
+            assert [request.path for request in provider.requests] == [PATHS[entry]] * 2
+            assert (provider.attempts, provider.answered) == (2, 0)
+
+    @pytest.mark.usefixtures("asked_once")
+    @pytest.mark.parametrize("entry", ENTRIES)
+    @pytest.mark.parametrize("name", FAULTS)
+    async def test_every_fault_is_a_failure_at_every_entry(self, entry: str, name: str) -> None:
+        """As for chat; whole answers only, since stock litellm takes some broken streams for empty successes."""
+        fault = FAULTS[name]
+        with FaultyProvider(fault) as provider:
+            with pytest.raises(openai.APIError):
+                await aenter(entry, provider, timeout=PATIENCE)
+            with pytest.raises(openai.APIError):
+                enter(entry, provider, timeout=PATIENCE)
             unseen = fault.kind in (Kind.REFUSE, Kind.UNRESOLVABLE)
             assert (provider.attempts == 0) if unseen else (provider.attempts >= 2)
             assert provider.answered == 0

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import respx
 
-from support.faulty_provider import MODELS, _whole
+from support.faulty_provider import MODELS
+from support.provider_formats import whole
 
 HEALTHY = 200
 
@@ -40,7 +41,7 @@ class Wire:
         if state != HEALTHY:
             return httpx.Response(state, json={"error": {"message": self.words}})
         model = json.loads(request.content)["model"]
-        return httpx.Response(200, json=_whole(self._format(request.url.path), model, "pong"))
+        return httpx.Response(200, json=whole(self._format(request.url.path), model, "pong"))
 
     def _format(self, path: str) -> Any:
         return {"/v1/messages": "anthropic", "/api/chat": "ollama_chat"}.get(path, "openai")
