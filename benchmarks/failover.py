@@ -39,11 +39,9 @@ class Expectation:
 
 NEVER = 0
 
-# Issue 2, sections 4 and 6. Five failures are LiteLLM's own minimum for its failure rate. One request may be lost where
-# its retries may still go to the same deployment: the five are one request's three attempts and two of the next.
-UNREACHABLE = Expectation(may_lose=0, cools_after=1)
-AT_ONCE = Expectation(may_lose=1, cools_after=1)
-REPEATED = Expectation(may_lose=1, cools_after=5)
+# Five failures are LiteLLM's own minimum for its failure rate.
+AT_ONCE = Expectation(may_lose=0, cools_after=1)
+REPEATED = Expectation(may_lose=0, cools_after=5)
 CALLER_TO_BLAME = Expectation(may_lose=None, cools_after=NEVER)
 LATER = Expectation(may_lose=None, cools_after=None)
 
@@ -59,8 +57,8 @@ EXPECTATIONS: dict[str, Expectation] = {
     "500": REPEATED,
     "503": REPEATED,
     "529": REPEATED,
-    "refused": UNREACHABLE,
-    "unresolvable": UNREACHABLE,
+    "refused": AT_ONCE,
+    "unresolvable": AT_ONCE,
     "reset": REPEATED,
     "close": REPEATED,
     "truncated": REPEATED,
@@ -69,14 +67,14 @@ EXPECTATIONS: dict[str, Expectation] = {
     "empty-200": REPEATED,
 }
 
-BREAKS_AFTER_HEADERS = ("truncated", "html-200", "empty-200")
-"""Streamed, these fail after the Router has handed the stream over: shown, and judged by a later issue."""
+BREAKS_AFTER_ITS_FIRST_WORDS = ("truncated",)
+"""Streamed, this fails once the caller has seen a part of the answer: shown, and judged by a later issue."""
 
 
 def expectation(cell: Cell) -> Expectation:
     """What the policy promises of `cell`."""
     streamed = cell.mode.endswith("stream")
-    return LATER if streamed and cell.fault in BREAKS_AFTER_HEADERS else EXPECTATIONS[cell.fault]
+    return LATER if streamed and cell.fault in BREAKS_AFTER_ITS_FIRST_WORDS else EXPECTATIONS[cell.fault]
 
 
 def complaint(result: Result) -> str | None:
@@ -195,7 +193,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
         stock, patched = (_sums(sides[side]) for side in SIDES)
         changes = [f"{before} → {after}" for before, after in zip(stock, patched, strict=True)]
         lines.append((*key, *changes, _verdict(sides)))
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def _sums(results: Sequence[Result]) -> tuple[str, ...]:
@@ -218,7 +216,7 @@ def _verdict(sides: dict[str, list[Result]]) -> str:
     return "fixed" if stock else ""
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["─" * width for width in widths]
     padded = [

@@ -216,7 +216,7 @@ async def measure(litellm: Any, cell: Cell) -> Result:
 
 async def _measure_once(litellm: Any, cell: Cell) -> Result:
     random.seed(repr(cell))  # stock and patched draw the same deployments
-    with FaultyProvider(FAULTS[cell.fault]) as faulty, FaultyProvider() as healthy, _own_callbacks(litellm):
+    with FaultyProvider(FAULTS[cell.fault]) as faulty, FaultyProvider() as healthy, own_callbacks(litellm):
         return await Measurement(litellm, cell, faulty, healthy).run()
 
 
@@ -232,7 +232,7 @@ async def _warm_up(litellm: Any) -> None:
 
 
 @contextmanager
-def _own_callbacks(litellm: Any) -> Iterator[None]:
+def own_callbacks(litellm: Any) -> Iterator[None]:
     """A Router hooks itself into lists all of litellm shares; leave none behind for the next cell."""
     try:
         yield
@@ -241,7 +241,7 @@ def _own_callbacks(litellm: Any) -> Iterator[None]:
             getattr(litellm, name).clear()
 
 
-def _quiet_litellm() -> Any:
+def quiet_litellm() -> Any:
     for name in PROXY_VARIABLES:
         os.environ.pop(name, None)
         os.environ.pop(name.upper(), None)
@@ -255,7 +255,7 @@ async def work() -> None:
     """Measure the cells on standard input one by one, in one event loop, until it ends."""
     results = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # litellm prints; only results may reach the reader
-    litellm = _quiet_litellm()
+    litellm = quiet_litellm()
     await _warm_up(litellm)
     # A synchronous stream litellm has not read to its end closes when it is collected, and takes a lock of httpcore's
     # connection pool; collected inside that pool it would wait for itself for ever. So collect between cells only.

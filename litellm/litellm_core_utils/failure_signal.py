@@ -29,6 +29,7 @@ class FailureSignal(str, Enum):
     MODEL_MISSING = "model_missing"
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed_out"
+    UNAVAILABLE = "unavailable"
     INTERRUPTED = "interrupted"
     SERVER_ERROR = "server_error"
     GARBLED = "garbled"
@@ -53,9 +54,11 @@ _SIGNAL_OF_STATUS: Final = MappingProxyType(
         404: FailureSignal.MODEL_MISSING,
         408: FailureSignal.TIMED_OUT,
         429: FailureSignal.RATE_LIMITED,
+        503: FailureSignal.UNAVAILABLE,
         504: FailureSignal.TIMED_OUT,
         522: FailureSignal.TIMED_OUT,
         524: FailureSignal.TIMED_OUT,
+        529: FailureSignal.UNAVAILABLE,
     }
 )
 

@@ -1,6 +1,6 @@
 """
-What follows from a failure, in one table: a row a signal. The cooldown reads its column here; the retry's and the
-proxy's are for the changes that will read them.
+What follows from a failure, in one table: a row a signal. The cooldown and the retry read their columns here; the
+proxy's is for the change that will read it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, d
 
 
 class Cooldown(Enum):
-    """When a deployment is cooled down, if its group has another one and the user's settings do not say otherwise."""
+    """When a deployment is cooled down, if another can take its place and the user's settings do not say otherwise."""
 
     NEVER = "never"
     REPEATED = "repeated"  # LiteLLM's failure-rate rule
@@ -23,7 +23,7 @@ class Retry(Enum):
     """Where a failed request may be tried again."""
 
     NOWHERE = "nowhere"
-    ELSEWHERE = "elsewhere"
+    ELSEWHERE = "elsewhere"  # on the same deployment it cannot help
     ELSEWHERE_ELSE_SAME = "elsewhere, else same"
     AS_TODAY = "as today"
 
@@ -44,6 +44,7 @@ POLICY: Final[Mapping[FailureSignal, FailoverPolicy]] = MappingProxyType(
         FailureSignal.MODEL_MISSING: FailoverPolicy(Cooldown.AT_ONCE, Retry.ELSEWHERE, 404),
         FailureSignal.UNREACHABLE: FailoverPolicy(Cooldown.AT_ONCE, Retry.ELSEWHERE, 502),
         FailureSignal.TIMED_OUT: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE, 504),
+        FailureSignal.UNAVAILABLE: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE, None),
         FailureSignal.INTERRUPTED: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE_ELSE_SAME, 502),
         FailureSignal.SERVER_ERROR: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE_ELSE_SAME, None),
         FailureSignal.GARBLED: FailoverPolicy(Cooldown.REPEATED, Retry.ELSEWHERE, 502),
@@ -68,15 +69,48 @@ def requires_cooldown(
     text: Final = exception_str or ""
     diagnosis: Final = diagnose(original_exception)
     signal: Final = diagnosis.signal if diagnosis.proven else _reported_signal(exception_status, text)
-    if signal is not FailureSignal.RATE_LIMITED and _is_alone(router, model_id):
+    if (
+        signal is not FailureSignal.RATE_LIMITED
+        and _is_alone(router, model_id)
+        and not _has_substitute(router, model_id)
+    ):
         return _required_alone(exception_status, text)
     return POLICY[signal].cooldown is not Cooldown.NEVER
 
 
 def cools_down_at_once(original_exception: Exception) -> bool:
-    """Whether this one failure proves reason enough to cool a deployment down that has a substitute."""
+    """Whether this one failure proves reason enough to cool a deployment down that another of its group replaces."""
     diagnosis: Final = diagnose(original_exception)
     return diagnosis.proven and POLICY[diagnosis.signal].cooldown is Cooldown.AT_ONCE
+
+
+def yields_to_a_fallback(router: Any, model_id: str, original_exception: Exception) -> bool:
+    """Whether deployment `model_id` is alone in its group, this failure is one no retry there can help, and a group of
+    the router's `fallbacks` takes its place (upstream #25080)."""
+    diagnosis: Final = diagnose(original_exception)
+    return (
+        diagnosis.proven
+        and POLICY[diagnosis.signal].retry is Retry.ELSEWHERE
+        and _is_alone(router, model_id)
+        and _has_substitute(router, model_id)
+    )
+
+
+def has_fallback(model_group: str, fallbacks: object) -> bool:
+    """Whether `fallbacks`, in any format LiteLLM takes, names another group for `model_group`."""
+    from litellm.router_utils.fallback_event_handlers import (
+        _check_non_standard_fallback_format,
+        get_fallback_model_group,
+    )
+
+    if not isinstance(fallbacks, list) or not fallbacks:
+        return False
+    if _check_non_standard_fallback_format(fallbacks=fallbacks):
+        targets: list[Any] | None = fallbacks
+    else:
+        targets, _ = get_fallback_model_group(fallbacks=list(fallbacks), model_group=model_group)
+    names: Final = [target.get("model") if isinstance(target, dict) else target for target in targets or []]
+    return any(name != model_group for name in names)
 
 
 def _reported_signal(status: str | int, text: str) -> FailureSignal:
@@ -96,6 +130,13 @@ def _reported_signal(status: str | int, text: str) -> FailureSignal:
 def _is_alone(router: Any, model_id: str) -> bool:
     group: Final = router.get_model_group(id=model_id)
     return isinstance(group, list) and len(group) == 1
+
+
+def _has_substitute(router: Any, model_id: str) -> bool:
+    """Whether every caller of the deployment's group is served by a fallback group: the router's own, because what one
+    request brings along does not help the others."""
+    (deployment,) = router.get_model_group(id=model_id)
+    return router.max_fallbacks > 0 and has_fallback(deployment["model_name"], router.fallbacks)
 
 
 def _required_alone(status: str | int, text: str) -> bool:

@@ -68,10 +68,10 @@ SIGNAL_OF_STATUS: Mapping[int, str] = {
     429: "rate_limited",
     500: "server_error",
     502: "server_error",
-    503: "server_error",
+    503: "unavailable",
     504: "timed_out",
     522: "timed_out",
-    529: "server_error",
+    529: "unavailable",
 }
 STATUSES = tuple(SIGNAL_OF_STATUS)
 

@@ -40,11 +40,11 @@ SIGNALS_BY_STATUS = {
     499: FailureSignal.REQUEST_REJECTED,
     500: FailureSignal.SERVER_ERROR,
     502: FailureSignal.SERVER_ERROR,
-    503: FailureSignal.SERVER_ERROR,
+    503: FailureSignal.UNAVAILABLE,
     504: FailureSignal.TIMED_OUT,
     522: FailureSignal.TIMED_OUT,
     524: FailureSignal.TIMED_OUT,
-    529: FailureSignal.SERVER_ERROR,
+    529: FailureSignal.UNAVAILABLE,
     599: FailureSignal.SERVER_ERROR,
 }
 

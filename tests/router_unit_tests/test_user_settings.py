@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from litellm.types.router import AllowedFailsPolicy
+from litellm.types.router import AllowedFailsPolicy, RetryPolicy
 
 from support.faulty_provider import FAULTS, REFUSED, SILENT, Fault, FaultyProvider
-from support.routing import cooldown_seconds, cooling_down, deployment, failures, lost, outcomes, routed, until
+from support.routing import GROUP, cooldown_seconds, cooling_down, deployment, failures, lost, outcomes, routed, until
 
 
 def group(bad: FaultyProvider, good: FaultyProvider, **params: Any) -> list[dict[str, Any]]:
@@ -99,3 +99,113 @@ async def test_silence_counts_in_the_failure_rate() -> None:
             assert cooling_down(router) == set()
             assert lost(await outcomes(router, 1)) == [0]
             assert await until(lambda: cooling_down(router) == {"a-bad"})
+
+
+# --- retries
+
+
+@pytest.mark.parametrize("fault", ["401", "402", "404", "429", "500", "refused", "silence"])
+async def test_no_retries_means_one_attempt(fault: str) -> None:
+    """`num_retries=0`, though another deployment could answer."""
+    with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
+        with routed(group(bad, good, timeout=0.3), **SETTINGS) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert good.attempts == 0
+
+
+@pytest.mark.parametrize("place", ["router", "request", "deployment"])
+async def test_num_retries_is_the_users_wherever_it_is_set(place: str) -> None:
+    """One retry, and so one of the two other deployments, is asked."""
+    at = {where: {"num_retries": 1} if where == place else {} for where in ("router", "request", "deployment")}
+    elsewhere = {} if place == "router" else {"num_retries": 0}
+    with FaultyProvider(FAULTS["404"]) as a, FaultyProvider(FAULTS["404"]) as b, FaultyProvider() as c:
+        three = [deployment(*one, **at["deployment"]) for one in zip("abc", ["openai"] * 3, [a.url, b.url, c.url])]  # noqa: B905
+        with routed(three, routing_strategy="cost-based-routing", **{**elsewhere, **at["router"]}) as router:
+            (error,) = await outcomes(router, 1, **at["request"])
+            assert [one.deployment_id for one in error.failed_attempts] == ["a", "b"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("fault", "policy", "attempts"),
+    [
+        ("429", RetryPolicy(RateLimitErrorRetries=0), 1),
+        ("401", RetryPolicy(AuthenticationErrorRetries=0), 1),
+        ("silence", RetryPolicy(TimeoutErrorRetries=0), 1),
+        ("400", RetryPolicy(BadRequestErrorRetries=2), 3),
+    ],
+)
+@pytest.mark.parametrize("of", ["router", "model group"])
+async def test_a_retry_policy_wins(fault: str, policy: RetryPolicy, attempts: int, of: str) -> None:
+    """Also where it asks for less than the policy table, or to retry a rejected request."""
+    chosen = {"retry_policy": policy} if of == "router" else {"model_group_retry_policy": {GROUP: policy}}
+    with FaultyProvider(FAULTS[fault]) as a, FaultyProvider(FAULTS[fault]) as b:
+        two = group(a, b, timeout=0.3)
+        with routed(
+            two, routing_strategy="cost-based-routing", num_retries=1, disable_cooldowns=True, **chosen
+        ) as router:
+            (error,) = await outcomes(router, 1)
+            assert len(error.failed_attempts) == a.attempts + b.attempts == attempts  # type: ignore[union-attr]
+
+
+# --- which deployments a request may go to
+
+
+async def test_order_decides_who_is_asked_first_and_next() -> None:
+    """A later order is asked once the earlier one has failed."""
+    with FaultyProvider(FAULTS["503"]) as first, FaultyProvider(answer="second") as second:
+        with routed(
+            [deployment("z", "openai", first.url, order=1), deployment("a", "openai", second.url, order=2)],
+            num_retries=2,
+        ) as router:
+            assert await outcomes(router, 1) == ["second"]
+            assert first.attempts == 1
+
+
+async def test_a_retry_stays_within_the_tags_of_its_request() -> None:
+    """Rather lost than served by a deployment that the request's tags exclude."""
+    with FaultyProvider(FAULTS["500"]) as paid, FaultyProvider() as free:
+        deployments = [
+            deployment("paid", "openai", paid.url, tags=["paid"]),
+            deployment("free", "openai", free.url, tags=["free"]),
+        ]
+        with routed(deployments, num_retries=2, enable_tag_filtering=True) as router:
+            assert lost(await outcomes(router, 2, metadata={"tags": ["paid"]})) == [0, 1]
+            assert free.attempts == 0
+
+
+async def test_weights_decide_the_first_choice_and_not_the_second() -> None:
+    """The deployment with hardly any weight is still a substitute for the one that fails."""
+    with FaultyProvider(FAULTS["500"]) as heavy, FaultyProvider() as light:
+        deployments = [
+            deployment("heavy", "openai", heavy.url, weight=10**9),
+            deployment("light", "openai", light.url, weight=1),
+        ]
+        with routed(deployments, num_retries=1) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert (heavy.attempts, light.attempts) == (1, 1)
+
+
+# --- fallbacks
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("context_window_fallbacks", Fault.status(400, message="This model's maximum context length is 10 tokens.")),
+        (
+            "content_policy_fallbacks",
+            Fault.status(400, message="invalid_request_error: content_policy_violation, your request was flagged"),
+        ),
+    ],
+)
+async def test_a_rejected_request_goes_to_the_fallback_of_its_kind(kind: str, fault: Fault) -> None:
+    """After one attempt, and the deployment stays in rotation."""
+    with FaultyProvider(fault) as small, FaultyProvider() as large:
+        deployments = [
+            deployment("small", "openai", small.url),
+            deployment("large", "openai", large.url, group="large"),
+        ]
+        with routed(deployments, num_retries=2, **{kind: [{GROUP: ["large"]}]}) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert (small.attempts, large.attempts) == (1, 1)
+            assert cooling_down(router) == set()

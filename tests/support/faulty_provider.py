@@ -252,13 +252,13 @@ class FaultyProvider:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        path, body = await _read_request(reader)
+        path, body = await read_request(reader)
         fault = self._fault
         self.requests.append(Request(path, body, fault))
         if fault.kind is Kind.SILENCE:
             await self._keep_silent(reader, writer)
         elif fault.kind is Kind.RESET:
-            _reset_on_close(writer)
+            reset_on_close(writer)
         elif fault.kind is not Kind.CLOSE:
             await self._send(writer, fault, path, body)
 
@@ -287,12 +287,12 @@ def _bound_socket(port: int) -> socket.socket:
     return bound
 
 
-def _reset_on_close(writer: asyncio.StreamWriter) -> None:
+def reset_on_close(writer: asyncio.StreamWriter) -> None:
     # A linger time of zero makes close() send RST, not FIN.
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def _read_request(reader: asyncio.StreamReader) -> tuple[str, Json]:
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, Json]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
     content = await reader.readexactly(int(headers.get("content-length", "0")))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import litellm
 from litellm import Router
@@ -43,11 +44,11 @@ PATIENCE = float(os.environ.get("ROUTER_PATIENCE", "5"))
 """Seconds a callback of the router has to run; only a broken router, as stock LiteLLM's is here, reaches it."""
 
 
-def deployment(name: str, provider: str, url: str, **params: Any) -> dict[str, Any]:
-    """A member of GROUP with id `name`. Cost-based routing prefers the one named first in the alphabet."""
+def deployment(name: str, provider: str, url: str, *, group: str = GROUP, **params: Any) -> dict[str, Any]:
+    """A member of `group` with id `name`. Cost-based routing prefers the one named first in the alphabet."""
     price = ord(name[0]) / 1e6
     return {
-        "model_name": GROUP,
+        "model_name": group,
         "litellm_params": {
             **litellm_params(provider, url),
             "input_cost_per_token": price,
@@ -121,6 +122,20 @@ async def outcomes(router: Router, count: int, mode: str = "async", **params: An
 def lost(results: Sequence[str | Exception]) -> list[int]:
     """Positions of the requests that were not answered."""
     return [position for position, result in enumerate(results) if isinstance(result, Exception)]
+
+
+@contextmanager
+def back_offs() -> Iterator[list[float]]:
+    """The seconds the router would wait before each of its retries, which it makes at once instead."""
+    waits: list[float] = []
+    original = Router._time_to_sleep_before_retry
+
+    def noted(self: Router, *args: Any, **kwargs: Any) -> float:
+        waits.append(float(original(self, *args, **kwargs)))
+        return 0
+
+    with mock.patch.object(Router, "_time_to_sleep_before_retry", noted):
+        yield waits
 
 
 def cooling_down(router: Router) -> set[str]:

@@ -16,6 +16,8 @@ from support.faulty_provider import MODELS
 from support.provider_formats import whole
 
 HEALTHY = 200
+OVER_THE_OPENAI_CLIENT = ("openai", "publicai")
+"""LiteLLM's own HTTP client, which the other providers use, sends a request a second time when the wire is cut."""
 
 litellm: Any = importlib.import_module("litellm")
 
@@ -63,4 +65,4 @@ def wired(names: list[str]) -> Iterator[Wire]:
         litellm.in_memory_llm_clients_cache.flush_cache()
 
 
-__all__ = ["HEALTHY", "MODELS", "Wire", "wired"]
+__all__ = ["HEALTHY", "MODELS", "OVER_THE_OPENAI_CLIENT", "Wire", "wired"]

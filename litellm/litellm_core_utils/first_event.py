@@ -1,0 +1,138 @@
+"""
+Lets a stream count as an answer only once its first event is there.
+
+A provider that answers 200 and then breaks off, stays silent or sends nothing has failed as surely as one that answers
+503, and until the first event the caller has seen nothing of it: the router can still ask another deployment.
+"""
+
+import asyncio
+import functools
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio
+from litellm.exceptions import APIConnectionError, MidStreamFallbackError
+from litellm.litellm_core_utils.failure_signal import SIGNAL_ATTRIBUTE, FailureSignal, peek
+from litellm.types.utils import ModelResponseStream
+
+_MOST_HELD_BACK: Final = 8  # chunks; a stream kept alive with empty ones has begun
+
+
+async def await_first_event(stream: Any) -> Any:
+    """`stream`, an async iterator, once its first event has arrived; iterated, it begins with that event.
+
+    Chunks of a chat completion that only name the role do not count. Raises what the stream raises instead, or
+    APIConnectionError with the signal GARBLED if it ends without an event.
+    """
+    held_back: Final[list[Any]] = []
+    try:
+        while _says_nothing(held_back):
+            held_back.append(await stream.__anext__())
+    except BaseException as error:
+        if held_back and isinstance(error, StopAsyncIteration):
+            return _BegunStream(stream, held_back)
+        with anyio.CancelScope(shield=True):
+            if hasattr(stream, "aclose"):
+                await stream.aclose()
+        if isinstance(error, (StopAsyncIteration, MidStreamFallbackError)):
+            raise _reason(stream, error) from error
+        raise
+    return _BegunStream(stream, held_back)
+
+
+def wait_for_first_event(stream: Any) -> Any:
+    """As `await_first_event`, for an iterator that is not async."""
+    held_back: Final[list[Any]] = []
+    try:
+        while _says_nothing(held_back):
+            held_back.append(next(stream))
+    except (StopIteration, MidStreamFallbackError) as error:
+        if held_back and isinstance(error, StopIteration):
+            return _BegunStream(stream, held_back)
+        raise _reason(stream, error) from error
+    return _BegunStream(stream, held_back)
+
+
+def requiring_an_event(finish_reason_handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Wrap `CustomStreamWrapper.finish_reason_handler`, which makes up the end of a stream that had none: not of one
+    that had nothing at all. An empty or HTML body with status 200 fails there, and is logged as a failure."""
+
+    @functools.wraps(finish_reason_handler)
+    def refusing_to_end_what_never_began(self: Any) -> Any:
+        if not (self.chunks or self.received_finish_reason or self.intermittent_finish_reason):
+            error: Final = _nothing_received(self)
+            _log_failure(self, error)
+            self._handle_stream_fallback_error(error)
+        return finish_reason_handler(self)
+
+    return refusing_to_end_what_never_began
+
+
+class _BegunStream:
+    """A stream with the events taken from it put back. It passes for the stream itself, whose class callers look at."""
+
+    def __init__(self, stream: Any, held_back: list[Any]) -> None:
+        object.__setattr__(self, "_stream", stream)
+        object.__setattr__(self, "_held_back", held_back)
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        return self._stream.__class__
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._stream, name, value)
+
+    def __aiter__(self) -> Any:
+        return self
+
+    def __iter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        return self._held_back.pop(0) if self._held_back else await self._stream.__anext__()
+
+    def __next__(self) -> Any:
+        return self._held_back.pop(0) if self._held_back else next(self._stream)
+
+
+def _says_nothing(events: list[Any]) -> bool:
+    """Whether `events` hold nothing a caller could show: all are chunks of a chat completion with a role at most."""
+    if len(events) > _MOST_HELD_BACK:
+        return False
+    return all(isinstance(event, ModelResponseStream) and not any(map(_has_content, event.choices)) for event in events)
+
+
+def _has_content(choice: Any) -> bool:
+    fields: Final = choice.delta.model_dump(exclude={"role"})
+    return choice.finish_reason is not None or any(fields.values())
+
+
+def _reason(stream: Any, error: BaseException) -> Exception:
+    """Why there is no first event, as the router would have been told before the stream began."""
+    if isinstance(error, MidStreamFallbackError):
+        return error.original_exception or error
+    return _nothing_received(stream)
+
+
+def _nothing_received(stream: Any) -> APIConnectionError:
+    provider: Final = str(peek(stream, "custom_llm_provider") or "unknown")
+    error: Final = APIConnectionError(
+        message=f"{provider} answered with a stream that ended without a single event",
+        llm_provider=provider,
+        model=str(peek(stream, "model") or ""),
+    )
+    setattr(error, SIGNAL_ATTRIBUTE, FailureSignal.GARBLED)
+    return error
+
+
+def _log_failure(stream: Any, error: Exception) -> None:
+    """As the stream wrapper logs what its stream raises, which it can no longer do once the stream has ended."""
+    trace: Final = "".join(traceback.format_exception(error))
+    threading.Thread(target=stream.logging_obj.failure_handler, args=(error, trace)).start()
+    if hasattr(stream.completion_stream, "__aiter__"):
+        asyncio.create_task(stream.logging_obj.async_failure_handler(error, trace))

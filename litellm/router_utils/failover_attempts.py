@@ -1,0 +1,188 @@
+"""
+Remembers, for one request to the router, which deployments it was given to and what became of that.
+
+Kept in a context variable, because a retry, the choice of a deployment and a fallback to another group happen in
+methods that share no argument. What follows from it is for the policy table of `failover_policy` to say.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeVar
+
+from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, peek
+from litellm.litellm_core_utils.first_event import await_first_event
+from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+from litellm.router_utils.failover_policy import POLICY, Retry, has_fallback
+
+Result = TypeVar("Result")
+Deployment = TypeVar("Deployment", bound=Mapping[str, Any])
+
+ATTEMPTS_ATTRIBUTE: Final = "failed_attempts"
+
+
+class FailedAttempt(NamedTuple):
+    """One attempt of a request: the deployment's id, its model group, what its failure was, and the HTTP status."""
+
+    deployment_id: str
+    model_group: str
+    signal: FailureSignal
+    status_code: int | None
+
+    def __str__(self) -> str:
+        status: Final = "" if self.status_code is None else f" ({self.status_code})"
+        return f"{self.model_group}, deployment {self.deployment_id}: {self.signal.value}{status}"
+
+
+@dataclass
+class _Hop:
+    """One model group's turn at a request. The groups it falls back to get their own, with the same `attempts`."""
+
+    model_group: str
+    may_fall_back: bool
+    attempts: list[FailedAttempt]
+    candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
+    attempting: str | None = None  # the id of the deployment it went to
+    failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
+
+    @property
+    def ids_to_blame(self) -> frozenset[str]:
+        blamed: Final = (Retry.ELSEWHERE, Retry.ELSEWHERE_ELSE_SAME)
+        return frozenset(one.deployment_id for one in self.attempts if POLICY[one.signal].retry in blamed)
+
+
+_HOP: Final[ContextVar[_Hop | None]] = ContextVar("litellm_failover_hop", default=None)
+
+
+def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Wrap `Router.async_function_with_fallbacks`: what it raises in the end says what was tried, in its message and as
+    `failed_attempts`, a tuple of `FailedAttempt`."""
+
+    @functools.wraps(with_fallbacks)
+    async def async_function_with_fallbacks(self: Any, *args: Any, **kwargs: Any) -> Result:
+        before: Final = _HOP.get() if kwargs.get("fallback_depth") else None  # a request made within another is its own
+        hop: Final = _Hop(str(kwargs.get("model")), _may_fall_back(self, kwargs), before.attempts if before else [])
+        token: Final = _HOP.set(hop)
+        try:
+            return await with_fallbacks(self, *args, **kwargs)
+        except Exception as error:
+            if before is None:
+                _say_what_was_tried(error, hop.attempts)
+            raise
+        finally:
+            _HOP.reset(token)
+
+    return async_function_with_fallbacks
+
+
+def noting_its_failure(make_call: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Wrap `Router.make_call`, through which each attempt of each kind of request goes."""
+
+    @functools.wraps(make_call)
+    async def make_call_and_note(self: Any, original_function: Any, *args: Any, **kwargs: Any) -> Result:
+        hop: Final = _HOP.get()
+        if hop is not None:
+            hop.attempting = hop.failed = None
+        try:
+            response: Final = await make_call(self, original_function, *args, **kwargs)
+            return await await_first_event(response) if _is_unbegun_stream(response, kwargs) else response
+        except Exception as error:
+            if hop is not None and hop.attempting is not None:
+                status: Final = peek(error, "status_code")
+                hop.failed = FailedAttempt(
+                    hop.attempting, hop.model_group, classify(error), status if isinstance(status, int) else None
+                )
+                hop.attempts.append(hop.failed)
+            raise
+
+    return make_call_and_note
+
+
+def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., None]:
+    """Wrap `Router._update_kwargs_with_deployment`, which each attempt runs for the deployment it goes to."""
+
+    @functools.wraps(update_kwargs)
+    def _update_kwargs_with_deployment(
+        self: Any, deployment: Any, kwargs: dict[str, Any], *args: Any, **more: Any
+    ) -> None:
+        update_kwargs(self, deployment, kwargs, *args, **more)
+        hop: Final = _HOP.get()
+        if hop is not None:
+            # Of a caller with credentials of their own, an id that is not the shared deployment's.
+            hop.attempting = (kwargs.get("model_info") or {}).get("id")
+
+    return _update_kwargs_with_deployment
+
+
+def untried(deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+    """Those of `deployments` that have not failed this request through a fault of their own, or all if each has."""
+    hop: Final = _HOP.get()
+    if hop is None:
+        return deployments
+    left: Final = [deployment for deployment in deployments if _id(deployment) not in hop.ids_to_blame] or deployments
+    hop.candidates = left
+    return left
+
+
+def retry_by_policy(healthy_deployments: Sequence[Mapping[str, Any]] | None) -> bool | None:
+    """Whether the failure at hand is to be retried, None where LiteLLM's own rule decides.
+
+    `healthy_deployments` are those of the model group that are not cooling down.
+    """
+    hop: Final = _HOP.get()
+    if hop is None or hop.failed is None:
+        return None
+    retry: Final = POLICY[hop.failed.signal].retry
+    if retry is Retry.NOWHERE:
+        return False
+    if retry is Retry.AS_TODAY:
+        return None
+    healthy: Final = {_id(deployment) for deployment in healthy_deployments or ()}
+    if any(_id(candidate) in healthy - hop.ids_to_blame for candidate in hop.candidates):
+        return True
+    if retry is Retry.ELSEWHERE and (hop.may_fall_back or _has_later_order(healthy_deployments or (), hop.candidates)):
+        return False
+    return None
+
+
+def _may_fall_back(router: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether LiteLLM will ask another model group once this one gives up."""
+    depth: Final = kwargs.get("fallback_depth", 0)
+    if kwargs.get("disable_fallbacks") is True or depth >= kwargs.get("max_fallbacks", router.max_fallbacks):
+        return False
+    return has_fallback(str(kwargs.get("model")), kwargs.get("fallbacks", router.fallbacks))
+
+
+def _has_later_order(healthy: Sequence[Mapping[str, Any]], candidates: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the group has deployments of a later `order`, which LiteLLM asks once this order gives up."""
+    tried: Final = [order for order in map(_order, candidates) if order is not None]
+    return bool(tried) and any((_order(deployment) or 0) > max(tried) for deployment in healthy)
+
+
+def _order(deployment: Mapping[str, Any]) -> int | None:
+    for holder in ("litellm_params", "model_info"):
+        order = (deployment.get(holder) or {}).get("order")
+        if order is not None:
+            return int(order)
+    return None
+
+
+def _id(deployment: Mapping[str, Any]) -> str | None:
+    return (deployment.get("model_info") or {}).get("id")
+
+
+def _is_unbegun_stream(response: object, kwargs: Mapping[str, Any]) -> bool:
+    """Whether an attempt ended in a stream. A chat completion's has begun before the router wrapped it."""
+    return (
+        kwargs.get("stream") is True
+        and hasattr(response, "__anext__")
+        and not isinstance(response, CustomStreamWrapper)
+    )
+
+
+def _say_what_was_tried(error: Exception, attempts: Sequence[FailedAttempt]) -> None:
+    setattr(error, ATTEMPTS_ATTRIBUTE, tuple(attempts))
+    message: Final = peek(error, "message")
+    if isinstance(message, str) and any(POLICY[attempt.signal].retry is not Retry.NOWHERE for attempt in attempts):
+        error.message = f"{message}\nAttempts that failed: {'; '.join(map(str, attempts))}"  # type: ignore[attr-defined]

@@ -1,0 +1,102 @@
+"""fix(router): a request is not lost while another deployment can answer it
+
+Problem
+-------
+A retry may pick the deployment that has just failed: with two deployments,
+one of them dead, all three attempts land on the dead one for one request
+in eight. 402 and 404 are not retried at all, so a caller pays for each. A
+stream that breaks off before its first event, or whose 200 has an empty
+body, counts as an answer. A lone deployment that is rate-limited, out of
+credit, unreachable or silent is tried again with back-off while a fallback
+group stands ready, and by every request anew.
+
+Change
+------
+- A retry goes to a deployment that has not failed this request yet. Where
+  none is left, LiteLLM's own rule decides, as before.
+- What the policy table blames on the deployment is retried elsewhere,
+  whatever the status. A rejected request never is.
+- If no retry on the same route can help and a fallback group stands ready,
+  it is asked at once, and the lone deployment is cooled down meanwhile.
+- A stream is an answer from its first event on, and one that ends without
+  any has failed.
+- An embedding request with `max_retries=0`, which is what the router
+  sends, is not retried by OpenAI's client behind the router's back.
+- What the router raises in the end says in its message, and as
+  `failed_attempts`, which deployments were tried and why they failed.
+- `num_retries`, retry policies, `allowed_fails`, the kinds of fallbacks,
+  `order` and tags mean what they meant.
+
+1.102's own skip on retry (`_deployment_ids_to_skip_on_retry`) is left as
+it is. It knows only statuses LiteLLM would not retry, and a fallback group
+that shares a deployment with the one that failed starts without it.
+
+Tests
+-----
+Sixteen faults, five providers, five strategies, over sockets; properties
+over two to five deployments of which any are broken; a state machine with
+retries and fallbacks; a soak.
+"""
+
+from fork.edits import AddImport, Decorate, InsertBeforeCall, InsertFirst, ReplaceExpression
+
+EDITS = {
+    "litellm/litellm_core_utils/streaming_handler.py": (
+        AddImport("litellm.litellm_core_utils.first_event", ("requiring_an_event",)),
+        Decorate("CustomStreamWrapper.finish_reason_handler", "requiring_an_event"),
+    ),
+    "litellm/llms/openai/openai.py": (
+        ReplaceExpression(
+            "OpenAIChatCompletion.embedding",
+            "max_retries or litellm.DEFAULT_MAX_RETRIES",
+            by="litellm.DEFAULT_MAX_RETRIES if max_retries is None else max_retries",
+        ),
+    ),
+    "litellm/router_utils/cooldown_handlers.py": (
+        AddImport("litellm.router_utils.failover_policy", ("yields_to_a_fallback",)),
+        InsertBeforeCall(
+            "_should_cooldown_deployment",
+            "get_deployment_successes_for_current_minute",
+            """
+            if yields_to_a_fallback(litellm_router_instance, deployment, original_exception):
+                return True
+            """,
+        ),
+    ),
+    "litellm/router.py": (
+        AddImport("litellm.litellm_core_utils.first_event", ("await_first_event", "wait_for_first_event")),
+        AddImport(
+            "litellm.router_utils.failover_attempts",
+            ("noting_its_failure", "noting_the_deployment", "remembering_attempts", "retry_by_policy", "untried"),
+        ),
+        Decorate("Router.async_function_with_fallbacks", "remembering_attempts"),
+        Decorate("Router.make_call", "noting_its_failure"),
+        Decorate("Router._update_kwargs_with_deployment", "noting_the_deployment"),
+        InsertBeforeCall(
+            "Router.async_get_healthy_deployments", "len", "healthy_deployments = untried(healthy_deployments)"
+        ),
+        InsertBeforeCall(
+            "Router.get_available_deployment", "len", "healthy_deployments = untried(healthy_deployments)"
+        ),
+        InsertFirst(
+            "Router.should_retry_this_error",
+            """
+            decided = retry_by_policy(healthy_deployments)
+            if decided is True:
+                return True
+            if decided is False:
+                raise error
+            """,
+        ),
+        InsertBeforeCall(
+            "Router._acompletion",
+            "self._acompletion_streaming_iterator",
+            "response = await await_first_event(response)",
+        ),
+        InsertBeforeCall(
+            "Router._completion",
+            "self._completion_streaming_iterator",
+            "response = wait_for_first_event(response)",
+        ),
+    ),
+}

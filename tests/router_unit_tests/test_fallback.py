@@ -1,0 +1,199 @@
+"""A lone deployment with a fallback group behind it: no waiting for what no retry can help, and no asking it anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from litellm.types.router import AllowedFailsPolicy
+
+from support.faulty_provider import FAULTS, HEALTHY, PROVIDERS, Fault, FaultyProvider
+from support.routing import GROUP, back_offs, cooling_down, deployment, lost, outcomes, routed, until
+
+SUBSTITUTE = "the-fallback-group"
+FALLBACKS: dict[str, Any] = {"fallbacks": [{GROUP: [SUBSTITUTE]}]}
+NO_RETRY_CAN_HELP = (
+    "401",
+    "402",
+    "403",
+    "404",
+    "429",
+    "429-retry-after",
+    "503",
+    "529",
+    "408",
+    "refused",
+    "unresolvable",
+)
+A_RETRY_MAY_HELP = ("500", "reset", "close")
+
+FORMATS = {
+    "by group": FALLBACKS,
+    "for any group": {"fallbacks": [{"*": [SUBSTITUTE]}]},
+    "default": {"default_fallbacks": [SUBSTITUTE]},
+}
+
+
+def primary_and_substitute(primary: FaultyProvider, substitute: FaultyProvider, **params: Any) -> list[dict[str, Any]]:
+    return [
+        deployment("primary", params.pop("provider", "openai"), primary.url, **params),
+        deployment("substitute", "openai", substitute.url, group=SUBSTITUTE),
+    ]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("fault", NO_RETRY_CAN_HELP)
+async def test_the_fallback_answers_after_one_attempt_and_keeps_answering(fault: str, provider: str) -> None:
+    """The lone deployment is cooled down, because the fallback takes its place."""
+    with FaultyProvider(FAULTS[fault]) as primary, FaultyProvider() as substitute, back_offs() as waits:
+        group = primary_and_substitute(primary, substitute, provider=provider)
+        with routed(group, num_retries=2, cooldown_time=60, **FALLBACKS) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            assert await outcomes(router, 5) == ["pong"] * 5
+            assert substitute.attempts == 6
+            assert primary.attempts == (0 if fault in ("refused", "unresolvable") else 1)
+            assert waits == []
+
+
+async def test_a_silent_primary_is_waited_for_once() -> None:
+    """The fallback answers after the first time-out."""
+    with FaultyProvider(FAULTS["silence"]) as primary, FaultyProvider() as substitute:
+        group = primary_and_substitute(primary, substitute, timeout=0.3)
+        with routed(group, num_retries=2, **FALLBACKS) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            assert primary.attempts == 1
+
+
+@pytest.mark.parametrize("fault", A_RETRY_MAY_HELP)
+async def test_what_may_pass_is_tried_again_on_the_same_route_first(fault: str) -> None:
+    """A 500 or a lost connection is no reason to serve another model."""
+    with FaultyProvider(FAULTS[fault]) as primary, FaultyProvider() as substitute, back_offs():
+        with routed(primary_and_substitute(primary, substitute), num_retries=2, **FALLBACKS) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert primary.attempts >= 3  # LiteLLM's transport sends a request twice when the connection is lost
+            assert cooling_down(router) == set()
+
+
+@pytest.mark.parametrize("settings", FORMATS.values(), ids=FORMATS)
+async def test_every_way_to_configure_a_fallback_counts(settings: dict[str, Any]) -> None:
+    """For this group, for any, and by default."""
+    with FaultyProvider(FAULTS["429"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
+        with routed(primary_and_substitute(primary, substitute), num_retries=2, **settings) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            assert (primary.attempts, waits) == (1, [])
+
+
+async def test_the_primary_is_asked_again_once_its_cooldown_is_over() -> None:
+    """And serves its own requests from then on."""
+    with FaultyProvider(FAULTS["503"], answer="primary") as primary, FaultyProvider(answer="substitute") as substitute:
+        group = primary_and_substitute(primary, substitute)
+        with routed(group, num_retries=0, cooldown_time=0.5, **FALLBACKS) as router:
+            assert await outcomes(router, 1) == ["substitute"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            primary.fault = HEALTHY
+            assert await until(lambda: cooling_down(router) == set())
+            assert await outcomes(router, 2) == ["primary"] * 2
+
+
+@pytest.mark.parametrize("per_request", [{"fallbacks": [SUBSTITUTE]}, FALLBACKS])
+async def test_a_fallback_of_one_request_cools_nothing_down_for_the_others(per_request: dict[str, Any]) -> None:
+    """It answers at once, but who has none still depends on the lone deployment."""
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
+        with routed(primary_and_substitute(primary, substitute), num_retries=2) as router:
+            assert await outcomes(router, 1, **per_request) == ["pong"]
+            assert (primary.attempts, waits) == (1, [])
+            assert cooling_down(router) == set()
+            primary.fault = HEALTHY
+            assert await outcomes(router, 1) == ["pong"]
+
+
+USELESS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "for another group": ({"fallbacks": [{"another": [SUBSTITUTE]}]}, {}),
+    "the group itself": ({"fallbacks": [{GROUP: [GROUP]}]}, {}),
+    "none": ({"fallbacks": []}, {}),
+    "of another kind": ({"context_window_fallbacks": [{GROUP: [SUBSTITUTE]}]}, {}),
+    "beyond the limit": ({**FALLBACKS, "max_fallbacks": 0}, {}),
+}
+
+
+@pytest.mark.parametrize(("settings", "request_settings"), USELESS.values(), ids=USELESS)
+async def test_without_a_fallback_for_it_a_request_is_tried_again_on_the_same_route(
+    settings: dict[str, Any], request_settings: dict[str, Any]
+) -> None:
+    """With back-off, as LiteLLM does for a lone deployment."""
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
+        with routed(primary_and_substitute(primary, substitute), num_retries=2, **settings) as router:
+            assert lost(await outcomes(router, 1, **request_settings)) == [0]
+            assert primary.attempts == 3
+            assert waits[0] > 0
+
+
+async def test_a_request_may_disable_its_fallbacks() -> None:
+    """It then meets the cooldown its group is given because the others have a fallback."""
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs():
+        with routed(primary_and_substitute(primary, substitute), num_retries=2, **FALLBACKS) as router:
+            assert lost(await outcomes(router, 1, disable_fallbacks=True)) == [0]
+            assert substitute.attempts == 0
+            assert await outcomes(router, 1) == ["pong"]
+
+
+@pytest.mark.parametrize(
+    "allowance", [{"allowed_fails": 2}, {"allowed_fails_policy": AllowedFailsPolicy(RateLimitErrorAllowedFails=2)}]
+)
+async def test_allowed_fails_are_allowed_to_a_lone_deployment_with_a_fallback(allowance: dict[str, Any]) -> None:
+    """The fallback answers at once; the cooldown begins where the user set it to begin."""
+    with FaultyProvider(FAULTS["429"]) as primary, FaultyProvider() as substitute:
+        with routed(primary_and_substitute(primary, substitute), num_retries=2, **allowance, **FALLBACKS) as router:
+            assert await outcomes(router, 2) == ["pong"] * 2
+            assert cooling_down(router) == set()
+            assert await outcomes(router, 1) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            assert primary.attempts == 3
+
+
+async def test_a_rate_limited_primary_is_left_alone_for_as_long_as_it_asks() -> None:
+    """Its Retry-After is the cooldown, with a fallback as in a group."""
+    with FaultyProvider(Fault.status(429, retry_after=33)) as primary, FaultyProvider() as substitute:
+        with routed(primary_and_substitute(primary, substitute), **FALLBACKS) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            (active,) = router.cooldown_cache.get_active_cooldowns(model_ids=["primary"], parent_otel_span=None)
+            assert active[1]["cooldown_time"] == 33
+
+
+async def test_a_whole_group_that_failed_falls_back_without_a_second_round() -> None:
+    """Each deployment is asked once, then the fallback; what is raised if that fails too names all of them."""
+    faults = [FAULTS["429"], FAULTS["401"], FAULTS["404"]]
+    with FaultyProvider(faults[0]) as a, FaultyProvider(faults[1]) as b, FaultyProvider(faults[2]) as substitute:
+        group = [
+            deployment("a", "openai", a.url),
+            deployment("b", "openai", b.url),
+            deployment("substitute", "openai", substitute.url, group=SUBSTITUTE),
+        ]
+        with routed(group, num_retries=5, **FALLBACKS) as router, back_offs() as waits:
+            (error,) = await outcomes(router, 1)
+            attempts = error.failed_attempts  # type: ignore[union-attr]
+            assert {(one.model_group, one.deployment_id, one.signal.value) for one in attempts} == {
+                (GROUP, "a", "rate_limited"),
+                (GROUP, "b", "bad_credentials"),
+                (SUBSTITUTE, "substitute", "model_missing"),
+            }
+            assert (len(attempts), set(waits)) == (3, {0})
+
+
+async def test_a_fallback_group_does_not_ask_the_deployment_that_failed_again() -> None:
+    """Two groups may share a deployment: the other one of the second group answers."""
+    with FaultyProvider(FAULTS["500"]) as bad, FaultyProvider() as good:
+        shared = {**deployment("a-bad", "openai", bad.url)}
+        same_host = deployment("a-bad", "openai", bad.url, group=SUBSTITUTE)
+        group = [
+            shared,
+            {**same_host, "model_info": {"id": "a-bad"}},
+            deployment("b", "openai", good.url, group=SUBSTITUTE),
+        ]
+        with routed(group, num_retries=0, routing_strategy="cost-based-routing", **FALLBACKS) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert (bad.attempts, good.attempts) == (1, 1)

@@ -1,0 +1,143 @@
+"""Where a failed request is tried again: elsewhere first, without back-off, and never for the caller's own fault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.faulty_provider import FAULTS, PROVIDERS, FaultyProvider
+from support.routing import STRATEGIES, back_offs, deployment, outcomes, routed
+from support.wire import OVER_THE_OPENAI_CLIENT, wired
+
+ROUTED = settings(max_examples=60)
+NAMES = ["a", "b", "c", "d", "e"]
+API_KEY = "sk-test"
+
+BLAMED_STATUSES = (401, 402, 403, 404, 408, 429, 500, 502, 503, 504, 522, 529, 599)
+CUT_WIRES = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError)
+REJECTED_STATUSES = (400, 405, 409, 413, 415, 418, 422)
+
+MODES_AND_STRATEGIES = [("async", strategy) for strategy in STRATEGIES] + [
+    ("sync", strategy) for strategy in STRATEGIES if strategy != "cost-based-routing"
+]
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """A provider, and what is wrong with each of two to five deployments: None with at least one."""
+    provider = draw(st.sampled_from(PROVIDERS))
+    wires = CUT_WIRES if provider in OVER_THE_OPENAI_CLIENT else ()
+    names = NAMES[: draw(st.integers(2, len(NAMES)))]
+    healthy = draw(st.sets(st.sampled_from(names), min_size=1, max_size=len(names) - 1))
+    broken = st.sampled_from([*BLAMED_STATUSES, *wires])
+    return provider, {name: None if name in healthy else draw(broken) for name in names}
+
+
+@ROUTED
+@given(group=groups(), how=st.sampled_from(MODES_AND_STRATEGIES))
+async def test_every_request_is_answered_with_no_deployment_tried_twice(
+    group: tuple[str, dict[str, Any]], how: tuple[str, str]
+) -> None:
+    """With as many retries as there are broken deployments, whichever they are and whatever is wrong with each."""
+    (provider, state), (mode, strategy) = group, how
+    broken = [name for name, failure in state.items() if failure is not None]
+    with wired(list(state)) as wire:
+        wire.state.update({name: state[name] for name in broken})
+        deployments = [deployment(name, provider, wire.url(name)) for name in state]
+        with back_offs() as waits, routed(deployments, routing_strategy=strategy, num_retries=len(broken)) as router:
+            for _ in range(3):
+                wire.attempts = Counter()
+                assert await outcomes(router, 1, mode) == ["pong"]
+                assert max(wire.attempts.values()) == 1
+                assert wire.attempts.total() <= len(broken) + 1
+            assert set(waits) <= {0}
+
+
+@ROUTED
+@given(
+    status=st.sampled_from(REJECTED_STATUSES),
+    provider=st.sampled_from(PROVIDERS),
+    how=st.sampled_from(MODES_AND_STRATEGIES),
+    retries=st.integers(0, 4),
+)
+async def test_a_rejected_request_costs_exactly_one_attempt(
+    status: int, provider: str, how: tuple[str, str], retries: int
+) -> None:
+    """The provider's reason reaches the caller, however many deployments and retries are left."""
+    mode, strategy = how
+    with wired(NAMES[:3]) as wire:
+        wire.words = "no such parameter"
+        wire.state = dict.fromkeys(wire.state, status)
+        deployments = [deployment(name, provider, wire.url(name)) for name in wire.state]
+        with routed(deployments, routing_strategy=strategy, num_retries=retries) as router:
+            (error,) = await outcomes(router, 1, mode)
+            assert wire.attempts.total() == 1
+            assert getattr(error, "status_code", None) == status
+            assert "no such parameter" in str(error)
+            assert "Attempts that failed" not in str(error)
+
+
+@ROUTED
+@given(
+    failures=st.lists(st.sampled_from(BLAMED_STATUSES), min_size=2, max_size=5),
+    provider=st.sampled_from(PROVIDERS),
+    how=st.sampled_from(MODES_AND_STRATEGIES),
+)
+async def test_what_is_raised_in_the_end_names_each_deployment_that_was_tried(
+    failures: list[int], provider: str, how: tuple[str, str]
+) -> None:
+    """By id and signal, never by key: in the message, and as an attribute a program can read."""
+    mode, strategy = how
+    state = dict(zip(NAMES, failures))  # noqa: B905
+    with wired(list(state)) as wire:
+        wire.state.update(state)
+        deployments = [deployment(name, provider, wire.url(name)) for name in state]
+        with routed(deployments, routing_strategy=strategy, num_retries=len(state) - 1) as router:
+            (error,) = await outcomes(router, 1, mode)
+            assert isinstance(error, Exception)
+            attempts = error.failed_attempts  # type: ignore[attr-defined]
+            assert {attempt.deployment_id: attempt.status_code for attempt in attempts} == state
+            assert len(attempts) == wire.attempts.total() == len(state)
+            assert all(f"{one.deployment_id}: {one.signal.value} ({one.status_code})" in str(error) for one in attempts)
+            assert API_KEY not in str(error)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_without_another_deployment_a_retry_goes_the_same_way_with_back_off(provider: str) -> None:
+    """As LiteLLM has always done for a lone deployment without a fallback."""
+    with FaultyProvider(FAULTS["503"]) as bad, back_offs() as waits:
+        with routed([deployment("a-bad", provider, bad.url)], num_retries=2) as router:
+            (error,) = await outcomes(router, 1)
+            assert isinstance(error, Exception)
+            assert bad.attempts == 3
+            assert len(waits) == 3  # the last is after the last attempt
+            assert all(wait > 0 for wait in waits)
+
+
+async def test_a_retry_may_return_to_a_deployment_once_all_have_failed() -> None:
+    """Where none is left that has not failed, any of them may have recovered."""
+    with wired(["a", "b"]) as wire:
+        wire.state.update({"a": 500, "b": 500})
+        deployments = [deployment(name, "openai", wire.url(name)) for name in wire.state]
+        with routed(deployments, num_retries=4) as router:
+            (error,) = await outcomes(router, 1)
+            assert isinstance(error, Exception)
+            assert wire.attempts.total() == 5
+            assert min(wire.attempts.values()) >= 1
+
+
+async def test_requests_at_the_same_time_do_not_share_what_they_tried() -> None:
+    """What failed one request is no reason to skip a deployment in another."""
+    with wired(["a", "b"]) as wire:
+        wire.state.update({"a": 500, "b": 500})
+        deployments = [deployment(name, "openai", wire.url(name)) for name in wire.state]
+        with routed(deployments, num_retries=1, disable_cooldowns=True) as router:
+            many = await asyncio.gather(*(outcomes(router, 1) for _ in range(20)))
+            tried = [{one.deployment_id for one in error.failed_attempts} for (error,) in many]  # type: ignore[union-attr]
+            assert tried == [{"a", "b"}] * 20
