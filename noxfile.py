@@ -65,6 +65,12 @@ def failover(session: nox.Session) -> None:
 
 
 @nox.session
+def outages(session: nox.Session) -> None:
+    """Sixteen outages of a primary with a fallback, stock and patched side by side (--json FILE, --full)."""
+    compare(session, "benchmarks/outages.py")
+
+
+@nox.session
 def overhead(session: nox.Session) -> None:
     """What the patches cost on the happy path and in exception_type(), patched over stock (--json FILE)."""
     compare(session, "benchmarks/overhead.py")
