@@ -132,7 +132,12 @@ def _nothing_received(stream: Any) -> APIConnectionError:
 
 def _log_failure(stream: Any, error: Exception) -> None:
     """As the stream wrapper logs what its stream raises, which it can no longer do once the stream has ended."""
+    logging: Final = stream.logging_obj
     trace: Final = "".join(traceback.format_exception(error))
-    threading.Thread(target=stream.logging_obj.failure_handler, args=(error, trace)).start()
-    if hasattr(stream.completion_stream, "__aiter__"):
-        asyncio.create_task(stream.logging_obj.async_failure_handler(error, trace))
+    if not hasattr(stream.completion_stream, "__aiter__"):
+        threading.Thread(target=logging.failure_handler, args=(error, trace)).start()
+    elif hasattr(logging, "dispatch_failure_handlers"):
+        asyncio.create_task(logging.dispatch_failure_handlers(error, trace, prefer_async_handlers=True))
+    else:  # releases such as 1.82.6, which call both
+        threading.Thread(target=logging.failure_handler, args=(error, trace)).start()
+        asyncio.create_task(logging.async_failure_handler(error, trace))

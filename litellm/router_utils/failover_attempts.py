@@ -21,6 +21,11 @@ Deployment = TypeVar("Deployment", bound=Mapping[str, Any])
 
 ATTEMPTS_ATTRIBUTE: Final = "failed_attempts"
 
+# LiteLLM's functions for requests that name nothing but the model, of those its router calls as "generic".
+_WITHOUT_AN_ID: Final = frozenset(
+    {"agenerate_content", "agenerate_content_stream", "amoderation", "anthropic_messages", "aresponses"}
+)
+
 
 class FailedAttempt(NamedTuple):
     """One attempt of a request: the deployment's id, its model group, what its failure was, and the HTTP status."""
@@ -40,7 +45,7 @@ class _Hop:
     """One model group's turn at a request. The groups it falls back to get their own, with the same `attempts`."""
 
     model_group: str
-    may_fall_back: bool
+    may_fall_back: Callable[[], bool]
     attempts: list[FailedAttempt]
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
     attempting: str | None = None  # the id of the deployment it went to
@@ -62,7 +67,8 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
     @functools.wraps(with_fallbacks)
     async def async_function_with_fallbacks(self: Any, *args: Any, **kwargs: Any) -> Result:
         before: Final = _HOP.get() if kwargs.get("fallback_depth") else None  # a request made within another is its own
-        hop: Final = _Hop(str(kwargs.get("model")), _may_fall_back(self, kwargs), before.attempts if before else [])
+        may_fall_back: Final = functools.partial(_may_fall_back, self, kwargs)
+        hop: Final = _Hop(str(kwargs.get("model")), may_fall_back, before.attempts if before else [])
         token: Final = _HOP.set(hop)
         try:
             return await with_fallbacks(self, *args, **kwargs)
@@ -90,9 +96,9 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Result]]) -> Callable[
         except Exception as error:
             if hop is not None and hop.attempting is not None:
                 status: Final = peek(error, "status_code")
-                hop.failed = FailedAttempt(
-                    hop.attempting, hop.model_group, classify(error), status if isinstance(status, int) else None
-                )
+                signal: Final = FailureSignal.REQUEST_REJECTED if _is_about_an_id(error, kwargs) else classify(error)
+                code: Final = status if isinstance(status, int) else None
+                hop.failed = FailedAttempt(hop.attempting, hop.model_group, signal, code)
                 hop.attempts.append(hop.failed)
             raise
 
@@ -115,7 +121,7 @@ def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., N
     return _update_kwargs_with_deployment
 
 
-def untried(deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+def untried(deployments: list[Deployment]) -> list[Deployment]:
     """Those of `deployments` that have not failed this request through a fault of their own, or all if each has."""
     hop: Final = _HOP.get()
     if hop is None:
@@ -141,7 +147,9 @@ def retry_by_policy(healthy_deployments: Sequence[Mapping[str, Any]] | None) -> 
     healthy: Final = {_id(deployment) for deployment in healthy_deployments or ()}
     if any(_id(candidate) in healthy - hop.ids_to_blame for candidate in hop.candidates):
         return True
-    if retry is Retry.ELSEWHERE and (hop.may_fall_back or _has_later_order(healthy_deployments or (), hop.candidates)):
+    if retry is Retry.ELSEWHERE and (
+        _has_later_order(healthy_deployments or (), hop.candidates) or hop.may_fall_back()
+    ):
         return False
     return None
 
@@ -151,7 +159,7 @@ def _may_fall_back(router: Any, kwargs: Mapping[str, Any]) -> bool:
     depth: Final = kwargs.get("fallback_depth", 0)
     if kwargs.get("disable_fallbacks") is True or depth >= kwargs.get("max_fallbacks", router.max_fallbacks):
         return False
-    return has_fallback(str(kwargs.get("model")), kwargs.get("fallbacks", router.fallbacks))
+    return has_fallback(router, str(kwargs.get("model")), kwargs.get("fallbacks", router.fallbacks))
 
 
 def _has_later_order(healthy: Sequence[Mapping[str, Any]], candidates: Sequence[Mapping[str, Any]]) -> bool:
@@ -170,6 +178,15 @@ def _order(deployment: Mapping[str, Any]) -> int | None:
 
 def _id(deployment: Mapping[str, Any]) -> str | None:
     return (deployment.get("model_info") or {}).get("id")
+
+
+def _is_about_an_id(error: Exception, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a 404 may mean the id of a file, a batch, a response ... that the caller named, as LiteLLM's fallback
+    takes it to: asking the other deployments for it would cool down all of them."""
+    function: Final = kwargs.get("original_generic_function")
+    if function is None or peek(error, "status_code") != 404:
+        return False
+    return peek(function, "__name__") not in _WITHOUT_AN_ID or bool(kwargs.get("previous_response_id"))
 
 
 def _is_unbegun_stream(response: object, kwargs: Mapping[str, Any]) -> bool:

@@ -96,21 +96,28 @@ def yields_to_a_fallback(router: Any, model_id: str, original_exception: Excepti
     )
 
 
-def has_fallback(model_group: str, fallbacks: object) -> bool:
-    """Whether `fallbacks`, in any format LiteLLM takes, names another group for `model_group`."""
+def has_fallback(router: Any, model_group: str, fallbacks: object) -> bool:
+    """Whether `fallbacks`, in any format LiteLLM takes, names another group for `model_group` with a deployment that is
+    not cooling down."""
+    others: Final = {name for name in _fallback_groups(model_group, fallbacks) if name != model_group}
+    deployments: Final = [one for name in others for one in router.get_model_list(model_name=name) or ()]
+    ids: Final = {deployment["model_info"]["id"] for deployment in deployments}
+    return bool(ids) and len(ids) > len(router.cooldown_cache.get_active_cooldowns(list(ids), parent_otel_span=None))
+
+
+def _fallback_groups(model_group: str, fallbacks: object) -> list[str]:
     from litellm.router_utils.fallback_event_handlers import (
         _check_non_standard_fallback_format,
         get_fallback_model_group,
     )
 
     if not isinstance(fallbacks, list) or not fallbacks:
-        return False
+        return []
     if _check_non_standard_fallback_format(fallbacks=fallbacks):
         targets: list[Any] | None = fallbacks
     else:
         targets, _ = get_fallback_model_group(fallbacks=list(fallbacks), model_group=model_group)
-    names: Final = [target.get("model") if isinstance(target, dict) else target for target in targets or []]
-    return any(name != model_group for name in names)
+    return [target.get("model") if isinstance(target, dict) else target for target in targets or []]
 
 
 def _reported_signal(status: str | int, text: str) -> FailureSignal:
@@ -133,10 +140,10 @@ def _is_alone(router: Any, model_id: str) -> bool:
 
 
 def _has_substitute(router: Any, model_id: str) -> bool:
-    """Whether every caller of the deployment's group is served by a fallback group: the router's own, because what one
-    request brings along does not help the others."""
+    """Whether a fallback group serves the callers of the lone deployment meanwhile: the router's own, because what one
+    request brings along does not help the others. Of two groups that fall back to each other, one stays in rotation."""
     (deployment,) = router.get_model_group(id=model_id)
-    return router.max_fallbacks > 0 and has_fallback(deployment["model_name"], router.fallbacks)
+    return router.max_fallbacks > 0 and has_fallback(router, deployment["model_name"], router.fallbacks)
 
 
 def _required_alone(status: str | int, text: str) -> bool:

@@ -27,8 +27,9 @@ NO_RETRY_CAN_HELP = (
 )
 A_RETRY_MAY_HELP = ("500", "reset", "close")
 
-FORMATS = {
+FORMATS: dict[str, dict[str, Any]] = {
     "by group": FALLBACKS,
+    "by alias": {"fallbacks": [{GROUP: ["alias"]}], "model_group_alias": {"alias": SUBSTITUTE}},
     "for any group": {"fallbacks": [{"*": [SUBSTITUTE]}]},
     "default": {"default_fallbacks": [SUBSTITUTE]},
 }
@@ -129,6 +130,33 @@ async def test_without_a_fallback_for_it_a_request_is_tried_again_on_the_same_ro
             assert lost(await outcomes(router, 1, **request_settings)) == [0]
             assert primary.attempts == 3
             assert waits[0] > 0
+
+
+async def test_a_fallback_that_is_cooling_down_is_none() -> None:
+    """A retry on the same route, with back-off, is then the better chance; the lone deployment stays in rotation."""
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider(FAULTS["429"]) as substitute, back_offs() as waits:
+        group = primary_and_substitute(primary, substitute)
+        group.append(deployment("another", "openai", substitute.url, group="another group"))
+        fallbacks = [{SUBSTITUTE: ["another group"]}, {GROUP: [SUBSTITUTE]}]
+        with routed(group, num_retries=2, cooldown_time=60, fallbacks=fallbacks) as router:
+            assert lost(await outcomes(router, 1, model=SUBSTITUTE)) == [0]
+            assert await until(lambda: cooling_down(router) == {"substitute"})
+            assert lost(await outcomes(router, 1)) == [0]
+            assert primary.attempts == 3
+            assert waits[0] > 0
+            assert cooling_down(router) == {"substitute"}
+
+
+async def test_of_two_groups_that_fall_back_to_each_other_one_stays_in_rotation() -> None:
+    """A network that was gone for a moment must not take both out for a whole cooldown."""
+    with FaultyProvider(FAULTS["503"]) as one, FaultyProvider(FAULTS["503"]) as other, back_offs():
+        mutual = [{GROUP: [SUBSTITUTE]}, {SUBSTITUTE: [GROUP]}]
+        with routed(primary_and_substitute(one, other), num_retries=0, cooldown_time=60, fallbacks=mutual) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            assert lost(await outcomes(router, 1, model=SUBSTITUTE)) == [0]
+            one.fault = other.fault = HEALTHY
+            assert await outcomes(router, 2) == ["pong"] * 2
 
 
 async def test_a_request_may_disable_its_fallbacks() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.faulty_provider import FAULTS, PROVIDERS, FaultyProvider
-from support.routing import STRATEGIES, back_offs, deployment, outcomes, routed
+from support.routing import GROUP, STRATEGIES, back_offs, deployment, outcomes, routed
 from support.wire import OVER_THE_OPENAI_CLIENT, wired
 
 ROUTED = settings(max_examples=60)
@@ -141,3 +141,17 @@ async def test_requests_at_the_same_time_do_not_share_what_they_tried() -> None:
             many = await asyncio.gather(*(outcomes(router, 1) for _ in range(20)))
             tried = [{one.deployment_id for one in error.failed_attempts} for (error,) in many]  # type: ignore[union-attr]
             assert tried == [{"a", "b"}] * 20
+
+
+@pytest.mark.parametrize(("named", "attempts"), [({}, 2), ({"previous_response_id": "resp_of_somebody"}, 1)])
+async def test_a_404_for_something_the_caller_named_is_not_asked_of_the_others(
+    named: dict[str, str], attempts: int
+) -> None:
+    """It says nothing about the deployments, and one wrong id must not cool down all of them."""
+    with wired(["a", "b"]) as wire:
+        wire.state.update({"a": 404, "b": 404})
+        deployments = [deployment(name, "openai", wire.url(name)) for name in wire.state]
+        with routed(deployments, num_retries=1) as router:
+            with pytest.raises(Exception, match="the provider said no"):
+                await router.aresponses(model=GROUP, input="ping", **named)
+            assert wire.attempts.total() == attempts

@@ -113,15 +113,19 @@ async def test_no_retries_means_one_attempt(fault: str) -> None:
             assert good.attempts == 0
 
 
+ONE_RETRY: dict[str, Any] = {"num_retries": 1}
+
+
 @pytest.mark.parametrize("place", ["router", "request", "deployment"])
 async def test_num_retries_is_the_users_wherever_it_is_set(place: str) -> None:
     """One retry, and so one of the two other deployments, is asked."""
-    at = {where: {"num_retries": 1} if where == place else {} for where in ("router", "request", "deployment")}
-    elsewhere = {} if place == "router" else {"num_retries": 0}
+    of_router = ONE_RETRY if place == "router" else {"num_retries": 0}
+    of_request = ONE_RETRY if place == "request" else {}
+    of_deployment = ONE_RETRY if place == "deployment" else {}
     with FaultyProvider(FAULTS["404"]) as a, FaultyProvider(FAULTS["404"]) as b, FaultyProvider() as c:
-        three = [deployment(*one, **at["deployment"]) for one in zip("abc", ["openai"] * 3, [a.url, b.url, c.url])]  # noqa: B905
-        with routed(three, routing_strategy="cost-based-routing", **{**elsewhere, **at["router"]}) as router:
-            (error,) = await outcomes(router, 1, **at["request"])
+        three = [deployment(name, "openai", host.url, **of_deployment) for name, host in (("a", a), ("b", b), ("c", c))]
+        with routed(three, routing_strategy="cost-based-routing", **of_router) as router:
+            (error,) = await outcomes(router, 1, **of_request)
             assert [one.deployment_id for one in error.failed_attempts] == ["a", "b"]  # type: ignore[union-attr]
 
 
