@@ -54,7 +54,7 @@ def baseline(session: nox.Session, base: str) -> None:
     session.install(f"litellm==={base}", *dependencies("test"))
     plugin = ["-p", "support.stock_failures", f"--base={base}", "--continue-on-collection-errors"]
     plugin += ["--hypothesis-profile=no-shrinking", "--tb=no", "-rN", "-q"]  # how a known failure fails is no news
-    impatient = {"ROUTER_PATIENCE": "0.5", "PYTHONPATH": "tests"}
+    impatient = {"ROUTER_PATIENCE": "1", "PYTHONPATH": "tests"}
     session.run("pytest", *IN_PARALLEL, *plugin, *ABOUT_LITELLM, *session.posargs, env=impatient)
 
 
@@ -68,6 +68,13 @@ def failover(session: nox.Session) -> None:
 def outages(session: nox.Session) -> None:
     """Sixteen outages of a primary with a fallback, stock and patched side by side (--json FILE, --full)."""
     compare(session, "benchmarks/outages.py")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """200 callers while deployments break and heal, a minute (--seconds, --concurrency, --seed, --strategy)."""
+    install_patched(session, DEFAULT_BASE, *dependencies("bench"))
+    session.run("python", "benchmarks/soak.py", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session
