@@ -24,6 +24,7 @@ from fork.syntax import (
     holds_import,
     imported_names,
     indented_docstring,
+    names_imported_from,
     only,
     parse_expression,
     parse_statements,
@@ -64,24 +65,34 @@ def apply_edits(source: bytes, edits: Sequence[Edit], where: Location) -> bytes:
 
 @dataclass(frozen=True)
 class AddImport:
-    """Add `from module import names` after the run of imports a module opens with (before an `if TYPE_CHECKING:` that
-    ends the run). Refused if one of the names is imported already, from wherever."""
+    """Add `from module import names`: to such an import at the top of the module if it has one without remarks, or else
+    after the run of imports the module opens with (before an `if TYPE_CHECKING:` that ends the run). Refused if one of
+    the names is imported already, from wherever."""
 
     module: str
     names: tuple[str, ...]
 
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        line = f"from {self.module} import {', '.join(self.names)}"
-        if len(line) > LONGEST_IMPORT:
-            line = f"from {self.module} import (\n" + "".join(f"    {name},\n" for name in self.names) + ")"
-        (added,) = parse_statements(line, where)
+        added = self._statement(self.names, where)
         taken = set(imported_names([added])) & set(imported_names(module.body))
         if taken:
             where.refuse(f"it already imports {', '.join(sorted(taken))}, so they were not imported from {self.module}")
+        for statement in module.body:
+            names = names_imported_from(self.module, statement, module)
+            if names:
+                joined = self._statement(sorted({*names, *self.names}), where)
+                return replaced(module, statement, joined.with_changes(leading_lines=statement.leading_lines))
         place = end_of_imports(module)
         if place and not holds_import(module.body[place - 1]):  # the docstring
             added = added.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
         return module.with_changes(body=[*module.body[:place], added, *module.body[place:]])
+
+    def _statement(self, names: Sequence[str], where: Location) -> cst.SimpleStatementLine:
+        line = f"from {self.module} import {', '.join(names)}"
+        if len(line) > LONGEST_IMPORT:
+            line = f"from {self.module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
+        (statement,) = parse_statements(line, where)
+        return cst.ensure_type(statement, cst.SimpleStatementLine)
 
 
 @dataclass(frozen=True)

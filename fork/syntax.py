@@ -168,6 +168,16 @@ def imported_names(body: Sequence[cst.CSTNode]) -> Iterator[str]:
                 yield alias.evaluated_alias or alias.evaluated_name.split(".")[0]
 
 
+def names_imported_from(package: str, statement: cst.CSTNode, module: cst.Module) -> list[str]:
+    """What `statement`, if it is no more than `from package import ...` without a remark, imports, as it is written."""
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.ImportFrom(module=cst.CSTNode() as of, names=[*aliases], relative=[])]):
+            text = module.code_for_node(statement.with_changes(leading_lines=[]))
+            if "#" not in text and module.code_for_node(of) == package:
+                return [module.code_for_node(alias.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for alias in aliases]
+    return []
+
+
 def indented_docstring(body: list[Statement], module: cst.Module, depth: int) -> list[Statement]:
     """`body` with the lines of a docstring it opens with laid out as its statements will be, `depth` levels deep."""
     match body[0]:

@@ -214,6 +214,22 @@ def test_an_import_finds_its_place_where_there_is_none_yet(source: str, expected
 
 
 @pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from ours import b\nx = 1\n", "from ours import a, b\nx = 1\n"),
+        ("# why\nfrom ours import (\n    c as d,\n)\n", "# why\nfrom ours import a, c as d\n"),
+        ("from ours import b  # a remark\n", "from ours import b  # a remark\nfrom ours import a\n"),
+        ("from .ours import b\n", "from .ours import b\nfrom ours import a\n"),
+        ("from ours import b; x = 1\n", "from ours import b; x = 1\nfrom ours import a\n"),
+        ("from ours import *\n", "from ours import *\nfrom ours import a\n"),
+    ],
+)
+def test_an_import_joins_one_from_the_same_module(source: str, expected: str) -> None:
+    """As a formatter would join them, unless that would lose a remark."""
+    assert applied(source, AddImport("ours", ("a",))) == expected
+
+
+@pytest.mark.parametrize(
     "line", ["from ours import a", "from theirs import a", "import a.b", "from theirs import x as a"]
 )
 def test_a_name_that_is_imported_already_is_refused(line: str) -> None:
