@@ -6,34 +6,63 @@ A provider that answers 200 and then breaks off, stays silent or sends nothing h
 """
 
 import asyncio
+import contextlib
 import functools
+import json
+import re
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import anyio
-from litellm.exceptions import APIConnectionError, MidStreamFallbackError
+from litellm.exceptions import APIConnectionError, APIError, MidStreamFallbackError
 from litellm.litellm_core_utils.failure_signal import SIGNAL_ATTRIBUTE, FailureSignal, peek
-from litellm.types.utils import ModelResponseStream
+from litellm.types.utils import ModelResponseStream, TextCompletionResponse
 
 _MOST_HELD_BACK: Final = 8  # chunks; a stream kept alive with empty ones has begun
+_PREAMBLE: Final = frozenset(
+    {
+        *("message_start", "ping", "content_block_start"),  # Anthropic's
+        *("response.created", "response.queued", "response.in_progress"),  # of the Responses API, with the next line
+        *("response.output_item.added", "response.content_part.added"),
+    }
+)
+"""Events in which nothing of the answer is told. LiteLLM's bridges make them up before the provider has said a word."""
+
+_ANTHROPIC_ERRORS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "invalid_request_error": 400,
+        "authentication_error": 401,
+        "billing_error": 402,
+        "permission_error": 403,
+        "not_found_error": 404,
+        "request_too_large": 413,
+        "rate_limit_error": 429,
+        "timeout_error": 504,
+        "overloaded_error": 529,
+    }
+)
+"""What an error event stands for; all others are the provider's own."""
+
+_SSE_DATA: Final = re.compile(rb"^data: ?(\{.*)$", re.MULTILINE)
+_HTML: Final = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
 
 
 async def await_first_event(stream: Any) -> Any:
-    """`stream`, an async iterator, once its first event has arrived; iterated, it begins with that event.
+    """`stream`, an async iterator, once the first event of its answer is there; iterated, it begins at its beginning.
 
-    Chunks of a chat completion that only name the role do not count. Raises what the stream raises instead, or
-    APIConnectionError with the signal GARBLED if it ends without an event.
+    Events that only open the answer do not count. Raises what the stream raises instead, or APIConnectionError with the
+    signal GARBLED if it ends without an answer.
     """
     held_back: Final[list[Any]] = []
     try:
         while _says_nothing(held_back):
             held_back.append(await stream.__anext__())
+            _raise_error_of(stream, held_back[-1])
     except BaseException as error:
-        if held_back and isinstance(error, StopAsyncIteration):
-            return _BegunStream(stream, held_back)
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), contextlib.suppress(Exception):  # why it failed is what matters
             if hasattr(stream, "aclose"):
                 await stream.aclose()
         if isinstance(error, (StopAsyncIteration, MidStreamFallbackError)):
@@ -49,8 +78,6 @@ def wait_for_first_event(stream: Any) -> Any:
         while _says_nothing(held_back):
             held_back.append(next(stream))
     except (StopIteration, MidStreamFallbackError) as error:
-        if held_back and isinstance(error, StopIteration):
-            return _BegunStream(stream, held_back)
         raise _reason(stream, error) from error
     return _BegunStream(stream, held_back)
 
@@ -61,7 +88,11 @@ def requiring_an_event(finish_reason_handler: Callable[[Any], Any]) -> Callable[
 
     @functools.wraps(finish_reason_handler)
     def refusing_to_end_what_never_began(self: Any) -> Any:
-        if not (self.chunks or self.received_finish_reason or self.intermittent_finish_reason):
+        if (
+            not self.received_finish_reason
+            and not self.intermittent_finish_reason
+            and all(map(_is_preamble, self.chunks))
+        ):
             error: Final = _nothing_received(self)
             _log_failure(self, error)
             self._handle_stream_fallback_error(error)
@@ -101,10 +132,46 @@ class _BegunStream:
 
 
 def _says_nothing(events: list[Any]) -> bool:
-    """Whether `events` hold nothing a caller could show: all are chunks of a chat completion with a role at most."""
-    if len(events) > _MOST_HELD_BACK:
-        return False
-    return all(isinstance(event, ModelResponseStream) and not any(map(_has_content, event.choices)) for event in events)
+    """Whether `events` hold nothing a caller could show."""
+    return len(events) <= _MOST_HELD_BACK and all(map(_is_preamble, events))
+
+
+def _is_preamble(event: Any) -> bool:
+    """Whether an event comes before the answer: names the role, opens a block, keeps the connection alive."""
+    if isinstance(event, ModelResponseStream):
+        return not any(map(_has_content, event.choices))
+    if isinstance(event, TextCompletionResponse):
+        return not any(choice.text or choice.finish_reason for choice in event.choices)
+    if isinstance(event, bytes):
+        told: Final = _data_of(event)
+        return all(map(_is_anthropic_preamble, told)) if told else _HTML.match(event) is not None
+    return getattr(event, "type", None) in _PREAMBLE
+
+
+def _is_anthropic_preamble(data: Mapping[str, Any]) -> bool:
+    return data.get("type") in _PREAMBLE or data.get("delta") == {"type": "text_delta", "text": ""}
+
+
+def _data_of(event: bytes) -> list[Mapping[str, Any]]:
+    """The objects in a piece of an event stream; half an object is left out."""
+    objects: Final[list[Mapping[str, Any]]] = []
+    for line in _SSE_DATA.findall(event):
+        with contextlib.suppress(ValueError):
+            objects.append(json.loads(line))
+    return objects
+
+
+def _raise_error_of(stream: Any, event: Any) -> None:
+    """Raise the error an Anthropic stream consists of, as a status would have been raised before it."""
+    for data in _data_of(event) if isinstance(event, bytes) else ():
+        if data.get("type") == "error":
+            said = data.get("error") or {}
+            raise APIError(
+                status_code=_ANTHROPIC_ERRORS.get(said.get("type"), 500),
+                message=str(said.get("message")),
+                llm_provider=str(peek(stream, "custom_llm_provider") or "anthropic"),
+                model=str(peek(stream, "model") or ""),
+            )
 
 
 def _has_content(choice: Any) -> bool:

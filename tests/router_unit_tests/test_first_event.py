@@ -1,0 +1,425 @@
+"""A stream is an answer from its first event on; until then its failure is the failure of the attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import litellm
+import openai
+import pytest
+from litellm import CustomStreamWrapper, Router
+from litellm.exceptions import APIConnectionError, MidStreamFallbackError
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.failure_signal import FailureSignal, classify
+from litellm.litellm_core_utils.first_event import await_first_event, wait_for_first_event
+from litellm.litellm_core_utils.litellm_logging import Logging
+from litellm.types.utils import ModelResponseStream, TextChoices, TextCompletionResponse
+
+from support.faulty_provider import EMPTY_200, HTML_200, Fault, FaultyProvider
+from support.routing import GROUP, MESSAGES, cooling_down, deployment, failures, lost, outcomes, routed, until
+
+
+def chunk(finish_reason: str | None = None, **delta: Any) -> ModelResponseStream:
+    return ModelResponseStream.model_validate(
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+    )
+
+
+def text(text: str, finish_reason: str | None = None) -> TextCompletionResponse:
+    return TextCompletionResponse(choices=[TextChoices(text=text, finish_reason=finish_reason)])
+
+
+def generic_chunk(text: str, finish_reason: str | None) -> dict[str, Any]:
+    """What a user's own provider streams (`litellm.CustomLLM`)."""
+    ended = {"is_finished": finish_reason is not None, "finish_reason": finish_reason or ""}
+    return {"text": text, **ended, "index": 0, "tool_use": None, "usage": None}
+
+
+def sse(data: str) -> bytes:
+    return f"event: any\ndata: {data}\n\n".encode()
+
+
+def event(kind: str) -> Any:
+    return SimpleNamespace(type=kind)
+
+
+CALL = {"id": "call_1", "type": "function", "index": 0, "function": {"name": "look", "arguments": ""}}
+TELLING: dict[str, Any] = {
+    "text": chunk(content="p"),
+    "a tool call": chunk(tool_calls=[CALL]),
+    "reasoning": chunk(reasoning_content="hm"),
+    "an end": chunk(finish_reason="stop"),
+    "text completion": text("p"),
+    "text completion's end": text("", finish_reason="stop"),
+    "response's text": event("response.output_text.delta"),
+    "response's end": event("response.completed"),
+    "message's text": sse('{"type": "content_block_delta", "delta": {"type": "text_delta", "text": "p"}}'),
+    "message's end": sse('{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}'),
+    "bytes of another kind": b"\x00\x01",
+    "half a line": b'event: message_start\ndata: {"type": "messa',
+    "an object of another kind": object(),
+}
+NOTHING_YET: dict[str, Any] = {
+    "role": chunk(role="assistant"),
+    "role and empty text": chunk(role="assistant", content=""),
+    "no delta": chunk(),
+    "no choice": ModelResponseStream(choices=[]),
+    "empty text completion": text(""),
+    "response created": event("response.created"),
+    "response in progress": event("response.in_progress"),
+    "response's item": event("response.output_item.added"),
+    "response's part": event("response.content_part.added"),
+    "message": sse('{"type": "message_start", "message": {}}'),
+    "message's keep-alive": sse('{"type": "ping"}'),
+    "message's block": sse('{"type": "content_block_start", "content_block": {"type": "text", "text": ""}}'),
+    "message's empty text": sse('{"type": "content_block_delta", "delta": {"type": "text_delta", "text": ""}}'),
+    "a web page": b"\n<!DOCTYPE html><html></html>",
+}
+
+
+class Source:
+    """An iterator, async and not, over `events`, of which exceptions are raised; notes what is done to it."""
+
+    custom_llm_provider = "some-provider"
+    model = "some-model"
+
+    def __init__(self, events: Iterable[Any], closing: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.events = iter(events)
+        self.taken = 0
+        self.closed = False
+        self._closing = closing
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        await asyncio.sleep(0)
+        try:
+            return next(self)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    def __next__(self) -> Any:
+        self.taken += 1
+        following = next(self.events)
+        if isinstance(following, BaseException):
+            raise following
+        return following
+
+    async def aclose(self) -> None:
+        if self._closing is not None:
+            await self._closing()
+        self.closed = True
+
+
+class Silent(Source):
+    """Never says anything."""
+
+    async def __anext__(self) -> Any:
+        await asyncio.Event().wait()
+
+
+async def begun(mode: str, stream: Any) -> Any:
+    """`stream` once it has begun, in one of "async" and "sync"."""
+    return await await_first_event(stream) if mode == "async" else wait_for_first_event(stream)
+
+
+async def the_rest(mode: str, stream: Any) -> list[Any]:
+    return [event async for event in stream] if mode == "async" else list(stream)
+
+
+in_both_modes = pytest.mark.parametrize("mode", ["async", "sync"])
+
+
+def wrapper(source: Any, provider: str = "openai") -> CustomStreamWrapper:
+    """LiteLLM's stream over chunks that are in its own format already."""
+    logging = Logging("gpt-4o-mini", MESSAGES, True, "acompletion", datetime.now(), "call", "function")
+    return CustomStreamWrapper(source, "gpt-4o-mini", logging_obj=logging, custom_llm_provider=provider)
+
+
+class TestBeginning:
+    @in_both_modes
+    @pytest.mark.parametrize("told", TELLING)
+    async def test_the_first_event_is_neither_lost_nor_doubled(self, told: str, mode: str) -> None:
+        """It is waited for, nothing beyond it is, and the caller gets the very same objects."""
+        events = [TELLING[told], object(), object()]
+        source = Source(events)
+        stream = await begun(mode, source)
+        assert source.taken == 1
+        assert [id(got) for got in await the_rest(mode, stream)] == [id(event) for event in events]
+
+    @in_both_modes
+    @pytest.mark.parametrize("nothing", NOTHING_YET)
+    async def test_what_tells_nothing_is_held_back_and_delivered_in_order(self, nothing: str, mode: str) -> None:
+        """As long as that is all there is."""
+        events = [NOTHING_YET[nothing], NOTHING_YET[nothing], chunk(content="p"), object()]
+        source = Source(events)
+        stream = await begun(mode, source)
+        assert source.taken == 3
+        assert [id(got) for got in await the_rest(mode, stream)] == [id(event) for event in events]
+
+    @in_both_modes
+    @pytest.mark.parametrize("nothing", NOTHING_YET)
+    async def test_a_stream_of_nothing_but_such_events_is_garbled(self, nothing: str, mode: str) -> None:
+        """The caller would take its end for the end of an empty answer."""
+        with pytest.raises(APIConnectionError) as raised:
+            await begun(mode, Source([NOTHING_YET[nothing]]))
+        assert classify(raised.value) is FailureSignal.GARBLED
+
+    @in_both_modes
+    async def test_a_stream_that_is_kept_alive_begins(self, mode: str) -> None:
+        """After a handful of empty chunks, of which none is lost."""
+        events = [chunk(role="assistant", content="") for _ in range(100)]
+        source = Source(events)
+        stream = await begun(mode, source)
+        assert source.taken < 20
+        assert [id(got) for got in await the_rest(mode, stream)] == [id(event) for event in events]
+
+    @in_both_modes
+    async def test_a_chat_stream_is_told_as_it_came(self, mode: str) -> None:
+        """LiteLLM's own stream in between changes nothing."""
+        chunks = [chunk(role="assistant"), chunk(content="po"), chunk(content="ng"), chunk(finish_reason="stop")]
+        stream = await begun(mode, wrapper(_source(mode, chunks)))
+        told = [got.choices[0].delta.content or "" for got in await the_rest(mode, stream)]
+        assert "".join(told) == "pong"
+        assert told.count("po") == 1
+
+    @in_both_modes
+    async def test_what_breaks_after_its_first_content_is_left_to_the_caller(self, mode: str) -> None:
+        """Who has seen a part of the text: another answer in its place would double it."""
+        broken = ConnectionResetError("cut")
+        source = Source([chunk(content="po"), broken, chunk(content="ng")])
+        stream = await begun(mode, source)
+        with pytest.raises(ConnectionResetError) as raised:
+            await the_rest(mode, stream)
+        assert raised.value is broken
+        assert (source.taken, source.closed) == (2, False)
+
+
+class TestLikeness:
+    async def test_it_passes_for_the_stream_itself(self) -> None:
+        """LiteLLM and its callers look at a stream's class and attributes, and set some."""
+        original = wrapper(Source([chunk(content="p")]))
+        stream = await await_first_event(original)
+        assert isinstance(stream, CustomStreamWrapper)
+        assert (stream.model, stream.logging_obj) == ("gpt-4o-mini", original.logging_obj)
+        stream.model = "another-model"
+        stream._hidden_params["additional_headers"] = {"x": "y"}
+        assert (original.model, original._hidden_params["additional_headers"]) == ("another-model", {"x": "y"})
+        assert not hasattr(stream, "no_such_attribute")
+
+    async def test_closing_it_closes_the_stream(self) -> None:
+        """As when the caller leaves."""
+        source = Source([chunk(content="p"), chunk(content="q")])
+        stream = await await_first_event(source)
+        await stream.aclose()
+        assert source.closed
+
+
+class TestFailing:
+    @in_both_modes
+    @pytest.mark.parametrize("before", [[], [chunk(role="assistant")]], ids=["at once", "after the role"])
+    async def test_what_the_stream_raises_is_raised(self, before: list[Any], mode: str) -> None:
+        """Unchanged: the router classifies it as it does what comes before a stream."""
+        broken = litellm.RateLimitError("slow down", "some-provider", "some-model")
+        with pytest.raises(litellm.RateLimitError) as raised:
+            await begun(mode, Source([*before, broken]))
+        assert raised.value is broken
+
+    @in_both_modes
+    async def test_the_routers_own_wrapping_is_taken_off(self, mode: str) -> None:
+        """It stands for a stream the caller has seen a part of."""
+        cause = litellm.RateLimitError("slow down", "some-provider", "some-model")
+        wrapped = MidStreamFallbackError("slow down", "some-model", "some-provider", original_exception=cause)
+        with pytest.raises(litellm.RateLimitError) as raised:
+            await begun(mode, Source([wrapped]))
+        assert raised.value is cause
+        bare = MidStreamFallbackError("slow down", "some-model", "some-provider")
+        with pytest.raises(MidStreamFallbackError) as kept:
+            await begun(mode, Source([bare]))
+        assert kept.value is bare
+
+    @in_both_modes
+    async def test_an_empty_stream_is_garbled(self, mode: str) -> None:
+        """And says whose it was."""
+        with pytest.raises(APIConnectionError, match="some-provider answered with a stream that ended") as raised:
+            await begun(mode, Source([]))
+        error: Any = raised.value
+        assert error.failure_signal is FailureSignal.GARBLED
+        assert (error.llm_provider, error.model) == ("some-provider", "some-model")
+
+    async def test_an_event_that_is_an_error_is_raised(self) -> None:
+        """Anthropic's, told by its type as by a status; later ones belong to a stream that has begun."""
+        overloaded = sse('{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
+        opened = NOTHING_YET["message"]
+        with pytest.raises(litellm.exceptions.APIError, match="Overloaded") as raised:
+            await await_first_event(Source([opened, overloaded]))
+        assert raised.value.status_code == 529
+        events = [opened, TELLING["message's text"], overloaded]
+        assert await the_rest("async", await await_first_event(Source(events))) == events
+
+    @pytest.mark.parametrize("events", [[], [ConnectionResetError("cut")], [chunk(role="assistant")]])
+    async def test_a_failed_stream_is_closed(self, events: list[Any]) -> None:
+        """Its connection would stay open otherwise: nobody else has it."""
+        source = Source(events)
+        with pytest.raises((APIConnectionError, ConnectionResetError)):
+            await await_first_event(source)
+        assert source.closed
+
+    @pytest.mark.parametrize("closing", [ConnectionResetError("cut"), RuntimeError("is running already")])
+    async def test_a_stream_that_cannot_be_closed_still_failed_as_it_did(self, closing: Exception) -> None:
+        """Why it had to be closed decides what becomes of the request."""
+
+        async def fail() -> None:
+            raise closing
+
+        with pytest.raises(litellm.RateLimitError):
+            await await_first_event(Source([litellm.RateLimitError("slow down", "some-provider", "m")], fail))
+
+    async def test_it_is_closed_when_nobody_waits_any_more(self) -> None:
+        """By the time the cancelled task has ended, also if closing takes the loop a while."""
+        source = Silent([], closing=lambda: asyncio.sleep(0.01))
+        task = asyncio.create_task(await_first_event(source))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert source.closed
+
+    async def test_it_is_closed_when_its_cancel_scope_ends(self) -> None:
+        """anyio's, under which the proxy serves, cancels every await inside it anew."""
+        source = Silent([], closing=lambda: asyncio.sleep(0.01))
+        with anyio.move_on_after(0.01) as scope:
+            await await_first_event(source)
+        assert (scope.cancelled_caught, source.closed) == (True, True)
+
+
+class TestWrapper:
+    """What LiteLLM's own stream makes of a provider's that ends without an answer."""
+
+    @in_both_modes
+    @pytest.mark.parametrize("chunks", [[], [chunk(role="assistant", content="")]], ids=["nothing", "a role"])
+    async def test_it_does_not_make_up_the_end_of_an_answer(self, chunks: list[Any], mode: str) -> None:
+        """With the reason an answer would have ended for."""
+        with pytest.raises(APIConnectionError) as raised:
+            await begun(mode, wrapper(_source(mode, chunks)))
+        assert classify(raised.value) is FailureSignal.GARBLED
+
+    @pytest.mark.parametrize("noted_as", ["received_finish_reason", "intermittent_finish_reason"])
+    def test_it_passes_on_an_end_it_was_told(self, noted_as: str) -> None:
+        """Some providers' ends are noted and come from there, not with a chunk."""
+        stream = wrapper(iter([]))
+        setattr(stream, noted_as, "length")
+        assert stream.finish_reason_handler().choices[0].finish_reason == "length"
+
+    def test_it_needs_no_event_loop(self) -> None:
+        """As LiteLLM's sync calls outside of the router have none."""
+        with pytest.raises(APIConnectionError):
+            wait_for_first_event(wrapper(iter([])))
+
+    @in_both_modes
+    @pytest.mark.parametrize("provider", ["openai", "the-users-own"])
+    @pytest.mark.parametrize(
+        ("chunks", "end"),
+        [([("p", None)], "stop"), ([("", "length")], "length"), ([("", None), ("", "length")], "length")],
+        ids=["text without an end", "an end", "an empty chunk and an end"],
+    )
+    async def test_an_answer_without_text_or_without_an_end_is_one(
+        self, chunks: list[Any], end: str, provider: str, mode: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Providers forget the end, and a model may have nothing to say."""
+        monkeypatch.setattr(litellm, "_custom_providers", ["the-users-own"])
+        native = [chunk(finish_reason, content=text) for text, finish_reason in chunks]
+        custom = [generic_chunk(text, finish_reason) for text, finish_reason in chunks]
+        source = _source(mode, native if provider == "openai" else custom)
+        stream = await begun(mode, wrapper(source, provider))
+        assert (await the_rest(mode, stream))[-1].choices[0].finish_reason == end
+
+
+class Logger(CustomLogger):
+    """Notes which of its methods is told of which failure."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, str]] = []
+
+    def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self.told.append(("sync", type(kwargs["exception"]).__name__))
+
+    async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self.told.append(("async", type(kwargs["exception"]).__name__))
+
+
+FAILURES_THAT_MAKE_A_RATE = 5
+"""Of one deployment within a minute; LiteLLM judges none by fewer."""
+
+
+class TestRouter:
+    @pytest.mark.parametrize("mode", ["async-stream", "sync-stream"])
+    @pytest.mark.parametrize("provider", ["openai", "anthropic", "ollama_chat"])
+    @pytest.mark.parametrize("fault", [EMPTY_200, HTML_200], ids=["empty", "html"])
+    async def test_an_empty_stream_counts_as_one_failure(self, fault: Fault, provider: str, mode: str) -> None:
+        """Of the deployment it came from, which is cooled down once they make a rate."""
+        with FaultyProvider(fault) as a, FaultyProvider(fault) as b:
+            group = [deployment("a", provider, a.url), deployment("b", provider, b.url)]
+            with routed(group, num_retries=0) as router:
+                while max(a.attempts, b.attempts) < FAILURES_THAT_MAKE_A_RATE:
+                    assert cooling_down(router) == set()
+                    assert lost(await outcomes(router, 1, mode)) == [0]
+                    assert await until(lambda: _counted(router) == a.attempts + b.attempts)
+                failing = "a" if a.attempts == FAILURES_THAT_MAKE_A_RATE else "b"
+                assert await until(lambda: cooling_down(router) == {failing})
+                assert _counted(router) == a.attempts + b.attempts
+
+    @pytest.mark.parametrize("mode", ["async", "sync"])
+    async def test_an_empty_stream_is_logged_once(self, mode: str) -> None:
+        """With each callback, by its method for the mode, as any other failure is."""
+        with FaultyProvider(EMPTY_200) as bad:
+            with routed([deployment("a-bad", "openai", bad.url)], num_retries=0) as router:
+                logger = Logger()
+                litellm.callbacks.append(logger)
+                for count in (1, 2):
+                    assert lost(await outcomes(router, 1, f"{mode}-stream")) == [0]
+                    assert await until(lambda: len(logger.told) >= bad.attempts)
+                    assert logger.told == [(mode, "APIConnectionError")] * count
+
+    async def test_a_stream_that_breaks_after_its_first_content_is_not_retried(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The caller sees what came and then why no more does."""
+        sources: list[Source] = []
+
+        async def completion(**_: Any) -> CustomStreamWrapper:
+            sources.append(Source([chunk(content="po"), ConnectionResetError(104, "cut"), chunk(content="ng")]))
+            return wrapper(sources[-1])
+
+        monkeypatch.setattr(litellm, "acompletion", completion)
+        group = [deployment(name, "openai", "http://127.0.0.1:9") for name in ("a", "b")]
+        with routed(group, num_retries=2) as router:
+            stream: Any = await router.acompletion(GROUP, MESSAGES, stream=True)  # type: ignore[call-overload]
+            told: list[str] = []
+
+            async def read() -> None:
+                async for got in stream:
+                    told.append(got.choices[0].delta.content)
+
+            with pytest.raises(openai.APIError, match="cut"):
+                await read()
+        assert (told, len(sources), sources[0].closed) == (["po"], 1, True)
+
+
+def _source(mode: str, chunks: list[Any]) -> Any:
+    """What LiteLLM's stream reads in `mode`; by its kind LiteLLM knows how to log."""
+    return Source(chunks) if mode == "async" else iter(chunks)
+
+
+def _counted(router: Router) -> int:
+    return failures(router, "a") + failures(router, "b")
