@@ -25,11 +25,14 @@ _MOST_HELD_BACK: Final = 8  # chunks; a stream kept alive with empty ones has be
 _PREAMBLE: Final = frozenset(
     {
         *("message_start", "ping", "content_block_start"),  # Anthropic's
-        *("response.created", "response.queued", "response.in_progress"),  # of the Responses API, with the next line
+        *("response.created", "response.in_progress"),  # of the Responses API, with the next line
         *("response.output_item.added", "response.content_part.added"),
     }
 )
 """Events in which nothing of the answer is told. LiteLLM's bridges make them up before the provider has said a word."""
+
+_RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
+"""A provider with a Responses API of its own sends them when it takes the request up, maybe long before the answer."""
 
 _ANTHROPIC_ERRORS: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -58,16 +61,15 @@ async def await_first_event(stream: Any) -> Any:
     """
     held_back: Final[list[Any]] = []
     try:
-        while _says_nothing(held_back):
+        while _says_nothing(stream, held_back):
             held_back.append(await stream.__anext__())
             _raise_error_of(stream, held_back[-1])
     except BaseException as error:
         with anyio.CancelScope(shield=True), contextlib.suppress(Exception):  # why it failed is what matters
             if hasattr(stream, "aclose"):
                 await stream.aclose()
-        if isinstance(error, (StopAsyncIteration, MidStreamFallbackError)):
-            raise _reason(stream, error) from error
-        raise
+        reason: Final = _reason(stream, error)
+        raise reason from reason.__cause__
     return _BegunStream(stream, held_back)
 
 
@@ -75,10 +77,11 @@ def wait_for_first_event(stream: Any) -> Any:
     """As `await_first_event`, for an iterator that is not async."""
     held_back: Final[list[Any]] = []
     try:
-        while _says_nothing(held_back):
+        while _says_nothing(stream, held_back):
             held_back.append(next(stream))
-    except (StopIteration, MidStreamFallbackError) as error:
-        raise _reason(stream, error) from error
+    except Exception as error:
+        reason: Final = _reason(stream, error)
+        raise reason from reason.__cause__
     return _BegunStream(stream, held_back)
 
 
@@ -131,9 +134,11 @@ class _BegunStream:
         return self._held_back.pop(0) if self._held_back else next(self._stream)
 
 
-def _says_nothing(events: list[Any]) -> bool:
-    """Whether `events` hold nothing a caller could show."""
-    return len(events) <= _MOST_HELD_BACK and all(map(_is_preamble, events))
+def _says_nothing(stream: Any, events: list[Any]) -> bool:
+    """Whether the `events` that have come from `stream` hold nothing of its answer."""
+    if len(events) > _MOST_HELD_BACK or not all(map(_is_preamble, events)):
+        return False
+    return not events or not hasattr(events[0], "type") or type(stream).__name__ == _RESPONSES_BRIDGE
 
 
 def _is_preamble(event: Any) -> bool:
@@ -179,11 +184,11 @@ def _has_content(choice: Any) -> bool:
     return choice.finish_reason is not None or any(fields.values())
 
 
-def _reason(stream: Any, error: BaseException) -> Exception:
+def _reason(stream: Any, error: BaseException) -> BaseException:
     """Why there is no first event, as the router would have been told before the stream began."""
-    if isinstance(error, MidStreamFallbackError):
-        return error.original_exception or error
-    return _nothing_received(stream)
+    if isinstance(error, (StopAsyncIteration, StopIteration)):
+        return _nothing_received(stream)
+    return (error.original_exception or error) if isinstance(error, MidStreamFallbackError) else error
 
 
 def _nothing_received(stream: Any) -> APIConnectionError:

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
+import litellm
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, peek
 from litellm.litellm_core_utils.first_event import await_first_event
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
@@ -21,10 +22,17 @@ Deployment = TypeVar("Deployment", bound=Mapping[str, Any])
 
 ATTEMPTS_ATTRIBUTE: Final = "failed_attempts"
 
-# LiteLLM's functions for requests that name nothing but the model, of those its router calls as "generic".
-_WITHOUT_AN_ID: Final = frozenset(
-    {"agenerate_content", "agenerate_content_stream", "amoderation", "anthropic_messages", "aresponses"}
+# What each deployment of a model group can do as well as the next: LiteLLM's own functions, and its router's methods.
+# The others upload, name or cancel something that one provider holds; LiteLLM's own rule is left to decide about them.
+_ANY_DEPLOYMENT_WILL_DO: Final = frozenset(
+    {
+        *("agenerate_content", "agenerate_content_stream", "amoderation", "anthropic_messages", "aresponses"),
+        *("_acompletion", "_completion", "_atext_completion", "_aadapter_completion"),
+        *("_aembedding", "_embedding", "_arerank"),
+        *("_aimage_generation", "_image_generation", "_aspeech", "_atranscription"),
+    }
 )
+_HELD_BY_THE_PROVIDER: Final = ("previous_response_id", "conversation", "prompt")  # in a Responses request
 
 
 class FailedAttempt(NamedTuple):
@@ -42,11 +50,13 @@ class FailedAttempt(NamedTuple):
 
 @dataclass
 class _Hop:
-    """One model group's turn at a request. The groups it falls back to get their own, with the same `attempts`."""
+    """One model group's turn at a request. The groups it falls back to get their own, with the same `groups` and
+    `attempts`."""
 
-    model_group: str
     may_fall_back: Callable[[], bool]
+    groups: list[str]  # this one last
     attempts: list[FailedAttempt]
+    is_noting: bool = False
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
@@ -56,6 +66,8 @@ class _Hop:
         blamed: Final = (Retry.ELSEWHERE, Retry.ELSEWHERE_ELSE_SAME)
         return frozenset(one.deployment_id for one in self.attempts if POLICY[one.signal].retry in blamed)
 
+
+_FALLS_BACK_BY_ORDER: Final = hasattr(litellm.utils, "get_order_filtered_deployments")  # not so in 1.82.6
 
 _HOP: Final[ContextVar[_Hop | None]] = ContextVar("litellm_failover_hop", default=None)
 
@@ -67,8 +79,9 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
     @functools.wraps(with_fallbacks)
     async def async_function_with_fallbacks(self: Any, *args: Any, **kwargs: Any) -> Result:
         before: Final = _HOP.get() if kwargs.get("fallback_depth") else None  # a request made within another is its own
-        may_fall_back: Final = functools.partial(_may_fall_back, self, kwargs)
-        hop: Final = _Hop(str(kwargs.get("model")), may_fall_back, before.attempts if before else [])
+        groups: Final = [*(before.groups if before else ()), str(kwargs.get("model"))]
+        may_fall_back: Final = functools.partial(_may_fall_back, self, kwargs, groups)
+        hop: Final = _Hop(may_fall_back, groups, before.attempts if before else [])
         token: Final = _HOP.set(hop)
         try:
             return await with_fallbacks(self, *args, **kwargs)
@@ -90,6 +103,7 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Result]]) -> Callable[
         hop: Final = _HOP.get()
         if hop is not None:
             hop.attempting = hop.failed = None
+            hop.is_noting = _name(kwargs.get("original_generic_function", original_function)) in _ANY_DEPLOYMENT_WILL_DO
         try:
             response: Final = await make_call(self, original_function, *args, **kwargs)
             return await await_first_event(response) if _is_unbegun_stream(response, kwargs) else response
@@ -98,7 +112,7 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Result]]) -> Callable[
                 status: Final = peek(error, "status_code")
                 signal: Final = FailureSignal.REQUEST_REJECTED if _is_about_an_id(error, kwargs) else classify(error)
                 code: Final = status if isinstance(status, int) else None
-                hop.failed = FailedAttempt(hop.attempting, hop.model_group, signal, code)
+                hop.failed = FailedAttempt(hop.attempting, hop.groups[-1], signal, code)
                 hop.attempts.append(hop.failed)
             raise
 
@@ -114,7 +128,7 @@ def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., N
     ) -> None:
         update_kwargs(self, deployment, kwargs, *args, **more)
         hop: Final = _HOP.get()
-        if hop is not None:
+        if hop is not None and hop.is_noting:
             # Of a caller with credentials of their own, an id that is not the shared deployment's.
             hop.attempting = (kwargs.get("model_info") or {}).get("id")
 
@@ -142,30 +156,32 @@ def retry_by_policy(healthy_deployments: Sequence[Mapping[str, Any]] | None) -> 
     retry: Final = POLICY[hop.failed.signal].retry
     if retry is Retry.NOWHERE:
         return False
-    if retry is Retry.AS_TODAY:
+    candidates: Final = {_id(deployment) for deployment in hop.candidates}
+    if retry is Retry.AS_TODAY or hop.failed.deployment_id not in candidates:
         return None
     healthy: Final = {_id(deployment) for deployment in healthy_deployments or ()}
-    if any(_id(candidate) in healthy - hop.ids_to_blame for candidate in hop.candidates):
+    if candidates & healthy - hop.ids_to_blame:
         return True
-    if retry is Retry.ELSEWHERE and (
-        _has_later_order(healthy_deployments or (), hop.candidates) or hop.may_fall_back()
-    ):
+    if retry is Retry.ELSEWHERE and hop.may_fall_back():
         return False
     return None
 
 
-def _may_fall_back(router: Any, kwargs: Mapping[str, Any]) -> bool:
-    """Whether LiteLLM will ask another model group once this one gives up."""
+def _may_fall_back(router: Any, kwargs: Mapping[str, Any], groups: Sequence[str]) -> bool:
+    """Whether LiteLLM will ask other deployments once the last of `groups` gives up: of another group that this request
+    has not been to, or of a later `order`."""
     depth: Final = kwargs.get("fallback_depth", 0)
     if kwargs.get("disable_fallbacks") is True or depth >= kwargs.get("max_fallbacks", router.max_fallbacks):
         return False
-    return has_fallback(router, str(kwargs.get("model")), kwargs.get("fallbacks", router.fallbacks))
+    if _FALLS_BACK_BY_ORDER and _has_later_order(router.get_model_list(model_name=groups[-1]) or (), kwargs):
+        return True
+    return has_fallback(router, groups, kwargs.get("fallbacks", router.fallbacks))
 
 
-def _has_later_order(healthy: Sequence[Mapping[str, Any]], candidates: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the group has deployments of a later `order`, which LiteLLM asks once this order gives up."""
-    tried: Final = [order for order in map(_order, candidates) if order is not None]
-    return bool(tried) and any((_order(deployment) or 0) > max(tried) for deployment in healthy)
+def _has_later_order(deployments: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> bool:
+    """Whether `deployments` have a later `order` than this request is at."""
+    orders: Final = [order for order in map(_order, deployments) if order is not None]
+    return bool(orders) and max(orders) > kwargs.get("_target_order", min(orders))
 
 
 def _order(deployment: Mapping[str, Any]) -> int | None:
@@ -180,13 +196,15 @@ def _id(deployment: Mapping[str, Any]) -> str | None:
     return (deployment.get("model_info") or {}).get("id")
 
 
+def _name(function: object) -> object:
+    return peek(function, "__name__")
+
+
 def _is_about_an_id(error: Exception, kwargs: Mapping[str, Any]) -> bool:
-    """Whether a 404 may mean the id of a file, a batch, a response ... that the caller named, as LiteLLM's fallback
-    takes it to: asking the other deployments for it would cool down all of them."""
-    function: Final = kwargs.get("original_generic_function")
-    if function is None or peek(error, "status_code") != 404:
+    """Whether a 404 may mean what the caller named: asking the other deployments for it would cool down all of them."""
+    if _name(kwargs.get("original_generic_function")) != "aresponses" or peek(error, "status_code") != 404:
         return False
-    return peek(function, "__name__") not in _WITHOUT_AN_ID or bool(kwargs.get("previous_response_id"))
+    return any(map(kwargs.get, _HELD_BY_THE_PROVIDER))
 
 
 def _is_unbegun_stream(response: object, kwargs: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@ What follows from a failure, in one table: a row a signal. The cooldown and the 
 proxy's is for the change that will read it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -96,10 +96,10 @@ def yields_to_a_fallback(router: Any, model_id: str, original_exception: Excepti
     )
 
 
-def has_fallback(router: Any, model_group: str, fallbacks: object) -> bool:
-    """Whether `fallbacks`, in any format LiteLLM takes, names another group for `model_group` with a deployment that is
-    not cooling down."""
-    others: Final = {name for name in _fallback_groups(model_group, fallbacks) if name != model_group}
+def has_fallback(router: Any, groups: Sequence[str], fallbacks: object) -> bool:
+    """Whether `fallbacks`, in any format LiteLLM takes, names for the last of `groups` one that is not among them and
+    has a deployment that is not cooling down."""
+    others: Final = {name for name in _fallback_groups(groups[-1], fallbacks) if name not in groups}
     deployments: Final = [one for name in others for one in router.get_model_list(model_name=name) or ()]
     ids: Final = {deployment["model_info"]["id"] for deployment in deployments}
     return bool(ids) and len(ids) > len(router.cooldown_cache.get_active_cooldowns(list(ids), parent_otel_span=None))
@@ -143,7 +143,7 @@ def _has_substitute(router: Any, model_id: str) -> bool:
     """Whether a fallback group serves the callers of the lone deployment meanwhile: the router's own, because what one
     request brings along does not help the others. Of two groups that fall back to each other, one stays in rotation."""
     (deployment,) = router.get_model_group(id=model_id)
-    return router.max_fallbacks > 0 and has_fallback(router, deployment["model_name"], router.fallbacks)
+    return router.max_fallbacks > 0 and has_fallback(router, (deployment["model_name"],), router.fallbacks)
 
 
 def _required_alone(status: str | int, text: str) -> bool:

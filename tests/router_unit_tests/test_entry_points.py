@@ -115,14 +115,19 @@ ENTRY_POINTS: dict[str, EntryPoint] = {
 STREAMED = [name for name, entry in ENTRY_POINTS.items() if entry.format]
 TELLING = [name for name, entry in ENTRY_POINTS.items() if entry.answer == ANSWER]
 
+NATIVE_RESPONSES = "aresponses-stream"
+"""Its provider opens the answer itself, so it has begun: what fails from there on is for the patch about broken streams.
+LiteLLM 1.82 does not tell the caller."""
+
 BLAMED = ("401", "402", "404", "429", "503", "refused", "reset", "empty-200", "html-200")
 PATIENCE = 0.3
 """Seconds the router is to wait for a silent provider."""
 
+IS_1_82 = Version(metadata.version("litellm")) < Version("1.83")
 LEFT_TO_WAIT = {"aresponses-by-chat", "aresponses-by-chat-stream", "messages", "messages-stream"}
 """Entry points at which LiteLLM 1.82 does not pass a deployment's `timeout` on: a silent one is waited for anyway."""
 
-WAITING = LEFT_TO_WAIT if Version(metadata.version("litellm")) < Version("1.83") else set()
+WAITING = LEFT_TO_WAIT if IS_1_82 else set()
 CELLS = [
     *((name, fault) for name in ENTRY_POINTS for fault in BLAMED),
     *((name, "silence") for name in ENTRY_POINTS if name not in WAITING),
@@ -157,7 +162,7 @@ async def test_the_other_deployment_answers(name: str, fault: str) -> None:
 
 
 @pytest.mark.by_chance
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", [name for name in STREAMED if name != NATIVE_RESPONSES])
 async def test_a_stream_that_ends_before_the_answer_begins_is_none(name: str) -> None:
     """However properly: a role, an opened block or LiteLLM's own beginning of a translated stream tell nothing."""
     entry = ENTRY_POINTS[name]
@@ -175,7 +180,7 @@ async def test_an_answer_may_be_empty(name: str) -> None:
         assert attempts() == (1, 0)
 
 
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", [name for name in STREAMED if name != NATIVE_RESPONSES or not IS_1_82])
 async def test_a_stream_that_is_cut_off_is_no_success(name: str) -> None:
     """The caller sees the whole answer or an exception, also where the cut comes too late to ask another."""
     entry = ENTRY_POINTS[name]

@@ -120,6 +120,10 @@ class Source:
         self.closed = True
 
 
+class LiteLLMCompletionStreamingIterator(Source):
+    """Passes for LiteLLM's bridge to the Responses API, which makes up how an answer opens."""
+
+
 class Silent(Source):
     """Never says anything."""
 
@@ -156,12 +160,20 @@ class TestBeginning:
         assert source.taken == 1
         assert [id(got) for got in await the_rest(mode, stream)] == [id(event) for event in events]
 
+    async def test_a_response_has_begun_when_its_own_provider_says_so(self) -> None:
+        """Its first event has the id by which it can be cancelled, perhaps minutes before the first words."""
+        events = [NOTHING_YET["response created"], NOTHING_YET["response in progress"], TELLING["response's text"]]
+        source = Source(events)
+        stream = await await_first_event(source)
+        assert source.taken == 1
+        assert await the_rest("async", stream) == events
+
     @in_both_modes
     @pytest.mark.parametrize("nothing", NOTHING_YET)
     async def test_what_tells_nothing_is_held_back_and_delivered_in_order(self, nothing: str, mode: str) -> None:
         """As long as that is all there is."""
         events = [NOTHING_YET[nothing], NOTHING_YET[nothing], chunk(content="p"), object()]
-        source = Source(events)
+        source = LiteLLMCompletionStreamingIterator(events)
         stream = await begun(mode, source)
         assert source.taken == 3
         assert [id(got) for got in await the_rest(mode, stream)] == [id(event) for event in events]
@@ -171,7 +183,7 @@ class TestBeginning:
     async def test_a_stream_of_nothing_but_such_events_is_garbled(self, nothing: str, mode: str) -> None:
         """The caller would take its end for the end of an empty answer."""
         with pytest.raises(APIConnectionError) as raised:
-            await begun(mode, Source([NOTHING_YET[nothing]]))
+            await begun(mode, LiteLLMCompletionStreamingIterator([NOTHING_YET[nothing]]))
         assert classify(raised.value) is FailureSignal.GARBLED
 
     @in_both_modes
