@@ -116,8 +116,8 @@ STREAMED = [name for name, entry in ENTRY_POINTS.items() if entry.format]
 TELLING = [name for name, entry in ENTRY_POINTS.items() if entry.answer == ANSWER]
 
 NATIVE_RESPONSES = "aresponses-stream"
-"""Its provider opens the answer itself, so it has begun: what fails from there on is for the patch about broken streams.
-LiteLLM 1.82 does not tell the caller."""
+"""Its provider opens the answer itself, so it has begun: what fails from there on is for a patch about broken streams,
+and LiteLLM 1.82 does not tell the caller."""
 
 BLAMED = ("401", "402", "404", "429", "503", "refused", "reset", "empty-200", "html-200")
 PATIENCE = 0.3

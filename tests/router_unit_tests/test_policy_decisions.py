@@ -1,0 +1,212 @@
+"""The decisions of `failover_policy` at their edges: one status more or less, one word that proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import litellm
+import pytest
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
+from litellm.router_utils.failover_policy import (
+    cools_down_at_once,
+    has_fallback,
+    requires_cooldown,
+    yields_to_a_fallback,
+)
+
+from support.routing import GROUP, deployment, routed
+
+NOWHERE = "http://127.0.0.1:9"
+REFUSED = httpx.ConnectError("refused")
+RATE_LIMITED = BaseLLMException(status_code=429, message="slow down")
+UNAVAILABLE = BaseLLMException(status_code=503, message="busy")
+BROKEN = BaseLLMException(status_code=502, message="broken")
+REJECTED = BaseLLMException(status_code=400, message="no such parameter")
+ONLY_WORDS = Exception("429 rate limit")
+
+
+@pytest.fixture
+def pair() -> Iterator[Any]:
+    """A router over two deployments of one group."""
+    with routed([deployment(name, "openai", NOWHERE) for name in ("a", "b")]) as router:
+        yield router
+
+
+@pytest.fixture
+def lone() -> Iterator[Any]:
+    """A router over a single deployment."""
+    with routed([deployment("a", "openai", NOWHERE)]) as router:
+        yield router
+
+
+@pytest.fixture
+def relieved() -> Iterator[Any]:
+    """A router over a single deployment with a fallback group behind it."""
+    group = [deployment("a", "openai", NOWHERE), deployment("z", "openai", NOWHERE, group="another")]
+    with routed(group, fallbacks=[{GROUP: ["another"]}]) as router:
+        yield router
+
+
+@pytest.mark.parametrize("status", [399, 401, 404, 408, 429, 500, 501, 599, "500", "none", None, float("inf")])
+def test_a_lone_deployment_is_cooled_down_where_litellm_always_did(lone: Any, status: Any) -> None:
+    """By its four statuses, and by all that are not of the caller's making or not even numbers."""
+    assert requires_cooldown(lone, "a", status, None, None) is True
+    assert requires_cooldown(lone, "a", status, "what the provider said", REFUSED) is True
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 405, 407, 409, 428, 430, 499, "403", ""])
+def test_a_lone_deployment_is_spared_where_litellm_always_did(lone: Any, status: Any) -> None:
+    """By every other status that begins with a 4, and where there is none."""
+    assert requires_cooldown(lone, "a", status, None, None) is False
+    assert requires_cooldown(lone, "a", status, "what the provider said", REFUSED) is False
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 503])
+def test_a_connection_error_spares_a_lone_deployment(lone: Any, status: int) -> None:
+    """LiteLLM has never cooled one down for it; only a rate limit that the exception proves is more."""
+    assert requires_cooldown(lone, "a", status, "litellm.APIConnectionError: gone", REFUSED) is False
+    assert requires_cooldown(lone, "a", status, "litellm.APIConnectionError: gone", RATE_LIMITED) is True
+
+
+@pytest.mark.parametrize("status", [402, 403])
+def test_a_fallback_group_ends_the_protection_of_a_lone_deployment(lone: Any, relieved: Any, status: int) -> None:
+    """It takes over, as another deployment of the group would."""
+    assert requires_cooldown(lone, "a", status, None, None) is False
+    assert requires_cooldown(relieved, "a", status, None, None) is True
+
+
+@pytest.mark.parametrize("status", [408, 499, 500, 501, 503, "500", "503"])
+def test_the_words_of_a_connection_error_count_only_beside_its_own_500(pair: Any, status: str | int) -> None:
+    """Any other status was read off an answer, whatever the text quotes."""
+    bug = "litellm.APIConnectionError: 'choices'"
+    by_status = str(status) not in ("499", "500")
+    assert requires_cooldown(pair, "a", status, bug, None) is by_status
+    assert requires_cooldown(pair, "a", status, "'choices'", None) is (str(status) != "499")
+
+
+def test_where_there_is_no_status_the_words_count(pair: Any) -> None:
+    """Whatever class they come from."""
+    assert requires_cooldown(pair, "a", "", "429 rate limit", None) is True
+    assert requires_cooldown(pair, "a", "", "something else", None) is False
+
+
+@pytest.mark.parametrize("status", [None, "none", float("inf")])
+def test_a_status_that_is_no_number_cools_down(pair: Any, status: Any) -> None:
+    """As it always has."""
+    assert requires_cooldown(pair, "a", status, None, None) is True
+
+
+def test_a_deployment_the_router_no_longer_knows_is_not_alone(lone: Any) -> None:
+    """It may have been removed while its last request was on the way."""
+    assert requires_cooldown(lone, "removed", 403, None, None) is True
+    assert yields_to_a_fallback(lone, "removed", RATE_LIMITED) is False
+
+
+def test_one_failure_is_enough_only_where_it_is_proven_and_lasting() -> None:
+    """Words prove nothing, and a server error may pass."""
+    assert cools_down_at_once(RATE_LIMITED) is True
+    assert cools_down_at_once(REFUSED) is True
+    assert cools_down_at_once(ONLY_WORDS) is False
+    assert cools_down_at_once(UNAVAILABLE) is False
+    assert cools_down_at_once(REJECTED) is False
+
+
+@pytest.mark.parametrize(
+    ("failure", "yields"),
+    [
+        (RATE_LIMITED, True),
+        (REFUSED, True),
+        (UNAVAILABLE, True),
+        (BROKEN, False),
+        (REJECTED, False),
+        (ONLY_WORDS, False),
+    ],
+)
+def test_a_lone_deployment_yields_to_a_fallback_where_no_retry_can_help(
+    relieved: Any, failure: Exception, yields: bool
+) -> None:
+    """A 502 may pass, a rejected request is rejected everywhere, and words prove nothing."""
+    assert yields_to_a_fallback(relieved, "a", failure) is yields
+
+
+def test_a_deployment_yields_only_to_a_fallback_and_only_if_alone(pair: Any, lone: Any) -> None:
+    """Beside another deployment the usual rules hold, without a fallback LiteLLM's own."""
+    assert yields_to_a_fallback(lone, "a", RATE_LIMITED) is False
+    assert yields_to_a_fallback(pair, "a", RATE_LIMITED) is False
+    pair.fallbacks = [{GROUP: ["another"]}]
+    assert yields_to_a_fallback(pair, "a", RATE_LIMITED) is False
+
+
+ANOTHER: dict[str, Callable[[str], object]] = {
+    "a name": lambda other: [other],
+    "a name beside the group's own": lambda other: [GROUP, other],
+    "a request": lambda other: [{"model": other, "temperature": 0}],
+    "for the group": lambda other: [{GROUP: [other]}],
+    "for the group, as a request": lambda other: [{GROUP: [GROUP, {"model": other}]}],
+    "for any group": lambda other: [{"*": [other]}],
+}
+NONE: dict[str, Callable[[str], object]] = {
+    "for another group": lambda other: [{other: [other]}],
+    "an empty one for the group": lambda other: [{GROUP: []}],
+    "the group's own name": lambda other: [GROUP],
+    "a request to the group": lambda other: [{"model": GROUP}],
+    "the group for itself": lambda other: [{GROUP: [GROUP]}],
+    "an empty list": lambda other: [],
+    "nothing": lambda other: None,
+    "a mapping": lambda other: {GROUP: [other]},
+    "a text": lambda other: other,
+}
+
+
+BEFORE, AFTER = "a group before it", "z group after it"
+
+
+@pytest.fixture
+def surrounded() -> Iterator[Any]:
+    """A router with a group of two deployments before the lone one's in the alphabet, and one of one after it."""
+    group = [deployment("a", "openai", NOWHERE)]
+    group += [deployment(name, "openai", NOWHERE, group=BEFORE) for name in ("b", "c")]
+    with routed([*group, deployment("z", "openai", NOWHERE, group=AFTER)]) as router:
+        yield router
+
+
+@pytest.mark.parametrize("other", [BEFORE, AFTER])
+@pytest.mark.parametrize("settings", [*ANOTHER.values(), *NONE.values()], ids=[*ANOTHER, *NONE])
+def test_a_fallback_is_another_group_in_any_of_litellms_formats(
+    surrounded: Any, settings: Callable[[str], object], other: str
+) -> None:
+    """A list of groups, of requests, or of what follows which group; nothing else is one."""
+    assert has_fallback(surrounded, (GROUP,), settings(other)) is (settings in ANOTHER.values())
+
+
+@pytest.mark.parametrize(
+    ("cooling", "stands_ready"), [("", True), ("b", True), ("c", True), ("bc", False), ("az", True)]
+)
+def test_a_group_that_is_cooling_down_is_no_fallback(surrounded: Any, cooling: str, stands_ready: bool) -> None:
+    """As long as any of its deployments is not, it is one."""
+    for name in cooling:
+        surrounded.cooldown_cache.add_deployment_to_cooldown(name, RATE_LIMITED, 429, cooldown_time=60)
+    assert has_fallback(surrounded, (GROUP,), [{GROUP: [BEFORE]}]) is stands_ready
+    assert has_fallback(surrounded, (GROUP,), [{GROUP: [BEFORE, AFTER]}]) is True
+
+
+def test_a_group_without_deployments_is_no_fallback(surrounded: Any) -> None:
+    """Configured and forgotten."""
+    assert has_fallback(surrounded, (GROUP,), [{GROUP: ["forgotten"]}]) is False
+    assert has_fallback(surrounded, (GROUP,), [{GROUP: ["forgotten", AFTER]}]) is True
+
+
+def test_a_fallback_that_may_not_be_used_is_no_substitute(relieved: Any) -> None:
+    """`max_fallbacks=0` forbids every one."""
+    for allowed in (-1, 0, 1):
+        relieved.max_fallbacks = allowed
+        assert yields_to_a_fallback(relieved, "a", RATE_LIMITED) is (allowed == 1)
+
+
+def test_what_litellm_itself_raises_is_judged_alike(pair: Any) -> None:
+    """The mapped exception says the same as the provider's."""
+    mapped = litellm.RateLimitError(message="slow down", llm_provider="openai", model="m")
+    assert requires_cooldown(pair, "a", 429, "slow down", mapped) is True
+    assert cools_down_at_once(mapped) is True
