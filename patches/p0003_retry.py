@@ -17,7 +17,8 @@ Change
 - What the policy table blames on the deployment is retried elsewhere,
   whatever the status. A rejected request never is.
 - If no retry on the same route can help and a fallback group stands ready,
-  it is asked at once, and the lone deployment is cooled down meanwhile.
+  it is asked at once. Once it has answered, the lone deployment it stood
+  in for is cooled down.
 - A stream is an answer from its first event on, and one that ends without
   any has failed.
 - An embedding request with `max_retries=0`, which is what the router
@@ -58,7 +59,7 @@ EDITS = {
             "_should_cooldown_deployment",
             "get_deployment_successes_for_current_minute",
             """
-            if yields_to_a_fallback(litellm_router_instance, deployment, original_exception):
+            if yields_to_a_fallback(original_exception):
                 return True
             """,
         ),
@@ -81,7 +82,7 @@ EDITS = {
         InsertFirst(
             "Router.should_retry_this_error",
             """
-            decided = retry_by_policy(healthy_deployments)
+            decided = retry_by_policy(healthy_deployments, all_deployments)
             if decided is True:
                 return True
             if decided is False:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import anyio
-from litellm.exceptions import APIConnectionError, APIError, MidStreamFallbackError
+from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.litellm_core_utils.failure_signal import SIGNAL_ATTRIBUTE, FailureSignal, peek
 from litellm.types.utils import ModelResponseStream, TextCompletionResponse
 
@@ -116,6 +116,8 @@ class _BegunStream:
         return self._stream.__class__
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("_stream", "_held_back"):  # as in a copy that is not filled yet
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -168,14 +170,17 @@ def _data_of(event: bytes) -> list[Mapping[str, Any]]:
 
 def _raise_error_of(stream: Any, event: Any) -> None:
     """Raise the error an Anthropic stream consists of, as a status would have been raised before it."""
+    from litellm.litellm_core_utils.exception_mapping_utils import exception_type
+    from litellm.llms.base_llm.chat.transformation import BaseLLMException
+
     for data in _data_of(event) if isinstance(event, bytes) else ():
         if data.get("type") == "error":
-            said = data.get("error") or {}
-            raise APIError(
-                status_code=_ANTHROPIC_ERRORS.get(said.get("type"), 500),
-                message=str(said.get("message")),
-                llm_provider=str(peek(stream, "custom_llm_provider") or "anthropic"),
-                model=str(peek(stream, "model") or ""),
+            said = data.get("error")
+            kind, message = (said.get("type"), said.get("message")) if isinstance(said, Mapping) else (None, said)
+            failure = BaseLLMException(status_code=_ANTHROPIC_ERRORS.get(str(kind), 500), message=str(message))
+            provider = str(peek(stream, "custom_llm_provider") or "anthropic")
+            raise exception_type(
+                model=str(peek(stream, "model") or ""), original_exception=failure, custom_llm_provider=provider
             )
 
 
@@ -206,7 +211,8 @@ def _log_failure(stream: Any, error: Exception) -> None:
     """As the stream wrapper logs what its stream raises, which it can no longer do once the stream has ended."""
     logging: Final = stream.logging_obj
     trace: Final = "".join(traceback.format_exception(error))
-    if not hasattr(stream.completion_stream, "__aiter__"):
+    of_call: Final = logging.model_call_details.get("litellm_params") or {}
+    if not (of_call.get("acompletion") or of_call.get("atext_completion")):
         threading.Thread(target=logging.failure_handler, args=(error, trace)).start()
     elif hasattr(logging, "dispatch_failure_handlers"):
         asyncio.create_task(logging.dispatch_failure_handlers(error, trace, prefer_async_handlers=True))

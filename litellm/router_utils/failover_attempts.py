@@ -6,16 +6,21 @@ methods that share no argument. What follows from it is for the policy table of 
 """
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
 import litellm
+from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, peek
 from litellm.litellm_core_utils.first_event import await_first_event
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
-from litellm.router_utils.failover_policy import POLICY, Retry, has_fallback
+from litellm.router_utils.failover_policy import ANSWERED_BY_A_FALLBACK, POLICY, Retry, has_fallback, is_alone
+from litellm.router_utils.router_callbacks.track_deployment_metrics import (
+    increment_deployment_failures_for_current_minute,
+)
 
 Result = TypeVar("Result")
 Deployment = TypeVar("Deployment", bound=Mapping[str, Any])
@@ -33,6 +38,8 @@ _ANY_DEPLOYMENT_WILL_DO: Final = frozenset(
     }
 )
 _HELD_BY_THE_PROVIDER: Final = ("previous_response_id", "conversation", "prompt")  # in a Responses request
+_AN_ID: Final = re.compile("file_id|vector_store_ids|container")
+_UNLOGGED: Final = ("anthropic_messages",)  # LiteLLM does not notice that a stream of these fails before its answer
 
 
 class FailedAttempt(NamedTuple):
@@ -60,6 +67,7 @@ class _Hop:
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
+    error: Exception | None = None  # as which it came
 
     @property
     def ids_to_blame(self) -> frozenset[str]:
@@ -84,12 +92,16 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
         hop: Final = _Hop(may_fall_back, groups, before.attempts if before else [])
         token: Final = _HOP.set(hop)
         try:
-            return await with_fallbacks(self, *args, **kwargs)
+            response: Final = await with_fallbacks(self, *args, **kwargs)
+            _make_way_for_the_fallback(self, hop, kwargs)
+            return response
         except Exception as error:
             if before is None:
                 _say_what_was_tried(error, hop.attempts)
             raise
         finally:
+            # A connection or task that is begun in this context keeps it, and with it what the hop holds.
+            hop.may_fall_back, hop.error, hop.candidates = bool, None, ()
             _HOP.reset(token)
 
     return async_function_with_fallbacks
@@ -102,17 +114,18 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Result]]) -> Callable[
     async def make_call_and_note(self: Any, original_function: Any, *args: Any, **kwargs: Any) -> Result:
         hop: Final = _HOP.get()
         if hop is not None:
-            hop.attempting = hop.failed = None
-            hop.is_noting = _name(kwargs.get("original_generic_function", original_function)) in _ANY_DEPLOYMENT_WILL_DO
+            hop.attempting = hop.failed = hop.error = None
+            hop.is_noting = _any_deployment_will_do(original_function, kwargs)
         try:
             response: Final = await make_call(self, original_function, *args, **kwargs)
-            return await await_first_event(response) if _is_unbegun_stream(response, kwargs) else response
+            return await _begun(self, response, kwargs)
         except Exception as error:
             if hop is not None and hop.attempting is not None:
                 status: Final = peek(error, "status_code")
-                signal: Final = FailureSignal.REQUEST_REJECTED if _is_about_an_id(error, kwargs) else classify(error)
+                signal: Final = FailureSignal.REQUEST_REJECTED if _may_mean_an_id(status, kwargs) else classify(error)
                 code: Final = status if isinstance(status, int) else None
                 hop.failed = FailedAttempt(hop.attempting, hop.groups[-1], signal, code)
+                hop.error = error
                 hop.attempts.append(hop.failed)
             raise
 
@@ -128,7 +141,9 @@ def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., N
     ) -> None:
         update_kwargs(self, deployment, kwargs, *args, **more)
         hop: Final = _HOP.get()
-        if hop is not None and hop.is_noting:
+        if (
+            hop is not None and hop.is_noting and hop.attempting is None
+        ):  # not for what a hook asks the router meanwhile
             # Of a caller with credentials of their own, an id that is not the shared deployment's.
             hop.attempting = (kwargs.get("model_info") or {}).get("id")
 
@@ -138,17 +153,19 @@ def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., N
 def untried(deployments: list[Deployment]) -> list[Deployment]:
     """Those of `deployments` that have not failed this request through a fault of their own, or all if each has."""
     hop: Final = _HOP.get()
-    if hop is None:
+    if hop is None or hop.attempting is not None:
         return deployments
     left: Final = [deployment for deployment in deployments if _id(deployment) not in hop.ids_to_blame] or deployments
     hop.candidates = left
     return left
 
 
-def retry_by_policy(healthy_deployments: Sequence[Mapping[str, Any]] | None) -> bool | None:
+def retry_by_policy(
+    healthy_deployments: Sequence[Mapping[str, Any]] | None, all_deployments: Sequence[Mapping[str, Any]] | None
+) -> bool | None:
     """Whether the failure at hand is to be retried, None where LiteLLM's own rule decides.
 
-    `healthy_deployments` are those of the model group that are not cooling down.
+    `all_deployments` are those of the model group, `healthy_deployments` those that are not cooling down.
     """
     hop: Final = _HOP.get()
     if hop is None or hop.failed is None:
@@ -156,26 +173,104 @@ def retry_by_policy(healthy_deployments: Sequence[Mapping[str, Any]] | None) -> 
     retry: Final = POLICY[hop.failed.signal].retry
     if retry is Retry.NOWHERE:
         return False
-    candidates: Final = {_id(deployment) for deployment in hop.candidates}
+    candidates: Final = _ids(hop.candidates)
     if retry is Retry.AS_TODAY or hop.failed.deployment_id not in candidates:
         return None
-    healthy: Final = {_id(deployment) for deployment in healthy_deployments or ()}
-    if candidates & healthy - hop.ids_to_blame:
+    left: Final = candidates - hop.ids_to_blame
+    # A hook, or a team's name for a model, may have led to another group than the one that was looked up.
+    if left & _ids(healthy_deployments) or (left and candidates.isdisjoint(_ids(all_deployments))):
         return True
     if retry is Retry.ELSEWHERE and hop.may_fall_back():
         return False
     return None
 
 
+def _make_way_for_the_fallback(router: Any, hop: _Hop, kwargs: Mapping[str, Any]) -> None:
+    """Cool down the lone deployment that another group has just stood in for, if the router's own settings name one.
+    What one request brings along, be it a fallback or a short timeout, must not take the deployment from the others."""
+    if hop.failed is None or hop.error is None or POLICY[hop.failed.signal].retry is not Retry.ELSEWHERE:
+        return
+    of_the_caller: Final = hop.failed.signal is FailureSignal.TIMED_OUT and kwargs.get("timeout") is not None
+    if (
+        is_alone(router, hop.failed.deployment_id)
+        and has_fallback(router, hop.groups[-1:], router.fallbacks)
+        and not of_the_caller
+        and not _counts_allowed_fails(router, hop.failed.deployment_id)
+    ):
+        setattr(hop.error, ANSWERED_BY_A_FALLBACK, True)
+        _cool_down_if_due(router, hop.failed.deployment_id, hop.error)
+
+
+def _cool_down_if_due(router: Any, deployment_id: str, error: Exception) -> None:
+    """Have LiteLLM decide on a cooldown, for as long as it would be if its failure callback did."""
+    from litellm.litellm_core_utils.exception_mapping_utils import _get_response_headers
+    from litellm.router_utils.cooldown_handlers import _set_cooldown_deployments
+
+    headers: Final = _get_response_headers(original_exception=error)
+    asked_for: Final = litellm.utils._get_retry_after_from_exception_header(response_headers=headers) if headers else -1
+    of_deployment: Final = _setting(router, deployment_id, "cooldown_time")
+    lengths: Final = [seconds for seconds in (of_deployment, asked_for) if seconds is not None and seconds >= 0]
+    _set_cooldown_deployments(
+        litellm_router_instance=router,
+        original_exception=error,
+        exception_status=peek(error, "status_code") or "",
+        deployment=deployment_id,
+        time_to_cooldown=lengths[0] if lengths else router.cooldown_time,
+    )
+
+
+def _counts_allowed_fails(router: Any, deployment_id: str) -> bool:
+    """Whether the user has set how many failures the deployment may have; LiteLLM's failure callback counts them."""
+    from litellm.router_utils.cooldown_handlers import _is_allowed_fails_set_on_router
+
+    if router.allowed_fails_policy is not None or _is_allowed_fails_set_on_router(litellm_router_instance=router):
+        return True
+    names: Final = ("allowed_fails", "allowed_fails_policy")
+    return any(_setting(router, deployment_id, name) is not None for name in names)
+
+
+def _setting(router: Any, deployment_id: str, name: str) -> Any:
+    """What the user has set for one deployment, None if nothing."""
+    deployment: Final = router.get_model_info(id=deployment_id) or {}
+    found: Final = ((deployment.get(holder) or {}).get(name) for holder in ("model_info", "litellm_params"))
+    return next((value for value in found if value is not None), None)
+
+
+async def _begun(router: Any, response: Any, kwargs: Mapping[str, Any]) -> Any:
+    """`response`, once it has begun if it is a stream. A chat completion's has begun before the router wrapped it."""
+    if (
+        kwargs.get("stream") is not True
+        or not hasattr(response, "__anext__")
+        or isinstance(response, CustomStreamWrapper)
+    ):
+        return response
+    try:
+        return await await_first_event(response)
+    except Exception as error:
+        hop: Final = _HOP.get()
+        if (
+            hop is not None
+            and hop.attempting is not None
+            and _name(kwargs.get("original_generic_function")) in _UNLOGGED
+        ):
+            increment_deployment_failures_for_current_minute(router, hop.attempting)
+            _cool_down_if_due(router, hop.attempting, error)
+        raise
+
+
 def _may_fall_back(router: Any, kwargs: Mapping[str, Any], groups: Sequence[str]) -> bool:
     """Whether LiteLLM will ask other deployments once the last of `groups` gives up: of another group that this request
     has not been to, or of a later `order`."""
-    depth: Final = kwargs.get("fallback_depth", 0)
-    if kwargs.get("disable_fallbacks") is True or depth >= kwargs.get("max_fallbacks", router.max_fallbacks):
+    try:
+        depth: Final = kwargs.get("fallback_depth", 0)
+        if kwargs.get("disable_fallbacks") is True or depth >= kwargs.get("max_fallbacks", router.max_fallbacks):
+            return False
+        if _FALLS_BACK_BY_ORDER and _has_later_order(router.get_model_list(model_name=groups[-1]) or (), kwargs):
+            return True
+        return has_fallback(router, groups, kwargs.get("fallbacks", router.fallbacks))
+    except Exception as error:  # a setting that makes no sense must not take the provider's failure from the caller
+        verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", groups[-1], error)
         return False
-    if _FALLS_BACK_BY_ORDER and _has_later_order(router.get_model_list(model_name=groups[-1]) or (), kwargs):
-        return True
-    return has_fallback(router, groups, kwargs.get("fallbacks", router.fallbacks))
 
 
 def _has_later_order(deployments: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> bool:
@@ -196,28 +291,34 @@ def _id(deployment: Mapping[str, Any]) -> str | None:
     return (deployment.get("model_info") or {}).get("id")
 
 
+def _ids(deployments: Sequence[Mapping[str, Any]] | None) -> frozenset[str | None]:
+    return frozenset(map(_id, deployments or ()))
+
+
 def _name(function: object) -> object:
     return peek(function, "__name__")
 
 
-def _is_about_an_id(error: Exception, kwargs: Mapping[str, Any]) -> bool:
-    """Whether a 404 may mean what the caller named: asking the other deployments for it would cool down all of them."""
-    if _name(kwargs.get("original_generic_function")) != "aresponses" or peek(error, "status_code") != 404:
+def _any_deployment_will_do(original_function: object, kwargs: Mapping[str, Any]) -> bool:
+    generic: Final = kwargs.get("original_generic_function")
+    if generic is not None and any(map(kwargs.get, _HELD_BY_THE_PROVIDER)):
         return False
-    return any(map(kwargs.get, _HELD_BY_THE_PROVIDER))
+    return _name(generic or original_function) in _ANY_DEPLOYMENT_WILL_DO
 
 
-def _is_unbegun_stream(response: object, kwargs: Mapping[str, Any]) -> bool:
-    """Whether an attempt ended in a stream. A chat completion's has begun before the router wrapped it."""
-    return (
-        kwargs.get("stream") is True
-        and hasattr(response, "__anext__")
-        and not isinstance(response, CustomStreamWrapper)
-    )
+def _may_mean_an_id(status: object, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a 404 may be about something the caller named: asking the others for it would cool down all of them."""
+    return status == 404 and any(_AN_ID.search(str(kwargs.get(part))) for part in ("input", "messages", "tools"))
 
 
 def _say_what_was_tried(error: Exception, attempts: Sequence[FailedAttempt]) -> None:
     setattr(error, ATTEMPTS_ATTRIBUTE, tuple(attempts))
     message: Final = peek(error, "message")
-    if isinstance(message, str) and any(POLICY[attempt.signal].retry is not Retry.NOWHERE for attempt in attempts):
-        error.message = f"{message}\nAttempts that failed: {'; '.join(map(str, attempts))}"  # type: ignore[attr-defined]
+    said: Final = f"\nAttempts that failed: {'; '.join(map(str, attempts))}"
+    if (
+        isinstance(message, str)
+        and said not in message
+        and getattr(litellm, "expose_router_debug_in_errors", True)
+        and any(POLICY[attempt.signal].retry is not Retry.NOWHERE for attempt in attempts)
+    ):
+        error.message = message + said  # type: ignore[attr-defined]

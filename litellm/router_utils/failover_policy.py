@@ -8,7 +8,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, signal_of_status
+from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek, signal_of_status
+
+ANSWERED_BY_A_FALLBACK: Final = "answered_by_a_fallback"
 
 
 class Cooldown(Enum):
@@ -69,11 +71,8 @@ def requires_cooldown(
     text: Final = exception_str or ""
     diagnosis: Final = diagnose(original_exception)
     signal: Final = diagnosis.signal if diagnosis.proven else _reported_signal(exception_status, text)
-    if (
-        signal is not FailureSignal.RATE_LIMITED
-        and _is_alone(router, model_id)
-        and not _has_substitute(router, model_id)
-    ):
+    alone: Final = is_alone(router, model_id) and not yields_to_a_fallback(original_exception)
+    if signal is not FailureSignal.RATE_LIMITED and alone:
         return _required_alone(exception_status, text)
     return POLICY[signal].cooldown is not Cooldown.NEVER
 
@@ -84,16 +83,10 @@ def cools_down_at_once(original_exception: Exception) -> bool:
     return diagnosis.proven and POLICY[diagnosis.signal].cooldown is Cooldown.AT_ONCE
 
 
-def yields_to_a_fallback(router: Any, model_id: str, original_exception: Exception) -> bool:
-    """Whether deployment `model_id` is alone in its group, this failure is one no retry there can help, and a group of
-    the router's `fallbacks` takes its place (upstream #25080)."""
-    diagnosis: Final = diagnose(original_exception)
-    return (
-        diagnosis.proven
-        and POLICY[diagnosis.signal].retry is Retry.ELSEWHERE
-        and _is_alone(router, model_id)
-        and _has_substitute(router, model_id)
-    )
+def yields_to_a_fallback(original_exception: object) -> bool:
+    """Whether a fallback group has answered the request that failed with this exception (upstream #25080): a lone
+    deployment is then cooled down as if its group had another."""
+    return peek(original_exception, ANSWERED_BY_A_FALLBACK) is True
 
 
 def has_fallback(router: Any, groups: Sequence[str], fallbacks: object) -> bool:
@@ -134,16 +127,10 @@ def _reported_signal(status: str | int, text: str) -> FailureSignal:
         return FailureSignal.SERVER_ERROR
 
 
-def _is_alone(router: Any, model_id: str) -> bool:
+def is_alone(router: Any, model_id: str) -> bool:
+    """Whether deployment `model_id` is the only one of its model group."""
     group: Final = router.get_model_group(id=model_id)
     return isinstance(group, list) and len(group) == 1
-
-
-def _has_substitute(router: Any, model_id: str) -> bool:
-    """Whether a fallback group serves the callers of the lone deployment meanwhile: the router's own, because what one
-    request brings along does not help the others. Of two groups that fall back to each other, one stays in rotation."""
-    (deployment,) = router.get_model_group(id=model_id)
-    return router.max_fallbacks > 0 and has_fallback(router, (deployment["model_name"],), router.fallbacks)
 
 
 def _required_alone(status: str | int, text: str) -> bool:

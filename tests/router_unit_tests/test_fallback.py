@@ -134,38 +134,50 @@ async def test_without_a_fallback_for_it_a_request_is_tried_again_on_the_same_ro
 
 async def test_a_fallback_that_is_cooling_down_is_none() -> None:
     """A retry on the same route, with back-off, is then the better chance; the lone deployment stays in rotation."""
-    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider(FAULTS["429"]) as substitute, back_offs() as waits:
+    faults = FAULTS["503"], FAULTS["429"], HEALTHY
+    with FaultyProvider(faults[0]) as primary, FaultyProvider(faults[1]) as substitute, FaultyProvider() as third:
         group = primary_and_substitute(primary, substitute)
-        group.append(deployment("another", "openai", substitute.url, group="another group"))
-        fallbacks = [{SUBSTITUTE: ["another group"]}, {GROUP: [SUBSTITUTE]}]
-        with routed(group, num_retries=2, cooldown_time=60, fallbacks=fallbacks) as router:
-            assert lost(await outcomes(router, 1, model=SUBSTITUTE)) == [0]
+        group.append(deployment("third", "openai", third.url, group="third"))
+        fallbacks = [{SUBSTITUTE: ["third"]}, {GROUP: [SUBSTITUTE]}]
+        with routed(group, num_retries=2, cooldown_time=60, fallbacks=fallbacks) as router, back_offs() as waits:
+            assert await outcomes(router, 1, model=SUBSTITUTE) == ["pong"]
             assert await until(lambda: cooling_down(router) == {"substitute"})
-            assert lost(await outcomes(router, 1)) == [0]
+            assert waits == []
+            assert await outcomes(router, 1) == ["pong"]
             assert primary.attempts == 3
             assert waits[0] > 0
             assert cooling_down(router) == {"substitute"}
 
 
-async def test_of_two_groups_that_fall_back_to_each_other_one_stays_in_rotation() -> None:
+async def test_two_groups_that_fall_back_to_each_other_stay_in_rotation_when_both_fail() -> None:
     """A network that was gone for a moment must not take both out for a whole cooldown."""
     with FaultyProvider(FAULTS["503"]) as one, FaultyProvider(FAULTS["503"]) as other, back_offs():
         mutual = [{GROUP: [SUBSTITUTE]}, {SUBSTITUTE: [GROUP]}]
         with routed(primary_and_substitute(one, other), num_retries=0, cooldown_time=60, fallbacks=mutual) as router:
             assert lost(await outcomes(router, 1)) == [0]
-            assert await until(lambda: cooling_down(router) == {"primary"})
             assert lost(await outcomes(router, 1, model=SUBSTITUTE)) == [0]
             one.fault = other.fault = HEALTHY
             assert await outcomes(router, 2) == ["pong"] * 2
+            assert cooling_down(router) == set()
 
 
-async def test_a_request_may_disable_its_fallbacks() -> None:
-    """It then meets the cooldown its group is given because the others have a fallback."""
-    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs():
+@pytest.mark.parametrize("without", [{"disable_fallbacks": True}, {"fallbacks": []}])
+async def test_a_request_without_its_fallback_is_tried_again_on_the_same_route(without: dict[str, Any]) -> None:
+    """It cools nothing down either: no fallback has taken the deployment's place."""
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
         with routed(primary_and_substitute(primary, substitute), num_retries=2, **FALLBACKS) as router:
-            assert lost(await outcomes(router, 1, disable_fallbacks=True)) == [0]
-            assert substitute.attempts == 0
-            assert await outcomes(router, 1) == ["pong"]
+            assert lost(await outcomes(router, 1, **without)) == [0]
+            assert (primary.attempts, substitute.attempts) == (3, 0)
+            assert waits[0] > 0
+            assert cooling_down(router) == set()
+
+
+async def test_the_short_timeout_of_one_caller_takes_the_primary_from_nobody() -> None:
+    """It says nothing about the deployment."""
+    with FaultyProvider(FAULTS["silence"]) as primary, FaultyProvider() as substitute:
+        with routed(primary_and_substitute(primary, substitute), num_retries=0, **FALLBACKS) as router:
+            assert await outcomes(router, 1, timeout=0.5) == ["pong"]
+            assert cooling_down(router) == set()
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any
 
 import httpx
 import litellm
 import pytest
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
+from litellm.router_utils.failover_attempts import remembering_attempts
 from litellm.router_utils.failover_policy import (
+    ANSWERED_BY_A_FALLBACK,
     cools_down_at_once,
     has_fallback,
     requires_cooldown,
@@ -41,14 +46,6 @@ def lone() -> Iterator[Any]:
         yield router
 
 
-@pytest.fixture
-def relieved() -> Iterator[Any]:
-    """A router over a single deployment with a fallback group behind it."""
-    group = [deployment("a", "openai", NOWHERE), deployment("z", "openai", NOWHERE, group="another")]
-    with routed(group, fallbacks=[{GROUP: ["another"]}]) as router:
-        yield router
-
-
 @pytest.mark.parametrize("status", [399, 401, 404, 408, 429, 500, 501, 599, "500", "none", None, float("inf")])
 def test_a_lone_deployment_is_cooled_down_where_litellm_always_did(lone: Any, status: Any) -> None:
     """By its four statuses, and by all that are not of the caller's making or not even numbers."""
@@ -71,10 +68,14 @@ def test_a_connection_error_spares_a_lone_deployment(lone: Any, status: int) -> 
 
 
 @pytest.mark.parametrize("status", [402, 403])
-def test_a_fallback_group_ends_the_protection_of_a_lone_deployment(lone: Any, relieved: Any, status: int) -> None:
-    """It takes over, as another deployment of the group would."""
-    assert requires_cooldown(lone, "a", status, None, None) is False
-    assert requires_cooldown(relieved, "a", status, None, None) is True
+def test_a_fallback_that_has_answered_ends_the_protection_of_a_lone_deployment(lone: Any, status: int) -> None:
+    """It has taken over, as another deployment of the group would."""
+    failure = BaseLLMException(status_code=status, message="no")
+    assert yields_to_a_fallback(failure) is False
+    assert requires_cooldown(lone, "a", status, None, failure) is False
+    setattr(failure, ANSWERED_BY_A_FALLBACK, True)
+    assert yields_to_a_fallback(failure) is True
+    assert requires_cooldown(lone, "a", status, None, failure) is True
 
 
 @pytest.mark.parametrize("status", [408, 499, 500, 501, 503, "500", "503"])
@@ -101,7 +102,6 @@ def test_a_status_that_is_no_number_cools_down(pair: Any, status: Any) -> None:
 def test_a_deployment_the_router_no_longer_knows_is_not_alone(lone: Any) -> None:
     """It may have been removed while its last request was on the way."""
     assert requires_cooldown(lone, "removed", 403, None, None) is True
-    assert yields_to_a_fallback(lone, "removed", RATE_LIMITED) is False
 
 
 def test_one_failure_is_enough_only_where_it_is_proven_and_lasting() -> None:
@@ -111,32 +111,6 @@ def test_one_failure_is_enough_only_where_it_is_proven_and_lasting() -> None:
     assert cools_down_at_once(ONLY_WORDS) is False
     assert cools_down_at_once(UNAVAILABLE) is False
     assert cools_down_at_once(REJECTED) is False
-
-
-@pytest.mark.parametrize(
-    ("failure", "yields"),
-    [
-        (RATE_LIMITED, True),
-        (REFUSED, True),
-        (UNAVAILABLE, True),
-        (BROKEN, False),
-        (REJECTED, False),
-        (ONLY_WORDS, False),
-    ],
-)
-def test_a_lone_deployment_yields_to_a_fallback_where_no_retry_can_help(
-    relieved: Any, failure: Exception, yields: bool
-) -> None:
-    """A 502 may pass, a rejected request is rejected everywhere, and words prove nothing."""
-    assert yields_to_a_fallback(relieved, "a", failure) is yields
-
-
-def test_a_deployment_yields_only_to_a_fallback_and_only_if_alone(pair: Any, lone: Any) -> None:
-    """Beside another deployment the usual rules hold, without a fallback LiteLLM's own."""
-    assert yields_to_a_fallback(lone, "a", RATE_LIMITED) is False
-    assert yields_to_a_fallback(pair, "a", RATE_LIMITED) is False
-    pair.fallbacks = [{GROUP: ["another"]}]
-    assert yields_to_a_fallback(pair, "a", RATE_LIMITED) is False
 
 
 ANOTHER: dict[str, Callable[[str], object]] = {
@@ -198,15 +172,24 @@ def test_a_group_without_deployments_is_no_fallback(surrounded: Any) -> None:
     assert has_fallback(surrounded, (GROUP,), [{GROUP: ["forgotten", AFTER]}]) is True
 
 
-def test_a_fallback_that_may_not_be_used_is_no_substitute(relieved: Any) -> None:
-    """`max_fallbacks=0` forbids every one."""
-    for allowed in (-1, 0, 1):
-        relieved.max_fallbacks = allowed
-        assert yields_to_a_fallback(relieved, "a", RATE_LIMITED) is (allowed == 1)
-
-
 def test_what_litellm_itself_raises_is_judged_alike(pair: Any) -> None:
     """The mapped exception says the same as the provider's."""
     mapped = litellm.RateLimitError(message="slow down", llm_provider="openai", model="m")
     assert requires_cooldown(pair, "a", 429, "slow down", mapped) is True
     assert cools_down_at_once(mapped) is True
+
+
+async def test_a_context_that_outlives_a_request_keeps_nothing_of_it(pair: Any) -> None:
+    """A connection of the pool lives on in the context it was opened in."""
+    contexts = []
+
+    async def answer(router: Any, **kwargs: Any) -> None:
+        contexts.append(copy_context())
+
+    messages = BaseLLMException(status_code=200, message="anything that can be watched")
+    alive = weakref.ref(messages)
+    await remembering_attempts(answer)(pair, model=GROUP, messages=messages)
+    del messages
+    gc.collect()
+    assert len(contexts) == 1
+    assert alive() is None

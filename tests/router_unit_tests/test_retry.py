@@ -7,9 +7,11 @@ from collections import Counter
 from typing import Any
 
 import httpx
+import litellm
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from litellm.integrations.custom_logger import CustomLogger
 
 from support.faulty_provider import FAULTS, PROVIDERS, FaultyProvider
 from support.routing import GROUP, STRATEGIES, back_offs, deployment, outcomes, routed
@@ -155,3 +157,20 @@ async def test_a_404_for_something_the_caller_named_is_not_asked_of_the_others(
             with pytest.raises(Exception, match="the provider said no"):
                 await router.aresponses(model=GROUP, input="ping", **named)
             assert wire.attempts.total() == attempts
+
+
+async def test_what_a_hook_asks_the_router_meanwhile_is_no_attempt_of_the_request() -> None:
+    """The deployment it was given is not the one that then fails."""
+
+    class Hook(CustomLogger):
+        async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any]:
+            await router.async_get_available_deployment(model="another", request_kwargs={})
+            return kwargs
+
+    with FaultyProvider(FAULTS["404"]) as bad, FaultyProvider() as good, FaultyProvider() as unused:
+        group = [deployment(*one) for one in (("a-bad", "openai", bad.url), ("b-good", "openai", good.url))]
+        group.append(deployment("c", "openai", unused.url, group="another"))
+        with routed(group, num_retries=1, routing_strategy="cost-based-routing") as router:
+            litellm.callbacks.append(Hook())
+            assert await outcomes(router, 1) == ["pong"]
+            assert (bad.attempts, good.attempts) == (1, 1)

@@ -156,10 +156,11 @@ async def test_a_retry_policy_wins(fault: str, policy: RetryPolicy, attempts: in
 
 async def test_order_decides_who_is_asked_first_and_next() -> None:
     """A later order is asked once the earlier one has failed."""
-    with FaultyProvider(FAULTS["503"]) as first, FaultyProvider(answer="second") as second:
+    with FaultyProvider(FAULTS["429"]) as first, FaultyProvider(answer="second") as second:
         with routed(
             [deployment("z", "openai", first.url, order=1), deployment("a", "openai", second.url, order=2)],
             num_retries=2,
+            enable_pre_call_checks=True,
         ) as router:
             assert await outcomes(router, 1) == ["second"]
             assert first.attempts == 1

@@ -1,0 +1,866 @@
+"""What a request remembers of its attempts, and what follows for the next one, without a provider or a socket."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import httpx
+import litellm
+import litellm.google_genai
+import pytest
+from litellm import CustomStreamWrapper, Router
+from litellm.litellm_core_utils.failure_signal import FailureSignal
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
+from litellm.router_utils import failover_attempts
+from litellm.router_utils.failover_attempts import (
+    FailedAttempt,
+    noting_its_failure,
+    noting_the_deployment,
+    remembering_attempts,
+    retry_by_policy,
+    untried,
+)
+from litellm.types.router import AllowedFailsPolicy
+
+from support.routing import GROUP, cooldown_seconds, cooling_down, deployment, failures, routed
+
+NOWHERE = "http://127.0.0.1:9"
+ANOTHER = "another-group"
+RATE_LIMITED = 429  # blamed on the deployment; on the same one a retry cannot help
+BROKEN = 500  # blamed on the deployment; the same one may do
+REJECTED = 400
+
+
+def status(code: object) -> Any:
+    return BaseLLMException(status_code=code, message="no")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def router() -> Iterator[Any]:
+    """Three deployments of one group, one of another."""
+    group = [deployment(name, "openai", NOWHERE) for name in "abc"]
+    with routed([*group, deployment("z", "openai", NOWHERE, group=ANOTHER)]) as router:
+        yield router
+
+
+def members(router: Any, group: str = GROUP) -> list[Any]:
+    return router.get_model_list(model_name=group) or []
+
+
+def ids(deployments: list[Any]) -> list[str]:
+    return [one["model_info"]["id"] for one in deployments]
+
+
+Body = Callable[[], Awaitable[Any]]
+
+
+async def request(router: Any, body: Body, *, model: str = GROUP, **kwargs: Any) -> Any:
+    """`body` as a request to `model`, or as its fallback to `model` where `fallback_depth` says so."""
+
+    @remembering_attempts
+    async def async_function_with_fallbacks(_: Any, **__: Any) -> Any:
+        return await body()
+
+    return await async_function_with_fallbacks(router, model=model, **kwargs)
+
+
+async def _acompletion(**_: Any) -> None:
+    """A method of the router by this name serves chat completions."""
+
+
+async def attempt(
+    router: Any,
+    name: str,
+    outcome: object,
+    *,
+    by: Any = _acompletion,
+    among: list[Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """An attempt as the router makes one: out of those left, at deployment `name`, which raises or returns `outcome`.
+
+    The router chooses `among` the group's deployments that are not cooling down.
+    """
+    chosen = {"model_info": {"id": name}}
+
+    @noting_the_deployment
+    def _update_kwargs_with_deployment(_: Any, deployment: Any, kwargs: dict[str, Any]) -> None:
+        kwargs["model_info"] = deployment["model_info"]
+
+    @noting_its_failure
+    async def make_call(self: Any, original_function: Any, **_: Any) -> Any:
+        untried(members(router) if among is None else among)
+        _update_kwargs_with_deployment(self, chosen, {})
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return await make_call(router, by, **kwargs)
+
+
+async def fails(router: Any, name: str, error: Exception, **kwargs: Any) -> None:
+    with pytest.raises(type(error)):
+        await attempt(router, name, error, **kwargs)
+
+
+async def offered(router: Any) -> list[str]:
+    """The deployments the next attempt may choose from."""
+
+    @noting_its_failure
+    async def make_call(*_: Any, **__: Any) -> Any:
+        return ids(untried(members(router)))
+
+    chosen_from: list[str] = await make_call(router, _acompletion)
+    return chosen_from
+
+
+async def attempts_of(router: Any, body: Body, **kwargs: Any) -> list[tuple[str, str, str, int | None]]:
+    """What is noted of a request in which `body` happens before it fails."""
+
+    async def then_fails() -> None:
+        await body()
+        raise KeyError("choices")
+
+    with pytest.raises(KeyError) as raised:
+        await request(router, then_fails, **kwargs)
+    noted = raised.value.failed_attempts  # type: ignore[attr-defined]
+    return [(one.deployment_id, one.model_group, one.signal.value, one.status_code) for one in noted]
+
+
+# --- what is noted
+
+
+async def test_each_failed_attempt_is_noted(router: Any) -> None:
+    """Deployment, group, signal and status; one that succeeds is none."""
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+        await fails(router, "b", httpx.ConnectError("refused"))
+        assert await attempt(router, "c", "an answer") == "an answer"
+        await fails(router, "c", status("502"))
+
+    assert await attempts_of(router, body) == [
+        ("a", GROUP, "rate_limited", 429),
+        ("b", GROUP, "unreachable", None),
+        ("c", GROUP, "server_error", None),  # the status is a text
+    ]
+
+
+async def test_an_attempt_that_got_no_deployment_is_none(router: Any) -> None:
+    """Nor does it inherit the one before it."""
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+
+        @noting_its_failure
+        async def make_call(*_: Any, **__: Any) -> None:
+            raise status(429)
+
+        with pytest.raises(BaseLLMException):
+            await make_call(router, _acompletion)
+        assert retry_by_policy(members(router), members(router)) is None
+
+    assert [one[0] for one in await attempts_of(router, body)] == ["a"]
+
+
+async def test_outside_of_a_request_nothing_is_remembered(router: Any) -> None:
+    """Some of the router's calls do not come by way of a request."""
+    deployments = members(router)
+    await fails(router, "a", status(429))
+    assert untried(deployments) is deployments
+    assert retry_by_policy(deployments, deployments) is None
+
+
+async def test_a_request_leaves_nothing_behind(router: Any) -> None:
+    """Neither for what follows it nor for a request made within it."""
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+        assert await offered(router) == ["b", "c"]
+
+        async def another() -> None:
+            assert await offered(router) == ["a", "b", "c"]
+
+        assert await attempts_of(router, another) == []
+        assert await offered(router) == ["b", "c"]
+
+    assert len(await attempts_of(router, body)) == 1
+    assert untried(deployments := members(router)) is deployments
+
+
+ANY_DEPLOYMENT_WILL_DO = (
+    "_acompletion",
+    "_completion",
+    "_atext_completion",
+    "_aadapter_completion",
+    "_aembedding",
+    "_embedding",
+    "_arerank",
+    "_aimage_generation",
+    "_image_generation",
+    "_aspeech",
+    "_atranscription",
+    "agenerate_content",
+    "agenerate_content_stream",
+    "amoderation",
+    "anthropic_messages",
+    "aresponses",
+)
+HELD_BY_ONE_PROVIDER = ("_acreate_file", "_acreate_batch", "_acancel_batch", "aget_responses", "avideo_status")
+
+
+def named(name: str) -> Callable[..., None]:
+    """A function by that name."""
+
+    def function(**_: Any) -> None: ...
+
+    function.__name__ = name
+    return function
+
+
+@pytest.mark.parametrize("name", [*ANY_DEPLOYMENT_WILL_DO, *HELD_BY_ONE_PROVIDER])
+async def test_attempts_are_noted_where_any_deployment_will_do(router: Any, name: str) -> None:
+    """What one provider holds is left to LiteLLM's own rule."""
+    noted = name in ANY_DEPLOYMENT_WILL_DO
+
+    async def directly() -> None:
+        await fails(router, "a", status(429), by=named(name))
+        assert await offered(router) == (["b", "c"] if noted else ["a", "b", "c"])
+
+    async def by_way_of_the_generic_method() -> None:
+        await fails(router, "a", status(429), by=named("_ageneric_api_call"), original_generic_function=named(name))
+
+    assert len(await attempts_of(router, directly)) == noted
+    assert len(await attempts_of(router, by_way_of_the_generic_method)) == noted
+
+
+async def test_a_function_without_a_name_is_left_to_litellm(router: Any) -> None:
+    """As one of the user's may be."""
+
+    async def body() -> None:
+        await fails(router, "a", status(429), by=functools.partial(_acompletion))
+
+    assert await attempts_of(router, body) == []
+
+
+def test_every_name_is_one_of_litellms() -> None:
+    """A method of its router, or a function of its package."""
+    places = (Router, litellm, litellm.google_genai)
+    missing = {name for name in ANY_DEPLOYMENT_WILL_DO if not any(hasattr(place, name) for place in places)}
+    assert missing <= {"_aspeech"}  # younger than 1.82.6
+
+
+GENERIC = "_ageneric_api_call"
+
+
+@pytest.mark.parametrize("what", ["previous_response_id", "conversation", "prompt"])
+async def test_a_request_that_names_something_of_one_providers_is_left_to_litellm(router: Any, what: str) -> None:
+    """No other deployment has it."""
+
+    async def body() -> None:
+        for value in ("id_1", None, ""):
+            generic = {"original_generic_function": named("aresponses"), what: value}
+            await fails(router, "abc"[len(value or "") % 3], status(429), by=named(GENERIC), **generic)
+        await fails(router, "b", status(429), **{what: "of a chat completion"})
+
+    assert [one[0] for one in await attempts_of(router, body)] == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("request_parts", "code", "signal"),
+    [
+        ({"input": [{"type": "input_file", "file_id": "file_1"}]}, 404, "request_rejected"),
+        ({"messages": [{"content": [{"file": {"file_id": "file_1"}}]}]}, 404, "request_rejected"),
+        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, 404, "request_rejected"),
+        ({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, 404, "request_rejected"),
+        ({"tools": [{"type": "web_search"}], "messages": [], "input": None}, 404, "model_missing"),
+        ({"prompt": "which file_id?"}, 404, "model_missing"),
+        ({"input": "file_id"}, 403, "bad_credentials"),
+        ({"input": "file_id"}, 405, "request_rejected"),
+        ({"input": "file_id"}, 503, "unavailable"),
+        ({}, 404, "model_missing"),
+    ],
+)
+async def test_a_404_that_may_be_about_what_the_caller_named_is_the_callers(
+    router: Any, request_parts: dict[str, Any], code: int, signal: str
+) -> None:
+    """Asking the other deployments for it would cool down all of them."""
+
+    async def body() -> None:
+        await fails(router, "a", status(code), **request_parts)
+
+    assert [(one[2], one[3]) for one in await attempts_of(router, body)] == [(signal, code)]
+
+
+async def test_what_a_hook_asks_the_router_meanwhile_is_not_noted(router: Any) -> None:
+    """The attempt is at the deployment it was given first, and it is offered all."""
+
+    @noting_the_deployment
+    def _update_kwargs_with_deployment(_: Any, deployment: Any, kwargs: dict[str, Any]) -> None:
+        kwargs["model_info"] = {"id": deployment}
+
+    @noting_its_failure
+    async def make_call(self: Any, *_: Any, **__: Any) -> None:
+        for name in ("b", "c"):
+            untried(members(router))
+            _update_kwargs_with_deployment(self, name, {})
+            assert ids(untried(members(router))) == ["a", "b", "c"]
+        raise status(429)
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+        with pytest.raises(BaseLLMException):
+            await make_call(router, _acompletion)
+        assert retry_by_policy(members(router), members(router)) is True
+
+    assert [one[0] for one in await attempts_of(router, body)] == ["a", "b"]
+
+
+async def test_what_update_kwargs_is_given_reaches_litellm(router: Any) -> None:
+    """And a caller with credentials of their own has an id of their own, or none."""
+
+    @noting_the_deployment
+    def _update_kwargs_with_deployment(
+        _: Any, deployment: Any, kwargs: dict[str, Any], *more: Any, **named: Any
+    ) -> None:
+        kwargs.update(deployment=deployment, more=more, **named)
+
+    @noting_its_failure
+    async def make_call(self: Any, *_: Any, **__: Any) -> None:
+        kwargs: dict[str, Any] = {}
+        _update_kwargs_with_deployment(self, "d", kwargs, "positional", function_name="named")
+        assert kwargs == {"deployment": "d", "args": ("positional",), "function_name": "named"}
+        raise status(429)
+
+    async def body() -> None:
+        with pytest.raises(BaseLLMException):
+            await make_call(router, _acompletion)
+
+    assert await attempts_of(router, body) == []
+
+
+# --- what the caller is told
+
+
+async def failing(router: Any, body: Body, error: Exception, **kwargs: Any) -> Any:
+    """What comes out of a request in which `body` happens and then `error`."""
+
+    async def then() -> None:
+        await body()
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        await request(router, then, **kwargs)
+    assert raised.value is error
+    return error
+
+
+async def test_the_message_names_what_was_tried(router: Any) -> None:
+    """In the order it was."""
+
+    async def body() -> None:
+        await fails(router, "b", status(429))
+        await fails(router, "a", httpx.ConnectError("refused"))
+
+    error = await failing(router, body, status(429))
+    attempts = error.failed_attempts
+    assert attempts == (
+        FailedAttempt("b", GROUP, FailureSignal.RATE_LIMITED, 429),
+        FailedAttempt("a", GROUP, FailureSignal.UNREACHABLE, None),
+    )
+    lines = [f"{GROUP}, deployment b: rate_limited (429)", f"{GROUP}, deployment a: unreachable"]
+    assert error.message == f"no\nAttempts that failed: {'; '.join(lines)}"
+
+
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [
+        ([], False),
+        ([REJECTED], False),
+        ([REJECTED, REJECTED], False),
+        ([REJECTED, RATE_LIMITED], True),
+        ([BROKEN], True),
+    ],
+)
+async def test_a_rejected_request_is_not_told_where_it_was_rejected(
+    router: Any, failures: list[int], told: bool
+) -> None:
+    """The provider's reason is what its caller needs; the attribute is there all the same."""
+
+    async def body() -> None:
+        for name, code in zip("abc", failures, strict=False):
+            await fails(router, name, status(code))
+
+    error = await failing(router, body, status(400))
+    assert ("Attempts that failed" in error.message) is told
+    assert len(error.failed_attempts) == len(failures)
+
+
+async def test_the_message_says_it_once(router: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the exception passes, and not where the user hides such things."""
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+
+    error = status(429)
+    for _ in range(2):
+        await failing(router, body, error)
+        assert error.message.count("Attempts that failed") == 1
+    monkeypatch.setattr(litellm, "expose_router_debug_in_errors", False, raising=False)
+    hidden = await failing(router, body, status(429))
+    assert (hidden.message, len(hidden.failed_attempts)) == ("no", 1)
+    monkeypatch.delattr(litellm, "expose_router_debug_in_errors")
+    assert "Attempts that failed" in (await failing(router, body, status(429))).message
+
+
+async def test_an_exception_without_a_message_has_the_attribute(router: Any) -> None:
+    """And no message either."""
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+
+    for error in (ValueError("?"), Messaged(None), Messaged(7)):
+        told = await failing(router, body, error)
+        assert len(told.failed_attempts) == 1
+        assert getattr(told, "message", None) in (None, 7)
+
+
+class Messaged(Exception):
+    """With a message of some kind."""
+
+    def __init__(self, message: object) -> None:
+        self.message = message
+
+
+# --- fallbacks
+
+
+async def test_a_fallback_adds_to_what_was_tried_before_it(router: Any) -> None:
+    """What it raises says so once, in the end."""
+
+    async def fallback() -> None:
+        assert await offered(router) == ["b", "c"]
+        await fails(router, "z", status(401), among=members(router, ANOTHER))
+        raise status(401)
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+        with pytest.raises(BaseLLMException) as raised:
+            await request(router, fallback, model=ANOTHER, fallback_depth=1)
+        assert raised.value.message == "no"
+        assert not hasattr(raised.value, "failed_attempts")
+        await fails(router, "b", status(429))
+
+    assert [one[:2] for one in await attempts_of(router, body)] == [("a", GROUP), ("z", ANOTHER), ("b", GROUP)]
+
+
+async def test_a_request_made_within_another_is_its_own(router: Any) -> None:
+    """A callback may make one."""
+
+    async def inner() -> None:
+        await fails(router, "b", status(429))
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+        told = await failing(router, inner, status(429), model=ANOTHER)
+        assert [one.deployment_id for one in told.failed_attempts] == ["b"]
+
+    assert [one[0] for one in await attempts_of(router, body)] == ["a"]
+
+
+# --- what follows
+
+
+@pytest.mark.parametrize(
+    ("failed", "left"),
+    [
+        ({}, "abc"),
+        ({"a": RATE_LIMITED}, "bc"),
+        ({"a": BROKEN}, "bc"),
+        ({"a": REJECTED}, "abc"),
+        ({"a": RATE_LIMITED, "c": BROKEN}, "b"),
+        ({"a": RATE_LIMITED, "b": REJECTED, "c": BROKEN}, "b"),
+        ({"a": RATE_LIMITED, "b": BROKEN, "c": RATE_LIMITED}, "abc"),
+    ],
+)
+async def test_those_to_blame_are_skipped_while_another_is_left(router: Any, failed: dict[str, int], left: str) -> None:
+    """A rejected request is no fault of the deployment it was sent to."""
+
+    async def body() -> None:
+        for name, code in failed.items():
+            await fails(router, name, status(code))
+        assert await offered(router) == list(left)
+
+    await attempts_of(router, body)
+
+
+async def decision(router: Any, failed: dict[str, Any], healthy: str | None = "abc", **kwargs: Any) -> bool | None:
+    """What `retry_by_policy` says after attempts at `failed`, with the `healthy` not cooling down."""
+    decided: list[bool | None] = []
+
+    async def body() -> None:
+        for name, outcome in failed.items():
+            await fails(router, name, outcome if isinstance(outcome, Exception) else status(outcome))
+        up = None if healthy is None else [one for one in members(router) if one["model_info"]["id"] in healthy]
+        decided.append(retry_by_policy(up, members(router)))
+
+    await attempts_of(router, body, **kwargs)
+    return decided[0]
+
+
+FALLBACK: dict[str, Any] = {"fallbacks": [{GROUP: [ANOTHER]}]}
+
+
+@pytest.mark.parametrize("fallbacks", [{}, FALLBACK])
+@pytest.mark.parametrize(
+    ("failed", "healthy", "decided"),
+    [
+        ({}, "abc", None),
+        ({"a": REJECTED}, "abc", False),
+        ({"a": KeyError("choices")}, "abc", None),
+        ({"a": RATE_LIMITED}, "abc", True),
+        ({"a": RATE_LIMITED}, "b", True),
+        ({"a": BROKEN}, "abc", True),
+        ({"a": RATE_LIMITED, "b": BROKEN}, "abc", True),
+        ({"a": BROKEN, "b": REJECTED}, "abc", False),
+        ({"a": REJECTED, "b": RATE_LIMITED}, "abc", True),
+        ({"a": BROKEN}, "a", None),
+        ({"a": BROKEN}, "", None),
+        ({"a": BROKEN}, None, None),
+        ({"a": RATE_LIMITED, "b": RATE_LIMITED, "c": BROKEN}, "abc", None),
+    ],
+)
+async def test_a_retry_goes_elsewhere_while_another_is_left(
+    router: Any, failed: dict[str, Any], healthy: str | None, decided: bool | None, fallbacks: dict[str, Any]
+) -> None:
+    """Where none is, or LiteLLM's own code failed, its own rule decides, with a fallback or without."""
+    assert await decision(router, failed, healthy, **fallbacks) is decided
+
+
+@pytest.mark.parametrize("failed", [{"a": RATE_LIMITED}, {"a": BROKEN, "b": BROKEN, "c": RATE_LIMITED}])
+@pytest.mark.parametrize("healthy", ["a", "", None])
+async def test_where_no_retry_can_help_the_fallback_is_asked_at_once(
+    router: Any, failed: dict[str, Any], healthy: str | None
+) -> None:
+    """Without one, LiteLLM's own rule decides."""
+    assert await decision(router, failed, healthy, **FALLBACK) is False
+    assert await decision(router, failed, healthy) is None
+
+
+async def test_a_deployment_the_policy_did_not_choose_from_is_left_to_litellm(router: Any) -> None:
+    """As where the caller named one by its id, or another strategy picked it."""
+
+    async def body() -> None:
+        await fails(router, "stranger", status(429))
+        assert retry_by_policy(members(router), members(router)) is None
+
+    await attempts_of(router, body, **FALLBACK)
+
+
+@pytest.mark.parametrize("looked_up", [None, []])
+async def test_a_group_that_was_not_looked_up_has_others_too(router: Any, looked_up: Any) -> None:
+    """A hook, or a team's name for a model, may have led to another group than the request names."""
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+        for unrelated in (looked_up, members(router, ANOTHER)):
+            assert retry_by_policy([], unrelated) is True
+        for name in "bc":
+            await fails(router, name, status(429))
+        assert retry_by_policy([], looked_up) is None
+
+    await attempts_of(router, body)
+
+
+NO_FALLBACK: dict[str, dict[str, Any]] = {
+    "none configured": {},
+    "an empty list": {"fallbacks": []},
+    "for another group": {"fallbacks": [{"yet-another": [ANOTHER]}]},
+    "itself": {"fallbacks": [{GROUP: [GROUP]}]},
+    "disabled": {**FALLBACK, "disable_fallbacks": True},
+    "none allowed": {**FALLBACK, "max_fallbacks": 0},
+    "used up": {**FALLBACK, "max_fallbacks": 1, "fallback_depth": 1},
+    "more than used up": {**FALLBACK, "max_fallbacks": 1, "fallback_depth": 2},
+}
+A_FALLBACK: dict[str, dict[str, Any]] = {
+    "configured": FALLBACK,
+    "not disabled": {**FALLBACK, "disable_fallbacks": False},
+    "not quite disabled": {**FALLBACK, "disable_fallbacks": None},
+    "one allowed": {**FALLBACK, "max_fallbacks": 1},
+    "one left": {**FALLBACK, "max_fallbacks": 2, "fallback_depth": 1},
+}
+
+
+@pytest.mark.parametrize("settings", [*NO_FALLBACK.values(), *A_FALLBACK.values()], ids=[*NO_FALLBACK, *A_FALLBACK])
+async def test_a_fallback_counts_if_litellm_will_use_it(router: Any, settings: dict[str, Any]) -> None:
+    """By the request's settings."""
+    expected = False if settings in A_FALLBACK.values() else None
+    assert await decision(router, {"a": RATE_LIMITED}, "", **settings) is expected
+
+
+async def test_the_routers_settings_count_where_the_request_has_none(router: Any) -> None:
+    """And the request's win."""
+    router.fallbacks = FALLBACK["fallbacks"]
+    assert await decision(router, {"a": RATE_LIMITED}, "") is False
+    assert await decision(router, {"a": RATE_LIMITED}, "", fallbacks=[]) is None
+    router.max_fallbacks = 0
+    assert await decision(router, {"a": RATE_LIMITED}, "") is None
+    assert await decision(router, {"a": RATE_LIMITED}, "", max_fallbacks=1) is False
+
+
+async def test_a_group_this_request_has_been_to_is_no_fallback(router: Any) -> None:
+    """Two groups may fall back to each other."""
+    each_other = {"fallbacks": [{GROUP: [ANOTHER]}, {ANOTHER: [GROUP]}]}
+    decided: list[bool | None] = []
+
+    async def fallback() -> None:
+        await fails(router, "z", status(429), among=members(router, ANOTHER))
+        decided.append(retry_by_policy([], members(router, ANOTHER)))
+
+    async def body() -> None:
+        await fails(router, "a", status(429))
+        await request(router, fallback, model=ANOTHER, fallback_depth=1, **each_other)
+
+    await attempts_of(router, body, **each_other)
+    await request(router, fallback, model=ANOTHER, **each_other)
+    assert decided == [None, False]
+
+
+async def test_a_setting_that_makes_no_sense_is_logged(router: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It must not take the provider's failure from the caller."""
+    with caplog.at_level(logging.WARNING, logger="LiteLLM Router"):
+        assert await decision(router, {"a": RATE_LIMITED}, "", **FALLBACK, max_fallbacks="many") is None
+    assert any(GROUP in record.getMessage() for record in caplog.records)
+
+
+@pytest.fixture
+def ordered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Deployments of two orders, one written at another place, and one of none."""
+    monkeypatch.setattr(failover_attempts, "_FALLS_BACK_BY_ORDER", True)
+    first, second = deployment("a", "openai", NOWHERE, order=1), deployment("b", "openai", NOWHERE)
+    second["model_info"]["order"] = "2"
+    with routed([first, second, deployment("c", "openai", NOWHERE)]) as router:
+        yield router
+
+
+async def test_a_later_order_is_a_fallback(ordered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the request is at the last."""
+    failed = {"a": RATE_LIMITED}
+    assert await decision(ordered, failed, "") is False
+    assert await decision(ordered, failed, "", _target_order=1) is False
+    assert await decision(ordered, failed, "", _target_order=2) is None
+    assert await decision(ordered, failed, "", _target_order=3) is None
+    assert await decision(ordered, failed, "", disable_fallbacks=True) is None
+    monkeypatch.setattr(failover_attempts, "_FALLS_BACK_BY_ORDER", False)
+    assert await decision(ordered, failed, "") is None
+
+
+async def test_one_order_is_no_fallback(router: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is none."""
+    monkeypatch.setattr(failover_attempts, "_FALLS_BACK_BY_ORDER", True)
+    assert await decision(router, {"a": RATE_LIMITED}, "") is None
+    assert await decision(router, {"a": RATE_LIMITED}, "", model="forgotten") is None
+    for one in router.model_list:
+        one["litellm_params"]["order"] = 1
+    assert await decision(router, {"a": RATE_LIMITED}, "") is None
+
+
+# --- the deployment another group has stood in for
+
+
+@pytest.fixture
+def relieved() -> Iterator[Any]:
+    """A router with a lone deployment and a group behind it."""
+    group = [deployment("a", "openai", NOWHERE), deployment("z", "openai", NOWHERE, group=ANOTHER)]
+    with routed(group, cooldown_time=77, **FALLBACK) as router:
+        yield router
+
+
+async def answered(router: Any, error: Exception | None, **kwargs: Any) -> set[str]:
+    """What is cooling down after a request in which the lone deployment failed so and another group answered."""
+
+    async def body() -> str:
+        if error is not None:
+            await fails(router, "a", error)
+        return "an answer"
+
+    assert await request(router, body, **kwargs) == "an answer"
+    return cooling_down(router)
+
+
+TIMED_OUT = httpx.ReadTimeout("slow")
+
+
+@pytest.mark.parametrize(
+    ("error", "kwargs", "cooled"),
+    [
+        (None, {}, set()),
+        (status(429), {}, {"a"}),
+        (status(503), {}, {"a"}),
+        (status(429), {"timeout": 1}, {"a"}),
+        (TIMED_OUT, {}, {"a"}),
+        (TIMED_OUT, {"timeout": None}, {"a"}),
+        (TIMED_OUT, {"timeout": 1}, set()),
+        (status(500), {}, set()),
+        (status(400), {}, set()),
+        (KeyError("choices"), {}, set()),
+    ],
+)
+async def test_it_is_cooled_down_where_no_retry_on_it_can_help(
+    relieved: Any, error: Exception | None, kwargs: dict[str, Any], cooled: set[str]
+) -> None:
+    """But not for a caller's own short timeout."""
+    assert await answered(relieved, error, **kwargs) == cooled
+
+
+async def test_it_stays_where_the_others_have_no_fallback(relieved: Any) -> None:
+    """What one request brings along does not help them."""
+    relieved.fallbacks = []
+    assert await answered(relieved, status(429), **FALLBACK) == set()
+    relieved.fallbacks = [{ANOTHER: [GROUP]}]
+    assert await answered(relieved, status(429)) == set()
+
+
+async def test_it_stays_while_the_request_fails(relieved: Any) -> None:
+    """No other group has stood in for it then."""
+
+    async def body() -> None:
+        await fails(relieved, "a", status(429))
+
+    await attempts_of(relieved, body)
+    assert cooling_down(relieved) == set()
+
+
+async def test_one_of_several_is_left_to_litellms_callback(router: Any) -> None:
+    """Which decides about it anyway."""
+    router.fallbacks = FALLBACK["fallbacks"]
+    assert await answered(router, status(429)) == set()
+
+
+async def test_an_attempt_that_answered_in_the_end_cools_nothing_down(relieved: Any) -> None:
+    """On the same route, after a back-off."""
+
+    async def body() -> None:
+        await fails(relieved, "a", status(429))
+        await attempt(relieved, "a", "an answer")
+
+    await request(relieved, body)
+    assert cooling_down(relieved) == set()
+
+
+@pytest.mark.parametrize(
+    ("of_router", "of_deployment"),
+    [
+        ({"allowed_fails": 2}, {}),
+        ({"allowed_fails_policy": AllowedFailsPolicy(RateLimitErrorAllowedFails=3)}, {}),
+        ({}, {"model_info": {"allowed_fails": 3}}),
+        ({}, {"model_info": {"allowed_fails_policy": {"RateLimitErrorAllowedFails": 3}}}),
+        ({}, {"litellm_params": {"allowed_fails": 0}}),
+    ],
+)
+async def test_allowed_fails_are_for_litellms_callback_to_count(
+    of_router: dict[str, Any], of_deployment: dict[str, Any]
+) -> None:
+    """For all deployments or for one."""
+    alone = deployment("a", "openai", NOWHERE)
+    for holder, settings in of_deployment.items():
+        alone[holder].update(settings)
+    with routed([alone, deployment("z", "openai", NOWHERE, group=ANOTHER)], **of_router, **FALLBACK) as router:
+        assert await answered(router, status(429)) == set()
+
+
+@pytest.mark.parametrize(
+    ("of_deployment", "retry_after", "seconds"),
+    [(None, None, 77), (None, "33", 33), (55, None, 55), (55, "33", 55), (None, "nonsense", 77)],
+)
+async def test_the_cooldown_is_as_long_as_litellms(of_deployment: Any, retry_after: str | None, seconds: float) -> None:
+    """The deployment's own, or what the provider asked for, or the router's."""
+    alone = deployment("a", "openai", NOWHERE)
+    if of_deployment is not None:
+        alone["model_info"]["cooldown_time"] = of_deployment
+    headers = {} if retry_after is None else {"retry-after": retry_after}
+    failure = status(429)
+    failure.response = httpx.Response(429, headers=headers)
+    group = [alone, deployment("z", "openai", NOWHERE, group=ANOTHER)]
+    with routed(group, cooldown_time=77, **FALLBACK) as router:
+        assert await answered(router, failure) == {"a"}
+        assert cooldown_seconds(router, "a") == seconds
+
+
+# --- streams
+
+
+async def events(*outcomes: object) -> AsyncIterator[object]:
+    """A stream, which an exception among `outcomes` breaks."""
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+        yield outcome
+
+
+async def test_a_stream_is_an_attempt_until_its_first_event(router: Any) -> None:
+    """If it breaks before, the attempt has failed."""
+
+    async def body() -> None:
+        with pytest.raises(BaseLLMException):
+            await attempt(router, "a", events(status(529)), stream=True)
+        begun = await attempt(router, "b", events(b"\0", status(529)), stream=True)
+        assert await begun.__anext__() == b"\0"
+        with pytest.raises(BaseLLMException):
+            await begun.__anext__()
+
+    assert [one[::3] for one in await attempts_of(router, body)] == [("a", 529)]
+
+
+@pytest.mark.parametrize("function", ["anthropic_messages", "aresponses"])
+async def test_a_stream_of_messages_that_fails_is_counted_here(router: Any, function: str) -> None:
+    """LiteLLM does not notice it: for the others it has a callback."""
+    counted = function == "anthropic_messages"
+    generic = {"original_generic_function": named(function), "stream": True}
+
+    async def body() -> None:
+        with pytest.raises(BaseLLMException):
+            await attempt(router, "a", events(status(429)), by=named(GENERIC), **generic)
+
+    assert len(await attempts_of(router, body)) == 1
+    assert failures(router, "a") == counted
+    assert cooling_down(router) == ({"a"} if counted else set())
+    with pytest.raises(BaseLLMException):
+        await attempt(router, "b", events(status(429)), by=named(GENERIC), **generic)
+    assert failures(router, "b") == 0
+
+
+@pytest.mark.parametrize("asked_for", [{}, {"stream": False}, {"stream": None}, {"stream": "yes"}])
+async def test_what_was_not_asked_for_as_a_stream_is_not_read(router: Any, asked_for: dict[str, Any]) -> None:
+    """A file's content may be one too."""
+
+    async def body() -> None:
+        stream = events(status(529))
+        assert await attempt(router, "a", stream, **asked_for) is stream
+
+    assert await attempts_of(router, body) == []
+
+
+async def test_what_is_no_stream_is_returned_as_it_is(router: Any) -> None:
+    """A provider may answer whole. A chat completion's stream has been waited for before."""
+
+    async def body() -> None:
+        answer = object()
+        assert await attempt(router, "a", answer, stream=True) is answer
+        chat = CustomStreamWrapper.__new__(CustomStreamWrapper)
+        assert await attempt(router, "a", chat, stream=True) is chat
+
+    assert await attempts_of(router, body) == []
+
+
+@pytest.mark.parametrize("name", ["async_function_with_fallbacks", "make_call", "_update_kwargs_with_deployment"])
+def test_a_wrapped_method_looks_as_it_did(name: str) -> None:
+    """To whoever inspects it."""
+    method = getattr(Router, name)
+    assert method.__name__ == name
+    assert inspect.signature(method) == inspect.signature(inspect.unwrap(method))
+    assert inspect.unwrap(method) is not method
