@@ -84,6 +84,19 @@ def overhead(session: nox.Session) -> None:
 
 
 @nox.session
+def dead_hosts(session: nox.Session) -> None:
+    """One, two and four dead of five deployments: attempts wasted, latency added, stock and patched (--json FILE)."""
+    compare(session, "benchmarks/dead_hosts.py")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Change our modules in one place at a time: a test must fail, or tests/mutants say why none can (MODULE ...)."""
+    install_patched(session, DEFAULT_BASE, *dependencies("mutants"))
+    session.run("python", "tests/mutants/run.py", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def packages(session: nox.Session) -> None:
     """Build and install this commit for real on every base: the same bytes twice, two bases from one cache."""
     session.install("build", "pip", "uv", "virtualenv")

@@ -1,12 +1,14 @@
-"""The workloads of the overhead benchmark: a Router call that succeeds, and exception_type() on a few failures.
+"""The workloads of the overhead benchmark: Router calls that succeed, and exception_type() on a few failures.
 
-Run as a program this is a worker: `{"workload": ..., "count": ...}` comes in as a JSON line, the CPU seconds of that
-many calls go out as one. Which litellm is measured is decided by the interpreter that runs it.
+Run as a program this is a worker: `{"provider": URL}` comes in as the first JSON line and is answered once it is ready,
+then `{"workload": ..., "count": ...}`; what that many calls cost goes out as one, a number a measure. Which litellm is
+measured is decided by the interpreter that runs it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import cProfile
 import errno
 import gc
 import importlib
@@ -14,21 +16,41 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from statistics import median
 from typing import Any
 
-HAPPY_PATH = "Router.acompletion"
-REQUEST: dict[str, Any] = {"model": "group", "messages": [{"role": "user", "content": "ping"}]}
-ANSWER = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1735689600,
-    "model": "gpt-4o-mini",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
+from failover_cell import REQUEST, quiet_litellm
+from quick_provider import ANSWER, COMPLETION, MODEL, STREAMED_WORDS
+
+CPU = "CPU µs a call"
+RATE = "requests per second"
+FIRST_WORD = "ms to the first word"
+FUNCTION_CALLS = "function calls"
+PEAK = "KiB held at the peak"
+UNCOLLECTED = "memory blocks left to collect"
+
+CROWD = 50
+IN_PROCESS = "Router.acompletion, no socket"
+ONE_CALLER = "Router.acompletion, 1 caller"
+MANY_CALLERS = f"Router.acompletion, {CROWD} callers"
+STREAMED = "Router.acompletion, streamed"
+
+SPEED: dict[str, tuple[str, ...]] = {
+    IN_PROCESS: (CPU,),
+    ONE_CALLER: (RATE, CPU),
+    MANY_CALLERS: (RATE, CPU),
+    STREAMED: (FIRST_WORD, CPU),
 }
+"""What is measured of a successful call; all but the first one's go to a provider in another process."""
+
+COUNTED: dict[str, tuple[str, ...]] = {
+    f"{workload}, each": (FUNCTION_CALLS, PEAK, UNCOLLECTED) for workload in (ONE_CALLER, MANY_CALLERS, STREAMED)
+}
+"""What each of these calls does and allocates, which hardly varies."""
 
 # Provider, status: answers that stock LiteLLM maps rightly, so that both sides do the same work.
 ANSWERS = {
@@ -38,32 +60,109 @@ ANSWERS = {
 # Failures the patched side looks further into: 500 is what LiteLLM writes on a failure without an answer too.
 SECOND_LOOKS = ("exception_type: ollama_chat 500", "exception_type: ollama_chat refused", "exception_type: KeyError")
 
-COUNTS: dict[str, int] = {HAPPY_PATH: 50, **dict.fromkeys((*ANSWERS, *SECOND_LOOKS), 500)}
-"""Calls a block: enough to dwarf the clock's grain, few enough to change sides often."""
+MEASURES: dict[str, tuple[str, ...]] = {**SPEED, **COUNTED, **dict.fromkeys((*ANSWERS, *SECOND_LOOKS), (CPU,))}
+"""The measures of every workload."""
+
+COUNTS: dict[str, int] = {
+    IN_PROCESS: 10,
+    ONE_CALLER: 10,
+    MANY_CALLERS: CROWD,
+    STREAMED: 5,
+    **dict.fromkeys(COUNTED, CROWD),
+    **dict.fromkeys((*ANSWERS, *SECOND_LOOKS), 60),
+}
+"""Calls a block: enough to dwarf the clock's grain, few enough to change sides many times."""
+
+TRACED_ROUNDS = 3
+SWEPT = 200
+"""Cancelled timers after which asyncio sweeps all of them out; it does at 100, if they are half of all."""
+
+Block = dict[str, float]
+Workload = Callable[[int], Block]
 
 
 class RouterCalls:
-    """Calls of a Router over two deployments, answered by a transport that touches no socket."""
+    """Calls of a Router over two deployments at `url`."""
 
-    def __init__(self, litellm: Any, httpx: Any) -> None:
-        transport = httpx.MockTransport(lambda request: httpx.Response(200, json=ANSWER))
-        litellm.aclient_session = httpx.AsyncClient(transport=transport)
-        params = {"model": "openai/gpt-4o-mini", "api_base": "http://127.0.0.1:9/v1", "api_key": "sk-test"}
+    def __init__(self, litellm: Any, loop: asyncio.AbstractEventLoop, url: str) -> None:
+        params = {"model": f"openai/{MODEL}", "api_base": url, "api_key": "sk-test"}
         deployments = [{"model_name": "group", "litellm_params": dict(params)} for _ in range(2)]
         self._router = litellm.Router(model_list=deployments)
-        self._loop = asyncio.new_event_loop()
+        self._loop = loop
+        worker: Any = importlib.import_module("litellm.litellm_core_utils.logging_worker").GLOBAL_LOGGING_WORKER
+        self._logged: Callable[[], Awaitable[None]] = worker.flush
 
-    def seconds(self, count: int) -> float:
-        return self._loop.run_until_complete(self._run(count))
+    async def whole(self) -> float:
+        """The seconds to the answer of one call."""
+        begun = time.perf_counter()
+        response = await self._router.acompletion(**REQUEST)
+        seconds = time.perf_counter() - begun
+        _expect(ANSWER, response.choices[0].message.content)
+        return seconds
 
-    async def _run(self, count: int) -> float:
-        begun = time.process_time()
-        for _ in range(count):
-            response = await self._router.acompletion(**REQUEST)
-        spent = time.process_time() - begun
-        if response.choices[0].message.content != "pong":
-            raise RuntimeError("the Router's answer is not the transport's; the happy path was not measured")
-        return spent
+    async def streamed(self) -> float:
+        """The seconds to the first word of one call, whose answer is read to its end."""
+        begun, words, seconds = time.perf_counter(), [], 0.0
+        async for chunk in await self._router.acompletion(stream=True, **REQUEST):
+            if word := chunk.choices[0].delta.content:
+                seconds = seconds or time.perf_counter() - begun
+                words.append(word)
+        _expect("".join(STREAMED_WORDS), "".join(words))
+        return seconds
+
+    def speed(self, call: Callable[[], Awaitable[float]], callers: int, count: int) -> Block:
+        """What `count` calls take from `callers` that ask again once answered, LiteLLM's log of them included."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        seconds = self._loop.run_until_complete(self._calls(call, callers, count))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        return {CPU: cpu / count * 1e6, RATE: count / wall, FIRST_WORD: median(seconds) * 1e3}
+
+    def counts(self, call: Callable[[], Awaitable[float]], callers: int, count: int) -> Block:
+        """What each of `count` calls does and allocates, `callers` at a time: the functions it calls, what it leaves
+        behind that only the garbage collector, which is off, would free, and what it holds when all hold most."""
+        before = self._blocks()
+        self._loop.run_until_complete(self._calls(call, callers, count))
+        blocks = self._blocks() - before
+        profile = cProfile.Profile()
+        profile.runcall(self._loop.run_until_complete, self._calls(call, callers, count))
+        function_calls = sum(entry.callcount for entry in profile.getstats())
+        tracemalloc.start()
+        peaks = [self._peak(call, callers) for _ in range(TRACED_ROUNDS)]
+        tracemalloc.stop()
+        return {
+            FUNCTION_CALLS: function_calls / count,
+            PEAK: median(peaks) / callers / 1024,
+            UNCOLLECTED: blocks / count,
+        }
+
+    def _blocks(self) -> int:
+        """The memory blocks in use."""
+        # A cancelled timer keeps the context it was made in until enough of them have come together.
+        for _ in range(SWEPT):
+            self._loop.call_later(1.0, _expect, ANSWER, ANSWER).cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        return sys.getallocatedblocks()
+
+    def _peak(self, call: Callable[[], Awaitable[float]], callers: int) -> int:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        self._loop.run_until_complete(self._calls(call, callers, callers))
+        return tracemalloc.get_traced_memory()[1] - before
+
+    async def _calls(self, call: Callable[[], Awaitable[float]], callers: int, count: int) -> list[float]:
+        waiting = iter(range(count))
+
+        async def caller() -> list[float]:
+            return [await call() for _ in waiting]
+
+        seconds = await asyncio.gather(*(caller() for _ in range(callers)))
+        await self._logged()
+        return [one for its in seconds for one in its]
+
+
+def _expect(answer: str, text: str | None) -> None:
+    if text != answer:
+        raise RuntimeError(f"the Router's answer is {text!r}, not the provider's; the happy path was not measured")
 
 
 class Mapping:
@@ -75,14 +174,14 @@ class Mapping:
         self._provider = provider
         self._failure = failure
 
-    def seconds(self, count: int) -> float:
+    def speed(self, count: int) -> Block:
         failures = [_raised(self._failure()) for _ in range(count)]
         map, provider, mapped = self._map, self._provider, self._mapped
         begun = time.process_time()
         for failure in failures:
             with suppress(mapped):  # anything else means that the mapping itself is broken
                 map(model="gpt-4o-mini", original_exception=failure, custom_llm_provider=provider)
-        return time.process_time() - begun
+        return {CPU: (time.process_time() - begun) / count * 1e6}
 
 
 def _raised(failure: Exception) -> Exception:
@@ -92,13 +191,37 @@ def _raised(failure: Exception) -> Exception:
         return caught
 
 
-def workloads() -> dict[str, Callable[[int], float]]:
-    """The CPU seconds of a number of calls, by workload."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    litellm: Any = importlib.import_module("litellm")
-    openai: Any = importlib.import_module("openai")
-    litellm.suppress_debug_info = True
-    httpx: Any = importlib.import_module(_http_library(openai))
+def workloads(url: str) -> dict[str, Workload]:
+    """What a number of calls costs, by workload; `url` is the provider's."""
+    litellm = quiet_litellm()
+    httpx: Any = importlib.import_module(_http_library(importlib.import_module("openai")))
+    loop = asyncio.new_event_loop()
+    in_process, calls = _in_process(litellm, httpx, loop), RouterCalls(litellm, loop, url)
+    works: list[Workload] = [
+        partial(in_process.speed, in_process.whole, 1),
+        partial(calls.speed, calls.whole, 1),
+        partial(calls.speed, calls.whole, CROWD),
+        partial(calls.speed, calls.streamed, 1),
+        partial(calls.counts, calls.whole, 1),
+        partial(calls.counts, calls.whole, CROWD),
+        partial(calls.counts, calls.streamed, 1),
+        *_mappings(litellm, httpx),
+    ]
+    return dict(zip(MEASURES, works, strict=True))
+
+
+def _in_process(litellm: Any, httpx: Any, loop: asyncio.AbstractEventLoop) -> RouterCalls:
+    """Calls answered by a transport that touches no socket: nothing listens at their port."""
+    calls = RouterCalls(litellm, loop, "http://127.0.0.1:9/v1")
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=COMPLETION))
+    litellm.aclient_session = httpx.AsyncClient(transport=transport)
+    loop.run_until_complete(calls.whole())
+    litellm.aclient_session = None  # LiteLLM keeps the client it made for these deployments, and makes others anew
+    return calls
+
+
+def _mappings(litellm: Any, httpx: Any) -> list[Workload]:
+    """A workload for each of ANSWERS and SECOND_LOOKS, in this order."""
     provider_error: Any = importlib.import_module("litellm.llms.base_llm.chat.transformation").BaseLLMException
 
     def answer(status: int) -> Exception:
@@ -112,13 +235,12 @@ def workloads() -> dict[str, Callable[[int], float]]:
         error.__context__.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
         return error
 
-    answers = [Mapping(litellm, provider, partial(answer, status)).seconds for provider, status in ANSWERS.values()]
-    second_looks = [
-        Mapping(litellm, "ollama_chat", partial(answer, 500)).seconds,
-        Mapping(litellm, "ollama_chat", refused).seconds,
-        Mapping(litellm, "openai", lambda: KeyError("choices")).seconds,
+    return [
+        *(Mapping(litellm, provider, partial(answer, status)).speed for provider, status in ANSWERS.values()),
+        Mapping(litellm, "ollama_chat", partial(answer, 500)).speed,
+        Mapping(litellm, "ollama_chat", refused).speed,
+        Mapping(litellm, "openai", lambda: KeyError("choices")).speed,
     ]
-    return dict(zip(COUNTS, (RouterCalls(litellm, httpx).seconds, *answers, *second_looks), strict=True))
 
 
 def _http_library(openai: Any) -> str:
@@ -131,10 +253,12 @@ def work() -> None:
     """Measure what standard input asks for until it ends."""
     results = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # litellm prints; only results may reach the reader
-    known = workloads()
+    known = workloads(json.loads(sys.stdin.readline())["provider"])
+    print(json.dumps(list(known)), file=results)
     for line in iter(sys.stdin.readline, ""):
         order = json.loads(line)
         gc.collect()
+        gc.freeze()  # so that the next collection need not go through all of litellm again
         gc.disable()
         print(json.dumps(known[order["workload"]](order["count"])), file=results)
         gc.enable()

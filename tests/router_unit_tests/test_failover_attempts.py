@@ -333,7 +333,7 @@ async def test_what_update_kwargs_is_given_reaches_litellm(router: Any) -> None:
     async def make_call(self: Any, *_: Any, **__: Any) -> None:
         kwargs: dict[str, Any] = {}
         _update_kwargs_with_deployment(self, "d", kwargs, "positional", function_name="named")
-        assert kwargs == {"deployment": "d", "args": ("positional",), "function_name": "named"}
+        assert kwargs == {"deployment": "d", "more": ("positional",), "function_name": "named"}
         raise status(429)
 
     async def body() -> None:

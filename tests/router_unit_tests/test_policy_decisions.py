@@ -130,6 +130,7 @@ NONE: dict[str, Callable[[str], object]] = {
     "an empty list": lambda other: [],
     "nothing": lambda other: None,
     "a mapping": lambda other: {GROUP: [other]},
+    "a mapping of the other": lambda other: {other: [GROUP]},
     "a text": lambda other: other,
 }
 
@@ -164,6 +165,13 @@ def test_a_group_that_is_cooling_down_is_no_fallback(surrounded: Any, cooling: s
         surrounded.cooldown_cache.add_deployment_to_cooldown(name, RATE_LIMITED, 429, cooldown_time=60)
     assert has_fallback(surrounded, (GROUP,), [{GROUP: [BEFORE]}]) is stands_ready
     assert has_fallback(surrounded, (GROUP,), [{GROUP: [BEFORE, AFTER]}]) is True
+
+
+def test_the_group_a_request_is_at_falls_back_to_one_it_has_not_been_to(surrounded: Any) -> None:
+    """The last one is where it is."""
+    assert has_fallback(surrounded, (BEFORE, GROUP), [{GROUP: [AFTER]}]) is True
+    assert has_fallback(surrounded, (BEFORE, GROUP), [{BEFORE: [AFTER]}]) is False
+    assert has_fallback(surrounded, (BEFORE, GROUP), [{GROUP: [BEFORE]}]) is False
 
 
 def test_a_group_without_deployments_is_no_fallback(surrounded: Any) -> None:
