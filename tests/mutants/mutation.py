@@ -1,0 +1,216 @@
+"""What a mutant of one of our modules is, which tests should notice it, and which are known to survive.
+
+A mutant is the module with one thing changed. If every test still passes, a test is missing, or the change makes no
+difference: `run.py` makes the mutants and runs the tests, `survivors.toml` explains those that survive.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from os.path import commonprefix
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SURVIVORS = Path(__file__).with_name("survivors.toml")
+
+
+class Killers(NamedTuple):
+    """Test files, under tests/: every mutant meets the `quick` ones, one that survives those the `thorough` ones."""
+
+    quick: tuple[str, ...]
+    thorough: tuple[str, ...] = ()
+
+
+KILLERS = {
+    "litellm_core_utils/failure_signal": Killers(
+        quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),
+        thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
+    ),
+    "litellm_core_utils/http_status_mapping": Killers(
+        quick=("exception_mapping/test_http_status_mapping.py", "exception_mapping/test_http_status_mapping_edges.py"),
+        thorough=("exception_mapping/test_properties.py",),
+    ),
+    "litellm_core_utils/first_event": Killers(quick=("router_unit_tests/test_first_event.py",)),
+    "router_utils/failover_attempts": Killers(
+        quick=("router_unit_tests/test_failover_attempts.py",), thorough=("router_unit_tests/test_fallback.py",)
+    ),
+    "router_utils/failover_policy": Killers(
+        quick=("router_unit_tests/test_policy_table.py", "router_unit_tests/test_policy_decisions.py"),
+        thorough=("router_unit_tests/test_cooldown_decision.py", "router_unit_tests/test_fallback.py"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change to a module: in a function, class or table called `where`, what `was` in a line and is there `now`."""
+
+    where: str
+    was: str
+    now: str
+    source: str = field(compare=False, repr=False, default="")  # of the whole module
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.was}  ->  {self.now}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why nothing is amiss when `mutant` survives."""
+
+    mutant: Mutant
+    why: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the mutants of one module."""
+
+    mutants: int
+    survivors: list[Mutant]
+    explanations: list[Explanation]
+
+    def __str__(self) -> str:
+        survived = len(self.survivors)
+        explained = survived - len(self._unexplained())
+        return f"{self.mutants} mutants, {self.mutants - survived} killed, {survived} survived, {explained} explained"
+
+    def complaints(self) -> list[str]:
+        """What keeps every survivor from being explained and every explanation from being needed."""
+        unneeded = {explanation.mutant for explanation in self.explanations} - set(self.survivors)
+        return [
+            *(f"survives and is not in {SURVIVORS.name}: {mutant}" for mutant in self._unexplained()),
+            *(f"is in {SURVIVORS.name} and does not survive: {mutant}" for mutant in sorted(unneeded, key=str)),
+        ]
+
+    def _unexplained(self) -> list[Mutant]:
+        explained = {explanation.mutant for explanation in self.explanations}
+        return [mutant for mutant in self.survivors if mutant not in explained]
+
+
+def explanations(module: str) -> list[Explanation]:
+    """What `survivors.toml` says of `module`, a key of KILLERS."""
+    rows = tomllib.loads(SURVIVORS.read_text("utf-8")).get(module.rpartition("/")[2], [])
+    return [Explanation(Mutant(row["where"], row["was"], now), row["why"]) for row in rows for now in row["now"]]
+
+
+def distinct(source: str, changed: Iterable[str]) -> list[Mutant]:
+    """The mutants among the texts `changed` that a module of text `source` has become.
+
+    Left out is what does not compile, what changes the layout only, and what was there already.
+    """
+    meanings = {_meaning(source)}
+    mutants = []
+    for text in changed:
+        meaning = _meaning(text)
+        if meaning is not None and meaning not in meanings:
+            meanings.add(meaning)
+            mutants.append(_mutant(source, text))
+    return mutants
+
+
+def without_one_part(source: str) -> Iterator[str]:
+    """`source` without a row of a dict, an item of a tuple, list or set, or a statement run for its effect, in turn."""
+    tree = ast.parse(source)
+    types = {node for it in ast.walk(tree) if isinstance(it, ast.Subscript) for node in ast.walk(it.slice)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if key is not None:
+                    yield _replaced(source, key, value, "**{}")
+        elif _is_a_list(node) and node not in types:
+            for item in node.elts:
+                yield _replaced(source, item, item, "*()")
+        elif _has_an_effect(node):
+            yield _replaced(source, node, node, "...")
+
+
+def _is_a_list(node: ast.AST) -> TypeGuard[ast.Tuple | ast.List | ast.Set]:
+    """Where items differ in kind, as a name and a status do, they are the cells of a row."""
+    if not isinstance(node, (ast.Tuple, ast.List, ast.Set)) or isinstance(getattr(node, "ctx", None), ast.Store):
+        return False
+    return len({type(item.value) if isinstance(item, ast.Constant) else type(item) for item in node.elts}) == 1
+
+
+def _has_an_effect(node: ast.AST) -> TypeGuard[ast.stmt]:
+    if isinstance(node, ast.Assign):
+        return any(isinstance(target, (ast.Attribute, ast.Subscript)) for target in node.targets)
+    return isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant))
+
+
+def _replaced(source: str, first: ast.expr | ast.stmt, last: ast.expr | ast.stmt, by: str) -> str:
+    """`source` with all from `first` to `last` replaced."""
+    lines = [line.encode() for line in source.splitlines(keepends=True)]  # ast counts bytes
+    end_line, end_column = last.end_lineno or 0, last.end_col_offset or 0
+    head = b"".join(lines[: first.lineno - 1]) + lines[first.lineno - 1][: first.col_offset]
+    tail = lines[end_line - 1][end_column:] + b"".join(lines[end_line:])
+    return (head + by.encode() + tail).decode()
+
+
+def _meaning(source: str) -> str | None:
+    """What Python makes of `source`; None if it does not compile."""
+    try:
+        compile(source, "mutant", "exec", dont_inherit=True)
+    except SyntaxError:
+        return None
+    return ast.dump(ast.parse(source))
+
+
+def _mutant(source: str, text: str) -> Mutant:
+    """The difference between two texts of a module, told as the lines it is in, each way in one."""
+    before, after = _tokens(source), _tokens(text)
+    old, new = [token.string for token in before], [token.string for token in after]
+    head = len(commonprefix([old, new]))
+    tail = len(commonprefix([old[head:][::-1], new[head:][::-1]]))
+    gone, added = before[head : len(old) - tail], after[head : len(new) - tail]
+    start = before[head].start
+    end = gone[-1].end if gone else start
+    lines = source.splitlines()[start[0] - 1 : end[0]]
+    glue = "" if gone and new[head : len(new) - tail] != ["not"] else " "
+    now = f"{lines[0][: start[1]]}{_written(text, added)}{glue}{lines[-1][end[1] :]}"
+    return Mutant(_place(source, start[0]), _in_one_line(lines), _in_one_line(now.splitlines()), text)
+
+
+def _written(source: str, tokens: list[tokenize.TokenInfo]) -> str:
+    """`tokens`, neighbours in `source`, as they are there."""
+    if not tokens:
+        return ""
+    (first, column), (last, end) = tokens[0].start, tokens[-1].end
+    lines = source.splitlines()[first - 1 : last]
+    lines[-1] = lines[-1][:end]
+    return "\n".join(lines)[column:]
+
+
+def _in_one_line(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).split())
+
+
+def _tokens(source: str) -> list[tokenize.TokenInfo]:
+    """Those that matter: no comments and no layout."""
+    layout = (tokenize.COMMENT, tokenize.NL)
+    return [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in layout]
+
+
+def _place(source: str, line: int) -> str:
+    """The name of the innermost function, class or table with `line`, counted from 1, in it."""
+    name = ""
+    for node in ast.walk(ast.parse(source)):  # outer ones come first
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            start, found = min([node, *node.decorator_list], key=lambda part: part.lineno).lineno, node.name
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.col_offset == 0:
+            start, found = node.lineno, ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        else:
+            continue
+        if start <= line <= (node.end_lineno or start):
+            name = found
+    return name

@@ -1,0 +1,137 @@
+"""Changes our modules in one place at a time and runs the tests: `nox -s mutants`, or `-- MODULE` for one module.
+
+Cosmic Ray makes the changes, all but parts left out, which it does not know. Needs a system that can fork.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import json
+import queue
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+from tqdm import tqdm
+
+from mutants.mutation import KILLERS, Mutant, Verdict, distinct, explanations, without_one_part
+
+TESTS = Path(__file__).parents[1]
+FORKS = Path(__file__).with_name("forks.py")
+LONG = 600.0
+"""Seconds the tests may take without a mutant."""
+
+PATIENCE = 10
+"""With one, they hang if they take so many times longer."""
+
+
+class Testbed:
+    """Processes that run tests on changed texts of `module`, a key of KILLERS, as many at a time as there are."""
+
+    def __init__(self, module: str, processes: int) -> None:
+        self._stack = ExitStack()
+        self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
+        command = [sys.executable, str(FORKS), f"litellm.{module.replace('/', '.')}"]
+        for _ in range(processes):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._idle.put(self._stack.enter_context(process))
+            self._stack.callback(process.kill)
+
+    def __enter__(self) -> Testbed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def failure(self, source: str, tests: Sequence[str], seconds: float) -> str | None:
+        """What pytest says of `tests` where `source` is the module's text; None if all pass, within `seconds`."""
+        arguments = ["--hypothesis-profile=no-shrinking", *(str(TESTS / name) for name in tests)]
+        request = {"source": source, "arguments": arguments, "seconds": seconds}
+        process = self._idle.get()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            print(json.dumps(request), file=process.stdin, flush=True)
+            answer: str | None = json.loads(process.stdout.readline())
+        finally:
+            self._idle.put(process)
+        return answer
+
+
+def changed(source: str) -> Iterator[str]:
+    """What a module of text `source` becomes by any one change."""
+    yield from without_one_part(source)
+    for name in operator_names():
+        operator = get_operator(name)
+        if not operator.arguments() and _is_a_mistake(name):
+            texts = (mutate_code(source, operator(), occurrence) for occurrence in itertools.count())
+            yield from itertools.takewhile(lambda text: text is not None, texts)
+
+
+def _is_a_mistake(operator: str) -> bool:
+    """Nobody writes `<` for `is`, `==` for it makes no difference to an enum or None, and `|` joins types here."""
+    kind, _, change = operator.rpartition("Operator_")
+    return not change.startswith("BitOr") and len({name.startswith("Is") for name in change.split("_")}) == 1
+
+
+def put_to_the_test(module: str, processes: int) -> Verdict:
+    """Which mutants of `module`, a key of KILLERS, no test notices; with progress on standard error."""
+    source = _installed(module)
+    mutants = distinct(source, changed(source))
+    with Testbed(module, processes) as testbed, ThreadPoolExecutor(processes) as pool:
+        stages = [(tests, _time_limit(testbed, source, tests)) for tests in KILLERS[module] if tests]
+
+        def survives(mutant: Mutant) -> bool:
+            return not any(testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
+
+        answers = tqdm(pool.map(survives, mutants), module, len(mutants), smoothing=0)
+        survivors = [mutant for mutant, survived in zip(mutants, answers, strict=True) if survived]
+    return Verdict(len(mutants), survivors, explanations(module))
+
+
+def _installed(module: str) -> str:
+    """The text of `module` in the installed package."""
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("litellm is not installed")
+    return Path(spec.submodule_search_locations[0], f"{module}.py").read_text("utf-8")
+
+
+def _time_limit(testbed: Testbed, source: str, tests: Sequence[str]) -> float:
+    """Seconds after which `tests` hang, which must pass as things are and be able to tell a broken module from ours."""
+    started = time.monotonic()
+    if failure := testbed.failure(source, tests, LONG):
+        raise SystemExit(f"{failure}\nThese tests fail without any mutant.")
+    took = time.monotonic() - started
+    if not testbed.failure("raise ImportError", tests, LONG):
+        raise SystemExit(f"{' '.join(tests)} pass without the module.")
+    return took * PATIENCE
+
+
+def main() -> int:
+    """1 where a mutant survives without an explanation, or an explanation without a mutant."""
+    modules = {module.rpartition("/")[2]: module for module in KILLERS}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("module", nargs="*", default=list(modules), help=f"of {', '.join(modules)}; leave out for all")
+    parser.add_argument("--processes", type=int, default=2, help="tests run at a time")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.module) - set(modules):
+        parser.error(f"no module of ours: {', '.join(sorted(unknown))}")
+    failed = False
+    for name in arguments.module:
+        verdict = put_to_the_test(modules[name], arguments.processes)
+        print(f"{name}: {verdict}", *verdict.complaints(), sep="\n", flush=True)
+        failed |= bool(verdict.complaints())
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

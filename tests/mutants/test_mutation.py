@@ -1,0 +1,140 @@
+"""Which changes to a module are mutants, how they are told apart, and when `nox -s mutants` complains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from fork.tree import own_files
+from mutants import mutation
+from mutants.mutation import KILLERS, Explanation, Mutant, Verdict, distinct, explanations, without_one_part
+
+REPOSITORY = Path(__file__).parents[2]
+
+SOURCE = dedent('''\
+    """A module."""
+
+    import functools
+
+    TABLE: dict[int, str] = {
+        404: "missing",  # a comment
+        503: "busy",
+    }
+
+
+    @functools.cache
+    def signal(status: int | None, log: list[str]) -> str:
+        """A function."""
+        if not (status is None) and status in (404, 503):
+            log.append("é", -1)
+            return TABLE[status]
+        raise KeyError(
+            status,
+        )
+    ''')
+
+LINE = "if not (status is None) and status in (404, 503):"
+
+
+def changed(before: str, after: str) -> list[Mutant]:
+    assert SOURCE.count(before) == 1
+    return distinct(SOURCE, [SOURCE.replace(before, after)])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "mutant"),
+    [
+        ("is None", "is not None", Mutant("signal", LINE, LINE.replace("is None", "is not None"))),
+        ("and status", "or status", Mutant("signal", LINE, LINE.replace("and", "or"))),
+        ("not (", "(", Mutant("signal", LINE, LINE.replace("not ", ""))),
+        (
+            '404: "missing",  # a comment\n    503',
+            '404: "missing", 502',
+            Mutant("TABLE", '503: "busy",', '502: "busy",'),
+        ),
+        ("@functools.cache\n", "", Mutant("signal", "@functools.cache", "")),
+        ("\n        status,\n    ", "", Mutant("signal", "status,", "")),
+        ("-1", "not 1", Mutant("signal", 'log.append("é", -1)', 'log.append("é", not 1)')),
+        ("return TABLE", "return  not TABLE", Mutant("signal", "return TABLE[status]", "return not TABLE[status]")),
+    ],
+)
+def test_a_mutant_is_told_by_its_line_whatever_the_tool_did_to_the_layout(
+    before: str, after: str, mutant: Mutant
+) -> None:
+    """So an explanation outlives changes elsewhere in the module."""
+    (found,) = changed(before, after)
+    assert found == mutant
+    assert found.source == SOURCE.replace(before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# a comment", "# another"),
+        ("(status is None)", "((status) is None)"),
+        ("(404, 503)", "(404 503)"),
+    ],
+)
+def test_what_python_reads_alike_or_not_at_all_is_no_mutant(before: str, after: str) -> None:
+    """A comment, brackets, a syntax error."""
+    assert changed(before, after) == []
+
+
+def test_the_same_change_made_twice_is_one_mutant() -> None:
+    """Operators overlap."""
+    text = SOURCE.replace("503:", "504:")
+    assert len(distinct(SOURCE, [text, text.replace("504:", "504 :"), text])) == 1
+
+
+def test_parts_are_left_out_one_at_a_time() -> None:
+    """Rows of tables, items of lists, statements that do something: no types, no docstrings."""
+    assert [str(mutant) for mutant in distinct(SOURCE, without_one_part(SOURCE))] == [
+        'TABLE: 404: "missing", # a comment  ->  **{}, # a comment',
+        'TABLE: 503: "busy",  ->  **{},',
+        "signal: raise KeyError( status, )  ->  ...",
+        'signal: log.append("é", -1)  ->  ...',
+        f"signal: {LINE}  ->  {LINE.replace('404', '*()')}",
+        f"signal: {LINE}  ->  {LINE.replace('503', '*()')}",
+    ]
+
+
+def test_cells_of_a_row_and_unpacked_names_stay() -> None:
+    """Without one of them nothing works at all."""
+    source = 'rows = [("a", 1), ("b", 2)]\nfor name, number in rows:\n    print(name)\n'
+    assert [mutant.now for mutant in distinct(source, without_one_part(source))] == [
+        'rows = [*(), ("b", 2)]',
+        'rows = [("a", 1), *()]',
+        "...",
+    ]
+
+
+A, B, C = (Mutant("f", name, "changed") for name in "abc")
+
+
+def test_every_survivor_needs_an_explanation_and_every_explanation_a_survivor() -> None:
+    """The list cannot grow old."""
+    verdict = Verdict(9, [A, B], [Explanation(B, "it does not matter"), Explanation(C, "nor does this")])
+    assert str(verdict) == "9 mutants, 7 killed, 2 survived, 1 explained"
+    assert verdict.complaints() == [
+        "survives and is not in survivors.toml: f: a  ->  changed",
+        "is in survivors.toml and does not survive: f: c  ->  changed",
+    ]
+    assert Verdict(9, [B], [Explanation(B, "it does not matter")]).complaints() == []
+
+
+def test_the_list_is_read_by_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One explanation may serve several mutants of a line."""
+    path = tmp_path / "survivors.toml"
+    path.write_text('[[policy]]\nwhere = "f"\nwas = "a"\nnow = ["b", "c"]\nwhy = "why"\n')
+    monkeypatch.setattr(mutation, "SURVIVORS", path)
+    assert explanations("router_utils/policy") == [Explanation(Mutant("f", "a", now), "why") for now in "bc"]
+    assert explanations("router_utils/other") == []
+
+
+def test_each_module_of_ours_has_tests_that_exist() -> None:
+    """A new module is put to the test from its first day."""
+    assert {f"litellm/{module}.py" for module in KILLERS} == set(own_files(REPOSITORY))
+    for tests in (test for killers in KILLERS.values() for stage in killers for test in stage):
+        assert (REPOSITORY / "tests" / tests).is_file()
