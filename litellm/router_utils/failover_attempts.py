@@ -107,11 +107,11 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
     return async_function_with_fallbacks
 
 
-def noting_its_failure(make_call: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """Wrap `Router.make_call`, through which each attempt of each kind of request goes."""
 
     @functools.wraps(make_call)
-    async def make_call_and_note(self: Any, original_function: Any, *args: Any, **kwargs: Any) -> Result:
+    async def make_call_and_note(self: Any, original_function: Any, *args: Any, **kwargs: Any) -> Any:
         hop: Final = _HOP.get()
         if hop is not None:
             hop.attempting = hop.failed = hop.error = None
@@ -206,14 +206,14 @@ def _cool_down_if_due(router: Any, deployment_id: str, error: Exception) -> None
     from litellm.litellm_core_utils.exception_mapping_utils import _get_response_headers
     from litellm.router_utils.cooldown_handlers import _set_cooldown_deployments
 
-    headers: Final = _get_response_headers(original_exception=error)
+    headers: Final[Any] = _get_response_headers(original_exception=error)
     asked_for: Final = litellm.utils._get_retry_after_from_exception_header(response_headers=headers) if headers else -1
     of_deployment: Final = _setting(router, deployment_id, "cooldown_time")
     lengths: Final = [seconds for seconds in (of_deployment, asked_for) if seconds is not None and seconds >= 0]
     _set_cooldown_deployments(
         litellm_router_instance=router,
         original_exception=error,
-        exception_status=peek(error, "status_code") or "",
+        exception_status=getattr(error, "status_code", ""),
         deployment=deployment_id,
         time_to_cooldown=lengths[0] if lengths else router.cooldown_time,
     )

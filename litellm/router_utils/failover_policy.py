@@ -98,7 +98,7 @@ def has_fallback(router: Any, groups: Sequence[str], fallbacks: object) -> bool:
     return bool(ids) and len(ids) > len(router.cooldown_cache.get_active_cooldowns(list(ids), parent_otel_span=None))
 
 
-def _fallback_groups(model_group: str, fallbacks: object) -> list[str]:
+def _fallback_groups(model_group: str, fallbacks: object) -> list[Any]:
     from litellm.router_utils.fallback_event_handlers import (
         _check_non_standard_fallback_format,
         get_fallback_model_group,

@@ -820,7 +820,7 @@ async def test_a_stream_is_an_attempt_until_its_first_event(router: Any) -> None
 async def test_a_stream_of_messages_that_fails_is_counted_here(router: Any, function: str) -> None:
     """LiteLLM does not notice it: for the others it has a callback."""
     counted = function == "anthropic_messages"
-    generic = {"original_generic_function": named(function), "stream": True}
+    generic: dict[str, Any] = {"original_generic_function": named(function), "stream": True}
 
     async def body() -> None:
         with pytest.raises(BaseLLMException):
