@@ -24,7 +24,7 @@ from litellm.router_utils.failover_attempts import (
     retry_by_policy,
     untried,
 )
-from litellm.types.router import AllowedFailsPolicy
+from litellm.types.router import AllowedFailsPolicy, Deployment
 
 from support.routing import GROUP, cooldown_seconds, cooling_down, deployment, failures, routed
 
@@ -635,6 +635,17 @@ async def test_a_setting_that_makes_no_sense_is_logged(router: Any, caplog: pyte
     with caplog.at_level(logging.WARNING, logger="LiteLLM Router"):
         assert await decision(router, {"a": RATE_LIMITED}, "", **FALLBACK, max_fallbacks="many") is None
     assert any(GROUP in record.getMessage() for record in caplog.records)
+    caplog.clear()
+
+    async def fallback() -> None:
+        await fails(router, "z", status(429), among=members(router, ANOTHER))
+        assert retry_by_policy([], members(router, ANOTHER)) is None
+
+    async def body() -> None:
+        await request(router, fallback, model=ANOTHER, fallback_depth=1, max_fallbacks="many")
+
+    await attempts_of(router, body)
+    assert any(ANOTHER in record.getMessage() for record in caplog.records)
 
 
 @pytest.fixture
@@ -657,6 +668,22 @@ async def test_a_later_order_is_a_fallback(ordered: Any, monkeypatch: pytest.Mon
     assert await decision(ordered, failed, "", disable_fallbacks=True) is None
     monkeypatch.setattr(failover_attempts, "_FALLS_BACK_BY_ORDER", False)
     assert await decision(ordered, failed, "") is None
+
+
+async def test_the_orders_of_the_group_a_request_is_at_count(ordered: Any) -> None:
+    """Not those of the group it began with."""
+    ordered.add_deployment(Deployment(**deployment("z", "openai", NOWHERE, group=ANOTHER)))
+    decided: list[bool | None] = []
+
+    async def fallback() -> None:
+        await fails(ordered, "z", status(429), among=members(ordered, ANOTHER))
+        decided.append(retry_by_policy([], members(ordered, ANOTHER)))
+
+    async def body() -> None:
+        await request(ordered, fallback, model=ANOTHER, fallback_depth=1)
+
+    await attempts_of(ordered, body)
+    assert decided == [None]
 
 
 async def test_one_order_is_no_fallback(router: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -755,10 +782,10 @@ async def test_an_attempt_that_answered_in_the_end_cools_nothing_down(relieved: 
 @pytest.mark.parametrize(
     ("of_router", "of_deployment"),
     [
-        ({"allowed_fails": 2}, {}),
-        ({"allowed_fails_policy": AllowedFailsPolicy(RateLimitErrorAllowedFails=3)}, {}),
-        ({}, {"model_info": {"allowed_fails": 3}}),
-        ({}, {"model_info": {"allowed_fails_policy": {"RateLimitErrorAllowedFails": 3}}}),
+        ({"allowed_fails": 0}, {}),
+        ({"allowed_fails_policy": AllowedFailsPolicy(RateLimitErrorAllowedFails=0)}, {}),
+        ({}, {"model_info": {"allowed_fails": 0}}),
+        ({}, {"model_info": {"allowed_fails_policy": {"RateLimitErrorAllowedFails": 0}}}),
         ({}, {"litellm_params": {"allowed_fails": 0}}),
     ],
 )
@@ -775,7 +802,15 @@ async def test_allowed_fails_are_for_litellms_callback_to_count(
 
 @pytest.mark.parametrize(
     ("of_deployment", "retry_after", "seconds"),
-    [(None, None, 77), (None, "33", 33), (55, None, 55), (55, "33", 55), (None, "nonsense", 77)],
+    [
+        (None, None, 77),
+        (None, "33", 33),
+        (55, None, 55),
+        (0.5, None, 0.5),
+        (55, "33", 55),
+        (-1, "33", 33),
+        (None, "nonsense", 77),
+    ],
 )
 async def test_the_cooldown_is_as_long_as_litellms(of_deployment: Any, retry_after: str | None, seconds: float) -> None:
     """The deployment's own, or what the provider asked for, or the router's."""
@@ -789,6 +824,31 @@ async def test_the_cooldown_is_as_long_as_litellms(of_deployment: Any, retry_aft
     with routed(group, cooldown_time=77, **FALLBACK) as router:
         assert await answered(router, failure) == {"a"}
         assert cooldown_seconds(router, "a") == seconds
+
+
+async def test_a_cooldown_of_no_time_is_none() -> None:
+    """That is how a user exempts a deployment."""
+    alone = deployment("a", "openai", NOWHERE)
+    alone["model_info"]["cooldown_time"] = 0
+    group = [alone, deployment("z", "openai", NOWHERE, group=ANOTHER)]
+    with routed(group, cooldown_time=77, **FALLBACK) as router:
+        assert await answered(router, status(429)) == set()
+
+
+async def test_a_fallback_that_gave_way_in_its_turn_is_cooled_down_too(relieved: Any) -> None:
+    """Even to a group the request has been to: for the others that one stands ready."""
+    relieved.fallbacks = [{ANOTHER: [GROUP]}]
+
+    async def fallback() -> str:
+        await fails(relieved, "z", status(429), among=members(relieved, ANOTHER))
+        return "an answer"
+
+    async def body() -> Any:
+        await fails(relieved, "a", status(500))
+        return await request(relieved, fallback, model=ANOTHER, fallback_depth=1)
+
+    assert await request(relieved, body) == "an answer"
+    assert cooling_down(relieved) == {"z"}
 
 
 # --- streams
