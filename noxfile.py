@@ -13,6 +13,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["check", "baseline", "router"]
+nox.options.stop_on_first_error = True  # so that the end of the output says what failed
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 BASES = list(nox.project.load_toml("fork/bases.toml"))

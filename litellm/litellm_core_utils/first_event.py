@@ -179,7 +179,7 @@ def _raise_error_of(stream: Any, event: Any) -> None:
             kind, message = (said.get("type"), said.get("message")) if isinstance(said, Mapping) else (None, said)
             failure = BaseLLMException(status_code=_ANTHROPIC_ERRORS.get(str(kind), 500), message=str(message))
             provider = str(peek(stream, "custom_llm_provider") or "anthropic")
-            raise exception_type(  # type: ignore[no-untyped-call]
+            raise exception_type(
                 model=str(peek(stream, "model") or ""), original_exception=failure, custom_llm_provider=provider
             )
 
