@@ -292,7 +292,10 @@ class TestOverhead:
 
 class TestOverheadWork:
     @pytest.fixture
-    def calls(self) -> Iterator[RouterCalls]:
+    def calls(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[RouterCalls]:
+        # Another test's loop may have ended with entries in LiteLLM's one queue, which nobody would ever take out.
+        worker = importlib.import_module("litellm.litellm_core_utils.logging_worker").GLOBAL_LOGGING_WORKER
+        monkeypatch.setattr(worker, "_queue", None)
         with FaultyProvider(answer="another") as provider, own_callbacks(litellm):
             loop = asyncio.new_event_loop()
             yield RouterCalls(litellm, loop, f"{provider.url}/v1")
