@@ -19,7 +19,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 BASES = list(nox.project.load_toml("fork/bases.toml"))
 DEFAULT_BASE: str = PROJECT["tool"]["fork"]["base"]
 
-OWN_MODULES = [path.relative_to(".") for path in sorted(Path("litellm").glob("*_utils/*.py"))]
+OWN_MODULES = [path.relative_to(".") for path in sorted(Path("litellm").rglob("*_utils/*.py"))]
 ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests", "tests/support"]
 """Test folders that are about what LiteLLM does; tests/fork is about the build."""
 

@@ -31,6 +31,7 @@ from fork.syntax import (
     replaced,
     same,
     walk,
+    wrapped_call,
 )
 
 LONGEST_IMPORT = 88  # characters; the narrower of the two line lengths upstream has formatted its releases with
@@ -222,6 +223,26 @@ class AddArgument:
         if any(same(added, arg) or (arg.keyword and same(added.keyword, arg.keyword)) for arg in call.args):
             where.refuse(f"the call of {self.call} already passes `{self.argument}`", self.function)
         return replaced(module, call, call.with_changes(args=appended(call.args, added, call.whitespace_before_args)))
+
+
+@dataclass(frozen=True)
+class WrapCall:
+    """Pass the value of the one call of `call` in `function` on to `wrapper`, followed by `argument`: `f(x)` becomes
+    `wrapper(f(x), argument)`, over as many lines as the call has."""
+
+    function: str
+    call: str
+    wrapper: str
+    argument: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        call = find_call(function, self.call, where, self.function)
+        wrapper = parse_expression(self.wrapper, where, self.function)
+        wrapped = wrapped_call(call, wrapper, parse_expression(self.argument, where, self.function))
+        if any(same(wrapped, node) for node in walk(function.body)):
+            where.refuse(f"the call of {self.call} is already wrapped in {self.wrapper}", self.function)
+        return replaced(module, call, wrapped)
 
 
 @dataclass(frozen=True)

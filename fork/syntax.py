@@ -267,3 +267,30 @@ def _shared(
         gap.with_changes(first_line=tail.first_line, empty_lines=tail.empty_lines),
         tail.with_changes(**plain),
     )
+
+
+class _OneStepIn(cst.CSTTransformer):
+    def leave_ParenthesizedWhitespace(
+        self, original_node: cst.ParenthesizedWhitespace, updated_node: cst.ParenthesizedWhitespace
+    ) -> cst.ParenthesizedWhitespace:
+        return updated_node.with_changes(last_line=cst.SimpleWhitespace(updated_node.last_line.value + "    "))
+
+
+def wrapped_call(call: cst.Call, wrapper: cst.BaseExpression, argument: cst.BaseExpression) -> cst.Call:
+    """`wrapper(call, argument)`: in one line, or with the call's own lines one step further in."""
+    opening = call.whitespace_before_args
+    if not call.args or not isinstance(opening, cst.ParenthesizedWhitespace):
+        return cst.Call(wrapper, [cst.Arg(call), cst.Arg(argument)])
+    last = call.args[-1]
+    closing = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else last.whitespace_after_arg
+    before, after = (cst.ParenthesizedWhitespace(indent=True, last_line=_last_line(gap)) for gap in (opening, closing))
+    inner = cst.ensure_type(call.visit(_OneStepIn()), cst.Call)
+    arguments = [
+        cst.Arg(inner, comma=cst.Comma(whitespace_after=before)),
+        cst.Arg(argument, comma=cst.Comma(whitespace_after=after)),
+    ]
+    return cst.Call(wrapper, arguments, whitespace_before_args=before)
+
+
+def _last_line(gap: cst.BaseParenthesizableWhitespace) -> cst.SimpleWhitespace:
+    return gap.last_line if isinstance(gap, cst.ParenthesizedWhitespace) else cst.SimpleWhitespace("")

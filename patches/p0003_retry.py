@@ -46,6 +46,11 @@ EDITS = {
         AddImport("litellm.litellm_core_utils.first_event", ("requiring_an_event",)),
         Decorate("CustomStreamWrapper.finish_reason_handler", "requiring_an_event"),
     ),
+    "litellm/llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py": (
+        AddImport("litellm.litellm_core_utils.first_event", ("failing_before_its_first_event", "keeping_its_failure")),
+        Decorate("AnthropicStreamWrapper.__anext__", "keeping_its_failure"),
+        Decorate("AnthropicStreamWrapper.async_anthropic_sse_wrapper", "failing_before_its_first_event"),
+    ),
     "litellm/llms/openai/openai.py": (
         ReplaceExpression(
             "OpenAIChatCompletion.embedding",

@@ -16,6 +16,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Final, NamedTuple, TypeVar
 
 SIGNAL_ATTRIBUTE: Final = "failure_signal"
+STATUS_ATTRIBUTE: Final = "provider_status"
 
 Row = TypeVar("Row")
 
@@ -252,7 +253,10 @@ def _diagnose(failure: object) -> Diagnosis:
     placeholder: int | None = None
     for link in chain(failure):
         proof = _proof(type(link).__mro__)
-        certain = carried_signal(link) or _transport_signal(link, proof)
+        carried = carried_signal(link)
+        if carried is not None:
+            return Diagnosis(carried, _as_http_status(peek(link, STATUS_ATTRIBUTE)))
+        certain = _transport_signal(link, proof)
         if certain is not None:
             return Diagnosis(certain)
         status = None if proof.evidence is _Evidence.NO_STATUS else _http_status(link)
@@ -267,7 +271,9 @@ def _diagnose(failure: object) -> Diagnosis:
     if vague is not None:
         return Diagnosis(vague)
     # LiteLLM's catch-all repeats the words of what it wraps, so what it wraps is asked.
-    return _diagnose_by_wording(links[0] if links else failure, placeholder)
+    diagnosis: Final = _diagnose_by_wording(links[0] if links else failure, placeholder)
+    # On an exception of LiteLLM's own classes that no mapping has looked at, these statuses are LiteLLM's word.
+    return diagnosis._replace(http_status=None) if type(failure).__module__ == _MAPPED_EXCEPTIONS else diagnosis
 
 
 def signal_of_status(status: int) -> FailureSignal:

@@ -12,7 +12,7 @@ import json
 import re
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -102,6 +102,38 @@ def requiring_an_event(finish_reason_handler: Callable[[Any], Any]) -> Callable[
         return finish_reason_handler(self)
 
     return refusing_to_end_what_never_began
+
+
+def keeping_its_failure(anext: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """Wrap `AnthropicStreamWrapper.__anext__` for `failing_before_its_first_event`."""
+
+    @functools.wraps(anext)
+    async def __anext__(self: Any) -> Any:
+        try:
+            return await anext(self)
+        except Exception as error:
+            if not isinstance(error, StopAsyncIteration):
+                self.failure = error
+            raise
+
+    return __anext__
+
+
+def failing_before_its_first_event(sse: Callable[[Any], AsyncIterator[bytes]]) -> Callable[[Any], AsyncIterator[bytes]]:
+    """Wrap `AnthropicStreamWrapper.async_anthropic_sse_wrapper`, which puts a failure into an event of the stream: not
+    before the first event of the answer, where the request can still go elsewhere."""
+
+    @functools.wraps(sse)
+    async def async_anthropic_sse_wrapper(self: Any) -> AsyncIterator[bytes]:
+        begun = False
+        async for event in sse(self):
+            failure = getattr(self, "failure", None)
+            if failure is not None and not begun:
+                raise failure
+            begun = begun or not _is_preamble(event)
+            yield event
+
+    return async_anthropic_sse_wrapper
 
 
 class _BegunStream:

@@ -17,6 +17,7 @@ from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string, verbose_l
 from litellm.constants import _openai_like_providers
 from litellm.litellm_core_utils.failure_signal import (
     SIGNAL_ATTRIBUTE,
+    STATUS_ATTRIBUTE,
     TRACEBACK_HEADING,
     FailureSignal,
     chain,
@@ -181,8 +182,9 @@ def is_json_provider(slug: str | None) -> bool:
 
 def carry_signal(original_exception: object) -> None:
     """Leave its `failure_signal` on an exception that `exception_type` returns as it is, because it is mapped."""
-    if type(original_exception).__module__ == exceptions.__name__:
-        setattr(original_exception, SIGNAL_ATTRIBUTE, classify(original_exception))
+    if isinstance(original_exception, Exception) and type(original_exception).__module__ == exceptions.__name__:
+        signal, status, _ = diagnose(original_exception)
+        _signed(original_exception, signal, status)
 
 
 def agreeing_with_http_status(mapped: Exception, original: object, model: str, provider: str) -> Exception:
@@ -215,20 +217,20 @@ def searching_the_chain(get_headers: Callable[..., ResponseHeaders]) -> Callable
 def _agreed(mapped: Exception, original: object, model: str, provider: str) -> Exception:
     usual: Final = _USUAL_STATUS.get(type(mapped))
     if usual is not None and usual == peek(original, "status_code"):
-        return _signed(mapped, signal_of_status(usual))
-    if isinstance(mapped, _REQUEST_TOO_LARGE_OR_REFUSED):
-        return _signed(mapped, FailureSignal.REQUEST_REJECTED)
+        return _signed(mapped, signal_of_status(usual), usual)
     signal, status, proven = diagnose(original)
+    if isinstance(mapped, _REQUEST_TOO_LARGE_OR_REFUSED):
+        return _signed(mapped, FailureSignal.REQUEST_REJECTED, status)
     if isinstance(mapped, _RECOGNISED_UNDER_STATUS.get((provider, status or 0), ())):
-        return _signed(mapped, signal_of_status(_USUAL_STATUS[type(mapped)]))
+        return _signed(mapped, signal_of_status(_USUAL_STATUS[type(mapped)]), status)
     if not proven and _knows_more(mapped):
-        return _signed(mapped, classify(mapped))
+        return _signed(mapped, classify(mapped), None)
     expected: Final = _expected_classes(signal, status, provider)
     if not isinstance(mapped, expected):
         mapped = _rebuilt(expected[0], status, mapped, original, model, provider)
     if status is not None and not _is_success(status):
         mapped.status_code = status  # type: ignore[attr-defined]  # every LiteLLM exception has one
-    return _signed(mapped, signal)
+    return _signed(mapped, signal, status)
 
 
 def _knows_more(mapped: Exception) -> bool:
@@ -328,8 +330,9 @@ def _response(status: int, original: object) -> httpx.Response:
     )
 
 
-def _signed(mapped: Exception, signal: FailureSignal) -> Exception:
+def _signed(mapped: Exception, signal: FailureSignal, status: int | None) -> Exception:
     setattr(mapped, SIGNAL_ATTRIBUTE, signal)
+    setattr(mapped, STATUS_ATTRIBUTE, status)
     return mapped
 
 

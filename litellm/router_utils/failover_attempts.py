@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import litellm
 from litellm._logging import verbose_router_logger
-from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, peek
+from litellm.litellm_core_utils.failure_signal import FailureSignal, diagnose, peek
 from litellm.litellm_core_utils.first_event import await_first_event
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.router_utils.failover_policy import ANSWERED_BY_A_FALLBACK, POLICY, Retry, has_fallback, is_alone
@@ -43,12 +43,14 @@ _UNLOGGED: Final = ("anthropic_messages",)  # LiteLLM does not notice that a str
 
 
 class FailedAttempt(NamedTuple):
-    """One attempt of a request: the deployment's id, its model group, what its failure was, and the HTTP status."""
+    """One attempt of a request: the deployment's id, its model group, what its failure was, the HTTP status and the
+    Retry-After (in seconds) the provider answered with, if it did."""
 
     deployment_id: str
     model_group: str
     signal: FailureSignal
     status_code: int | None
+    retry_after: int | None = None
 
     def __str__(self) -> str:
         status: Final = "" if self.status_code is None else f" ({self.status_code})"
@@ -121,10 +123,7 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[...
             return await _begun(self, response, kwargs)
         except Exception as error:
             if hop is not None and hop.attempting is not None:
-                status: Final = peek(error, "status_code")
-                signal: Final = FailureSignal.REQUEST_REJECTED if _may_mean_an_id(status, kwargs) else classify(error)
-                code: Final = status if isinstance(status, int) else None
-                hop.failed = FailedAttempt(hop.attempting, hop.groups[-1], signal, code)
+                hop.failed = _attempt(hop, error, kwargs)
                 hop.error = error
                 hop.attempts.append(hop.failed)
             raise
@@ -201,15 +200,23 @@ def _make_way_for_the_fallback(router: Any, hop: _Hop, kwargs: Mapping[str, Any]
         _cool_down_if_due(router, hop.failed.deployment_id, hop.error)
 
 
-def _cool_down_if_due(router: Any, deployment_id: str, error: Exception) -> None:
-    """Have LiteLLM decide on a cooldown, for as long as it would be if its failure callback did."""
+def retry_after(error: Exception) -> int | None:
+    """The Retry-After of the provider's answer in seconds, None if it has none (RFC 9110 section 10.2.3)."""
     from litellm.litellm_core_utils.exception_mapping_utils import _get_response_headers
-    from litellm.router_utils.cooldown_handlers import _set_cooldown_deployments
 
     headers: Final[Any] = _get_response_headers(original_exception=error)
     asked_for: Final = litellm.utils._get_retry_after_from_exception_header(response_headers=headers) if headers else -1
+    return asked_for if asked_for is not None and asked_for >= 0 else None
+
+
+def _cool_down_if_due(router: Any, deployment_id: str, error: Exception) -> None:
+    """Have LiteLLM decide on a cooldown, for as long as it would be if its failure callback did."""
+    from litellm.router_utils.cooldown_handlers import _set_cooldown_deployments
+
     of_deployment: Final = _setting(router, deployment_id, "cooldown_time")
-    lengths: Final = [seconds for seconds in (of_deployment, asked_for) if seconds is not None and seconds >= 0]
+    lengths: Final = [
+        seconds for seconds in (of_deployment, retry_after(error)) if seconds is not None and seconds >= 0
+    ]
     _set_cooldown_deployments(
         litellm_router_instance=router,
         original_exception=error,
@@ -311,14 +318,24 @@ def _may_mean_an_id(status: object, kwargs: Mapping[str, Any]) -> bool:
     return status == 404 and any(_AN_ID.search(str(kwargs.get(part))) for part in ("input", "messages", "tools"))
 
 
+def _attempt(hop: _Hop, error: Exception, kwargs: Mapping[str, Any]) -> FailedAttempt:
+    signal, status, _ = diagnose(error)
+    if _may_mean_an_id(status, kwargs):
+        signal = FailureSignal.REQUEST_REJECTED
+    return FailedAttempt(str(hop.attempting), hop.groups[-1], signal, status, retry_after(error))
+
+
+def what_was_tried(attempts: Sequence[FailedAttempt]) -> str:
+    """A line that lists `attempts`, empty if there is nothing to list or the user wants no such details in errors."""
+    to_list: Final = any(POLICY[attempt.signal].retry is not Retry.NOWHERE for attempt in attempts)
+    if not to_list or not getattr(litellm, "expose_router_debug_in_errors", True):
+        return ""
+    return f"\nAttempts that failed: {'; '.join(map(str, attempts))}"
+
+
 def _say_what_was_tried(error: Exception, attempts: Sequence[FailedAttempt]) -> None:
     setattr(error, ATTEMPTS_ATTRIBUTE, tuple(attempts))
     message: Final = peek(error, "message")
-    said: Final = f"\nAttempts that failed: {'; '.join(map(str, attempts))}"
-    if (
-        isinstance(message, str)
-        and said not in message
-        and getattr(litellm, "expose_router_debug_in_errors", True)
-        and any(POLICY[attempt.signal].retry is not Retry.NOWHERE for attempt in attempts)
-    ):
+    said: Final = what_was_tried(attempts)
+    if isinstance(message, str) and said not in message:
         error.message = message + said  # type: ignore[attr-defined]

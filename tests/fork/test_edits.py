@@ -19,6 +19,7 @@ from fork.edits import (
     ReplaceBody,
     ReplaceExpression,
     WidenCondition,
+    WrapCall,
     apply_edits,
 )
 from fork.syntax import EditError, Location
@@ -126,6 +127,7 @@ EVERY_EDIT: list[Edit] = [
     InsertAfterCall("simple", "helper.other", "check(result)"),
     InsertFirst("simple", "check(first)"),
     ReplaceExpression("Router.method", "status >= 500", "status > 500"),
+    WrapCall("simple", "helper.other", "checked", "first"),
 ]
 EVERY_EDIT_IN_A_FUNCTION = EVERY_EDIT[1:]
 ids = pytest.mark.parametrize("edit", EVERY_EDIT, ids=lambda edit: type(edit).__name__)
@@ -145,7 +147,7 @@ def test_an_edit_leaves_the_rest_of_the_module_alone(edit: Edit) -> None:
     start = next(i for i, (a, b) in enumerate(zip(MODULE, after)) if a != b)  # noqa: B905
     end = next(i for i, (a, b) in enumerate(zip(reversed(MODULE), reversed(after))) if a != b)  # noqa: B905
     touched = MODULE[start : len(MODULE) - end]
-    assert len(touched) < (400 if isinstance(edit, ReplaceBody) else 10)
+    assert len(touched) < {ReplaceBody: 400, WrapCall: 30}.get(type(edit), 10)
     ast.parse(after)
 
 
@@ -414,6 +416,7 @@ CALL_EDITS = [
     lambda call: AddArgument("Router.twice", call, "1"),
     lambda call: InsertBeforeCall("Router.twice", call, "pass"),
     lambda call: InsertAfterCall("Router.twice", call, "pass"),
+    lambda call: WrapCall("Router.twice", call, "checked", "self"),
 ]
 
 
@@ -425,6 +428,45 @@ def test_a_call_in_no_place_or_in_two_is_refused(edit: object, call: str, count:
         MODULE,
         edit(call),  # type: ignore[operator]
     )
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("m.call()", "ours(m.call(), e)"),
+        ("m.call(a, b=1)", "ours(m.call(a, b=1), e)"),
+        (
+            """m.call(
+        a,  # why
+        b=[
+            1,
+        ],
+    )""",
+            """ours(
+        m.call(
+            a,  # why
+            b=[
+                1,
+            ],
+        ),
+        e,
+    )""",
+        ),
+        (
+            """m.call(
+        a)""",
+            """ours(
+        m.call(
+            a),
+        e,
+    )""",
+        ),
+    ],
+)
+def test_a_call_is_wrapped_in_the_layout_it_has(call: str, expected: str) -> None:
+    """Over several lines it moves one step in, remarks and all."""
+    source = "def f(a):\n    return {}\n"
+    assert applied(source.format(call), WrapCall("f", "m.call", "ours", "e")) == source.format(expected)
 
 
 def test_a_statement_goes_before_the_one_that_calls() -> None:

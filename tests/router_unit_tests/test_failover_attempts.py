@@ -146,7 +146,7 @@ async def test_each_failed_attempt_is_noted(router: Any) -> None:
     assert await attempts_of(router, body) == [
         ("a", GROUP, "rate_limited", 429),
         ("b", GROUP, "unreachable", None),
-        ("c", GROUP, "server_error", None),  # the status is a text
+        ("c", GROUP, "server_error", 502),
     ]
 
 

@@ -1,7 +1,7 @@
 """A model provider on a real loopback socket that fails on demand, for what a mocked transport cannot show.
 
-It speaks the OpenAI, Anthropic and Ollama formats (see `provider_formats`); its behaviour, a `Fault`, may be switched
-while it runs.
+It speaks the OpenAI, Anthropic, Gemini and Ollama formats (see `provider_formats`); its behaviour, a `Fault`, may be
+switched while it runs.
 
     with FaultyProvider(fault=FAULTS["429"]) as provider:
         litellm.completion(messages=[...], **litellm_params("openai", provider.url))
@@ -26,7 +26,7 @@ from support.provider_formats import ENDPOINTS as ENDPOINTS
 from support.provider_formats import STREAM_TYPES as STREAM_TYPES
 from support.provider_formats import Format as Format
 from support.provider_formats import Json as Json
-from support.provider_formats import error, format_at, is_attempt, stream, whole
+from support.provider_formats import error, format_at, is_attempt, is_streamed, stream, whole
 
 T = TypeVar("T")
 
@@ -125,16 +125,19 @@ MODELS: dict[str, str] = {
     "hosted_vllm": "hosted_vllm/qwen2.5-7b-instruct",
     "ollama_chat": "ollama_chat/llama3.2",
     "anthropic": "anthropic/claude-3-5-haiku-20241022",
+    "gemini": "gemini/gemini-2.0-flash",
 }
-PROVIDERS: tuple[str, ...] = tuple(MODELS)
+PROVIDERS: tuple[str, ...] = ("openai", "publicai", "hosted_vllm", "ollama_chat", "anthropic")
+"""Those of MODELS that the router is measured over."""
+
 VERSIONED = {"openai", "publicai", "hosted_vllm"}
 """Providers whose api_base ends in /v1; LiteLLM adds the whole path itself for the others."""
 
 
 def litellm_params(provider: str, url: str) -> dict[str, str]:
-    """`litellm_params` of a deployment of `provider` (one of PROVIDERS) served at `url`."""
+    """`litellm_params` of a deployment of `provider` (one of MODELS) served at `url`."""
     if provider not in MODELS:
-        raise ValueError(f"no model is known for provider {provider!r}; choose one of {', '.join(PROVIDERS)}")
+        raise ValueError(f"no model is known for provider {provider!r}; choose one of {', '.join(MODELS)}")
     api_base = f"{url}/v1" if provider in VERSIONED else url
     return {"model": MODELS[provider], "api_base": api_base, "api_key": "sk-test"}
 
@@ -325,8 +328,7 @@ def _reply(fault: Fault, path: str, body: Json, answer: str) -> tuple[int, str, 
     if fault.code is not None:
         return fault.code, fault.content_type, json.dumps(error(format, fault.code, fault.message)).encode()
     model = str(body.get("model", "model"))
-    # Ollama streams unless told otherwise; the others only when asked.
-    if format in STREAM_TYPES and body.get("stream", format.startswith("ollama")):
+    if is_streamed(format, body.get("stream")):
         return 200, STREAM_TYPES[format], stream(format, model, answer)
     return 200, "application/json", json.dumps(whole(format, model, answer, inputs=_inputs(body))).encode()
 

@@ -18,6 +18,8 @@ Format = Literal[
     "ollama_chat",
     "ollama_generate",
     "ollama_show",
+    "gemini",
+    "gemini_stream",
 ]
 
 # A path belongs to the first end that fits: /chat/completions stands before /completions.
@@ -30,6 +32,8 @@ ENDPOINTS: dict[str, Format] = {
     "/api/chat": "ollama_chat",
     "/api/generate": "ollama_generate",
     "/api/show": "ollama_show",
+    ":generateContent": "gemini",
+    ":streamGenerateContent": "gemini_stream",
 }
 
 STREAM_TYPES: dict[Format, str] = {
@@ -39,7 +43,16 @@ STREAM_TYPES: dict[Format, str] = {
     "anthropic": "text/event-stream",
     "ollama_chat": "application/x-ndjson",
     "ollama_generate": "application/x-ndjson",
+    "gemini_stream": "text/event-stream",
 }
+
+
+def is_streamed(format: Format, asked: bool | None) -> bool:
+    """Whether the answer is a stream; `asked` is the request's own `stream`, None where it says nothing."""
+    if format == "gemini_stream":
+        return True
+    # Ollama streams unless told otherwise; the others only when asked.
+    return format in STREAM_TYPES and (format.startswith("ollama") if asked is None else asked)
 
 
 def format_at(path: str) -> Format | None:
@@ -91,6 +104,17 @@ OPENAI_CODES: dict[int, str] = {
     429: "rate_limit_exceeded",
 }
 
+GEMINI_STATUSES: dict[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
 
 def error(format: Format, code: int, message: str | None = None) -> Json:
     """The format's error shape for HTTP status `code`; `message` None is wording that fits it."""
@@ -101,6 +125,8 @@ def error(format: Format, code: int, message: str | None = None) -> Json:
     if format.startswith("openai"):
         kind = OPENAI_TYPES.get(code, "invalid_request_error" if code < 500 else "server_error")
         return {"error": {"message": text, "type": kind, "code": OPENAI_CODES.get(code)}}
+    if format.startswith("gemini"):
+        return {"error": {"code": code, "message": text, "status": GEMINI_STATUSES.get(code, "UNKNOWN")}}
     return {"error": text}
 
 
@@ -137,6 +163,8 @@ def whole(format: Format, model: str, answer: str, *, inputs: int = 1) -> Json:
         return _anthropic(model, content=[text], stop_reason="end_turn", output_tokens=1)
     if format == "ollama_show":
         return {"template": "", "model_info": {}, "capabilities": ["completion"]}
+    if format == "gemini":
+        return _gemini(answer, "STOP")
     return {**_ollama(format, model, answer), **OLLAMA_END}
 
 
@@ -150,6 +178,8 @@ def stream(format: Format, model: str, answer: str) -> bytes:
         return _event_stream(_response_events(model, answer))
     if format == "anthropic":
         return _event_stream(_anthropic_events(model, answer))
+    if format == "gemini_stream":
+        return "".join(f"data: {json.dumps(_gemini(*part))}\n\n" for part in ((answer, None), ("", "STOP"))).encode()
     last = {**_ollama(format, model, ""), **OLLAMA_END}
     return "".join(json.dumps(line) + "\n" for line in (_ollama(format, model, answer), last)).encode()
 
@@ -272,3 +302,12 @@ def _ollama(format: Format, model: str, answer: str) -> Json:
         {"message": {"role": "assistant", "content": answer}} if format == "ollama_chat" else {"response": answer}
     )
     return {"model": model, "created_at": OLLAMA_TIME, **part, "done": False}
+
+
+def _gemini(answer: str, finish: str | None) -> Json:
+    """An answer, and each part of a streamed one: both are of the same kind."""
+    candidate: Json = {"content": {"role": "model", "parts": [{"text": answer}]}, "index": 0}
+    if finish is not None:
+        candidate["finishReason"] = finish
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-1"}

@@ -1,0 +1,69 @@
+"""fix(proxy): a provider's failure reaches the caller with its status, Retry-After and reason
+
+Problem
+-------
+A provider's Retry-After is lost. A host that refuses, resets, closes or
+has no address is reported as 500, a silent one as 408, which is a client's
+fault. Streams of Anthropic and Gemini report errors as Python bytes, a
+silent Gemini stream hangs. A stream of /v1/messages that breaks off ends
+with an event Anthropic's clients do not know.
+
+Change
+------
+- What a provider's failure was turned into is restated in one place, where
+  the error of every route passes: status, Retry-After, error type and
+  message follow from the failure's signal. The gateway's upstream is to
+  blame for 502 and 504 (RFC 9110 sections 15.6.3 and 15.6.5).
+- After several attempts: 429 with the shortest Retry-After if every one was
+  rate-limited, else the last one's answer that a deployment is to blame
+  for. The message lists the attempts.
+- Where the provider said nothing, the message says what happened and not
+  which host or socket it happened on. Credentials and hosts of the
+  proxy's deployments are taken out of what the provider said.
+- /v1/messages answers in Anthropic's format, in-band errors included.
+- Gemini's streams heed their timeout.
+- Errors of the proxy's own, and what a hook has put in their place, stay.
+
+Tests
+-----
+The proxy as a process: six providers, all routes, with and without
+streaming, every fault; OpenAI's and Anthropic's clients; secrets of many
+shapes.
+"""
+
+from fork.edits import AddArgument, AddImport, AddParameter, Decorate, InsertAfterCall, ReplaceExpression, WrapCall
+
+GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
+
+EDITS = {
+    GEMINI: (
+        AddParameter("make_call", "timeout: float | httpx.Timeout | None = None"),
+        AddArgument("make_call", "client.post", "timeout=timeout"),
+        AddArgument("VertexLLM.async_streaming", "partial", "timeout=timeout"),
+        AddParameter("make_sync_call", "timeout: float | httpx.Timeout | None = None"),
+        AddArgument("make_sync_call", "client.post", "timeout=timeout"),
+        AddArgument("VertexLLM.completion", "partial", "timeout=timeout"),
+    ),
+    "litellm/proxy/proxy_server.py": (
+        AddImport("litellm.proxy.common_utils.failure_response", ("answering_by_the_policy", "restate")),
+        Decorate("openai_exception_handler", "answering_by_the_policy"),
+        InsertAfterCall("async_data_generator", "ProxyException", "restate(proxy_exception, e)"),
+    ),
+    "litellm/proxy/common_request_processing.py": (
+        AddImport("litellm.proxy.common_utils.failure_response", ("in_band_error", "restate")),
+        InsertAfterCall(
+            "ProxyBaseLLMRequestProcessing.async_streaming_data_generator",
+            "ProxyException",
+            "restate(proxy_exception, e)",
+        ),
+        ReplaceExpression(
+            "ProxyBaseLLMRequestProcessing.async_sse_data_generator",
+            "f\"{STREAM_SSE_DATA_PREFIX}{json.dumps({'error': proxy_exc.to_dict()})}\\n\\n\"",
+            by="in_band_error(proxy_exc, request_data)",
+        ),
+    ),
+    "litellm/proxy/anthropic_endpoints/endpoints.py": (
+        AddImport("litellm.proxy.common_utils.failure_response", ("restate",)),
+        WrapCall("anthropic_response", "ProxyException", "restate", "e"),
+    ),
+}

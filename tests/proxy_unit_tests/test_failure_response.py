@@ -1,0 +1,438 @@
+"""What the proxy's caller is told follows from the failure's signal and from what was tried, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import string
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import httpx
+import litellm
+import pytest
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from hypothesis import given
+from hypothesis import strategies as st
+from litellm.litellm_core_utils.failure_signal import FailureSignal
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
+from litellm.proxy._types import ProxyException
+from litellm.proxy.common_utils.failure_response import (
+    answering_by_the_policy,
+    caller_status,
+    in_band_error,
+    response_to,
+    restate,
+)
+from litellm.router_utils.failover_attempts import FailedAttempt
+from litellm.router_utils.failover_policy import POLICY, Retry
+from litellm.types.router import RouterRateLimitError
+
+from exception_mapping.expectations import mapped
+
+MODEL = "the-model"
+SECRET = "correct horse battery staple"
+HOST = "llm.internal.example"
+
+
+def as_mapped(failure: Exception) -> Exception:
+    error = mapped(failure, "hosted_vllm")
+    assert isinstance(error, Exception)
+    return error
+
+
+def from_provider(status: int, message: str = "no", **headers: str) -> Exception:
+    """As exception_type() makes it of a provider's answer."""
+    failure = BaseLLMException(status_code=status, message=message, headers=httpx.Headers(headers))
+    return as_mapped(failure)
+
+
+def without_answer(cause: Exception) -> Exception:
+    """As exception_type() makes it of a transport's error."""
+    return as_mapped(cause)
+
+
+def after(failure: Exception, *attempts: FailedAttempt) -> Exception:
+    """`failure`, which the router raised in the end."""
+    failure.failed_attempts = attempts  # type: ignore[attr-defined]
+    return failure
+
+
+def attempt(signal: FailureSignal, status: int | None = None, retry_after: int | None = None) -> FailedAttempt:
+    return FailedAttempt("an-id", "a-group", signal, status, retry_after)
+
+
+def as_litellm_answers(failure: Exception, **more: Any) -> ProxyException:
+    """What the proxy turns a failure into without this branch."""
+    status = getattr(failure, "status_code", 500)
+    return ProxyException(getattr(failure, "message", str(failure)), "None", "None", status, **more)
+
+
+def told(failure: Exception) -> Any:
+    response = response_to(failure)
+    assert response is not None
+    return response
+
+
+# --- the status
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *((code, code) for code in (400, 401, 402, 403, 404, 408, 409, 413, 418, 422, 429, 500, 501, 502, 503, 529)),
+        *((code, 504) for code in (504, 522, 524)),
+    ],
+)
+def test_the_providers_status_is_the_callers(status: int, expected: int) -> None:
+    """But for the time-outs a content network reports in codes of its own."""
+    assert told(from_provider(status)).status_code == expected
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (httpx.ConnectError("All connection attempts failed"), 502),
+        (httpx.ReadError("reset"), 502),
+        (httpx.RemoteProtocolError("Server disconnected"), 502),
+        (httpx.DecodingError("broken"), 502),
+        (httpx.ReadTimeout("slow"), 504),
+        (litellm.Timeout("slow", MODEL, "hosted_vllm"), 504),
+    ],
+)
+def test_without_an_answer_the_gateways_upstream_is_to_blame(cause: Exception, expected: int) -> None:
+    """RFC 9110 sections 15.6.3 and 15.6.5."""
+    assert told(without_answer(cause)).status_code == expected
+
+
+@given(signal=st.sampled_from(FailureSignal), status=st.none() | st.integers(400, 599))
+def test_a_status_for_every_signal(signal: FailureSignal, status: int | None) -> None:
+    """The table's where it has one, else the provider's, else 500; a provider's 408 stays one."""
+    expected = POLICY[signal].caller_status or status or 500
+    if signal is FailureSignal.TIMED_OUT and status == 408:
+        expected = 408
+    assert caller_status(signal, status) == expected
+
+
+# --- after several attempts
+
+
+def test_rate_limited_everywhere_is_429_with_the_shortest_wait() -> None:
+    """Some route is free again by then."""
+    attempts = [attempt(FailureSignal.RATE_LIMITED, 429, wait) for wait in (30, 7, None)]
+    response = told(after(from_provider(429), *attempts))
+    assert (response.status_code, response.retry_after) == (429, 7)
+
+
+def test_the_last_deployment_to_blame_decides() -> None:
+    """With its own Retry-After, not with another's."""
+    attempts = [attempt(FailureSignal.RATE_LIMITED, 429, 7), attempt(FailureSignal.UNAVAILABLE, 503, 40)]
+    response = told(after(from_provider(429), *attempts))
+    assert (response.status_code, response.retry_after) == (503, 40)
+    response = told(after(from_provider(503), *reversed(attempts), attempt(FailureSignal.UNREACHABLE)))
+    assert (response.status_code, response.retry_after) == (502, None)
+
+
+def test_what_another_group_rejected_is_not_the_answer() -> None:
+    """The request is good: it was not served because the first group was down."""
+    attempts = [attempt(FailureSignal.UNAVAILABLE, 503), attempt(FailureSignal.REQUEST_REJECTED, 400)]
+    assert told(after(from_provider(503), *attempts)).status_code == 503
+
+
+def test_a_rejected_request_gets_the_reason_whatever_happened_before() -> None:
+    """It is the only thing the caller can mend."""
+    attempts = [attempt(FailureSignal.UNREACHABLE), attempt(FailureSignal.REQUEST_REJECTED, 400)]
+    response = told(after(from_provider(400, "No such parameter: temprature"), *attempts))
+    assert response.status_code == 400
+    assert "No such parameter: temprature" in response.message
+
+
+def test_a_group_that_is_cooling_down_says_when_it_is_back() -> None:
+    """In whole seconds, rounded up; 429, as LiteLLM decided in #2487."""
+    failure = RouterRateLimitError(MODEL, cooldown_time=4.2, enable_pre_call_checks=False, cooldown_list=["an-id"])
+    assert told(failure)[::2] == (429, 5)
+    assert "an-id" not in told(failure).message
+    failure.cooldown_time = 0
+    assert told(failure).retry_after is None
+
+
+def test_attempts_count_more_than_the_cooldown_they_led_to() -> None:
+    """A request that found the last deployment dead was not told of a rate limit."""
+    failure = RouterRateLimitError(MODEL, cooldown_time=5, enable_pre_call_checks=False, cooldown_list=[])
+    assert told(after(failure, attempt(FailureSignal.UNREACHABLE))).status_code == 502
+
+
+# --- what stays as it is
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ValueError("a guardrail's"),
+        BaseLLMException(status_code=429, message="not from the router"),
+        ProxyException("Invalid proxy server token", "auth_error", "key", 401),
+        without_answer(KeyError("choices")),
+        after(ValueError("a hook's, before any attempt")),
+    ],
+)
+def test_an_error_of_the_proxys_own_stays(failure: Exception) -> None:
+    """Nothing is known about it here that the proxy does not know."""
+    assert response_to(failure) is None
+    before = as_litellm_answers(failure)
+    assert vars(restate(as_litellm_answers(failure), failure)) == vars(before)
+
+
+def test_what_a_hook_put_in_its_place_stays() -> None:
+    """Its author chose the words and the status."""
+    answer = ProxyException("We are closed.", "closed", None, 418)
+    assert restate(answer, from_provider(503)).code == "418"
+
+
+@pytest.mark.parametrize("failure", [None, KeyboardInterrupt(), "text"])
+def test_nothing_is_made_of_no_failure(failure: object) -> None:
+    """An error that was raised by itself has none."""
+    assert restate(ProxyException("m", "t", None, 403), failure).code == "403"
+
+
+# --- the answer
+
+
+def test_the_answer_in_openais_format() -> None:
+    """Status, type, null instead of the text "None", Retry-After in place of any other spelling of it."""
+    failure = from_provider(429, "Slow down.", **{"retry-after": "6"})
+    answer = restate(as_litellm_answers(failure, headers={"Retry-After": "60", "x-litellm-call-id": "1"}), failure)
+    assert answer.headers == {"x-litellm-call-id": "1", "retry-after": "6"}
+    assert answer.to_dict() == {
+        "message": answer.message,
+        "type": "rate_limit_error",
+        "param": None,
+        "code": "429",
+    }
+    assert "Slow down." in answer.message
+    assert str(answer) == answer.message
+
+
+@pytest.mark.parametrize(
+    ("status", "openai", "anthropic"),
+    [
+        (400, "invalid_request_error", "invalid_request_error"),
+        (401, "authentication_error", "authentication_error"),
+        (402, "insufficient_quota", "billing_error"),
+        (403, "permission_error", "permission_error"),
+        (404, "invalid_request_error", "not_found_error"),
+        (413, "invalid_request_error", "request_too_large"),
+        (422, "invalid_request_error", "invalid_request_error"),
+        (429, "rate_limit_error", "rate_limit_error"),
+        (500, "server_error", "api_error"),
+        (503, "server_error", "api_error"),
+        (504, "server_error", "timeout_error"),
+        (529, "server_error", "overloaded_error"),
+    ],
+)
+def test_the_type_is_the_statuss_in_each_taxonomy(status: int, openai: str, anthropic: str) -> None:
+    """Clients decide by it what to raise."""
+    failure = from_provider(status)
+    answer = restate(as_litellm_answers(failure), failure)
+    assert answer.type == openai
+    assert body_at("/v1/messages", answer)["error"]["type"] == anthropic
+
+
+def request_to(path: str) -> Request:
+    return Request({"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""})
+
+
+@answering_by_the_policy
+async def proxys_handler(request: Request, exc: ProxyException) -> JSONResponse:
+    """As the proxy answers without this branch."""
+    return JSONResponse({"error": exc.to_dict()}, int(exc.code), exc.headers)
+
+
+def answer_at(path: str, exc: ProxyException) -> JSONResponse:
+    return asyncio.run(proxys_handler(request_to(path), exc))
+
+
+def body_at(path: str, exc: ProxyException) -> Any:
+    return json.loads(bytes(answer_at(path, exc).body))
+
+
+def raised_while_handling(failure: Exception) -> ProxyException:
+    """The proxy raises its own error where it caught the failure."""
+    answer = as_litellm_answers(failure)
+    answer.__context__ = failure
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings", "/openai/deployments/m/chat/completions"])
+def test_the_handler_restates_what_the_error_was_raised_from(path: str) -> None:
+    """So each route passes, whichever of its functions caught the failure."""
+    answer = answer_at(path, raised_while_handling(without_answer(httpx.ConnectError("refused"))))
+    assert answer.status_code == 502
+    assert json.loads(bytes(answer.body))["error"]["type"] == "server_error"
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/anthropic/v1/messages", "/v1/messages/count_tokens"])
+def test_anthropics_route_answers_in_anthropics_format(path: str) -> None:
+    """Its length is the new body's."""
+    answer = answer_at(path, raised_while_handling(from_provider(529, "Overloaded.", **{"retry-after": "3"})))
+    body = json.loads(bytes(answer.body))
+    assert body == {"type": "error", "error": {"type": "overloaded_error", "message": body["error"]["message"]}}
+    assert (answer.status_code, answer.headers["retry-after"]) == (529, "3")
+    assert answer.headers["content-length"] == str(len(bytes(answer.body)))
+
+
+def test_the_proxys_own_error_is_in_anthropics_format_too() -> None:
+    """A wrong key for the proxy is told as one for the provider would be."""
+    error = ProxyException("Invalid proxy server token", "auth_error", "key", 401, provider_specific_fields={"a": 1})
+    assert body_at("/v1/messages", error) == {
+        "type": "error",
+        "error": {
+            "type": "authentication_error",
+            "message": "Invalid proxy server token",
+            "provider_specific_fields": {"a": 1},
+        },
+    }
+
+
+def test_a_stream_that_has_begun_ends_with_an_error_event() -> None:
+    """In the format of its route."""
+    failure = without_answer(httpx.ReadError("reset"))
+    error = restate(as_litellm_answers(failure), failure)
+    assert in_band_error(error, {}) == f"data: {json.dumps({'error': error.to_dict()})}\n\n"
+    url = "http://gateway:4000/v1/messages?beta=true"
+    name, _, data = in_band_error(error, {"proxy_server_request": {"url": url}}).partition("\n")
+    assert name == "event: error"
+    assert json.loads(data.removeprefix("data: ")) == {
+        "type": "error",
+        "error": {"type": "api_error", "message": error.message},
+    }
+
+
+# --- the words
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"type": "error", "error": {"type": "overloaded_error", "message": "Not now: it\'s late."}}',
+        '{"error": {"code": 503, "message": "Not now: it\'s late.", "status": "UNAVAILABLE"}}',
+        '{"error": "Not now: it\'s late."}',
+        '{"message": "Not now: it\'s late."}',
+        '{"detail": {"message": "Not now: it\'s late."}}',
+    ],
+)
+@pytest.mark.parametrize("form", [str, lambda body: str(body.encode())])
+def test_json_and_bytes_become_the_words_in_them(body: str, form: Any) -> None:
+    """Whatever stands around them stays."""
+    message = told(from_provider(503, f"before {form(body)} after")).message
+    assert "before Not now: it's late. after" in message
+
+
+@pytest.mark.parametrize("words", ["{not json", '{"no": "message"}', "b'\\xZZ'", "{}", "a } b", "b''"])
+def test_other_braces_and_quotes_stay(words: str) -> None:
+    """They may be what the provider meant to say."""
+    assert words.replace("b''", "") in told(from_provider(503, words)).message
+
+
+@pytest.mark.parametrize(
+    "signal", [one for one in FailureSignal if POLICY[one].retry not in (Retry.NOWHERE, Retry.AS_TODAY)]
+)
+def test_what_happened_is_said_in_words_of_ours_if_the_provider_said_nothing(signal: FailureSignal) -> None:
+    """LiteLLM's own name hosts, sockets and settings; the attempts are listed either way."""
+    message = told(after(ValueError(f"http://{HOST}:8000"), attempt(signal))).message
+    assert HOST not in message
+    assert message.endswith(f"\nAttempts that failed: a-group, deployment an-id: {signal.value}")
+
+
+def test_attempts_are_not_listed_where_the_user_wants_no_details(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The setting of newer releases for what the router appends."""
+    monkeypatch.setattr(litellm, "expose_router_debug_in_errors", False, raising=False)
+    message = told(after(ValueError("x"), attempt(FailureSignal.UNREACHABLE))).message
+    assert message == "The provider cannot be reached."
+
+
+# --- nothing secret
+
+
+@pytest.fixture
+def deployments() -> Iterator[list[dict[str, Any]]]:
+    """The litellm_params of the proxy's deployments, to be filled."""
+    model_list: list[dict[str, Any]] = []
+    server = SimpleNamespace(master_key=None, llm_router=SimpleNamespace(model_list=model_list))
+    with mock.patch("litellm.proxy.common_utils.failure_response._proxy_server", return_value=server):
+        yield model_list
+
+
+PARAMS: list[dict[str, Any]] = [
+    {"api_key": SECRET},
+    {"aws_secret_access_key": SECRET},
+    {"vertex_credentials": SECRET},
+    {"azure_ad_token": SECRET},
+    {"azure_password": SECRET},
+    {"extra_headers": {"Authorization": SECRET}},
+    {"extra_body": {"nested": {"client_secret": SECRET}}},
+]
+
+
+@pytest.mark.parametrize("params", PARAMS, ids=lambda params: next(iter(params)))
+def test_a_deployments_credential_is_taken_out(deployments: list[dict[str, Any]], params: dict[str, Any]) -> None:
+    """Of any shape, wherever it stands."""
+    deployments += [{"litellm_params": params}, {}]
+    message = told(from_provider(401, f"no such key:{SECRET}!")).message
+    assert SECRET not in message
+    assert "no such key:REDACTED!" in message
+
+
+def test_the_environments_credentials_are_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment without a key has its provider's variable."""
+    monkeypatch.setenv("SOME_PROVIDER_API_KEY", SECRET)
+    monkeypatch.setenv("SHORT_TOKEN", "no")
+    assert "no such key: REDACTED" in told(from_provider(401, f"no such key: {SECRET}")).message
+
+
+@pytest.mark.parametrize(
+    ("api_base", "said", "left"),
+    [
+        (f"https://{HOST}/v1", f"for url https://{HOST}/v1/chat", "for url https:REDACTED/v1/chat"),
+        (f"http://{HOST}:8000", f"connect to {HOST}:8000 failed", "connect to REDACTED failed"),
+        ("http://ollama:11434", "Ollama at ollama:11434, says ollama", "Ollama at REDACTED, says ollama"),
+        ("http://[not a url", "for url http://[not a url", "for url http://[not a url"),
+    ],
+)
+def test_a_deployments_host_is_taken_out(
+    deployments: list[dict[str, Any]], api_base: str, said: str, left: str
+) -> None:
+    """As it stands in an address: a word that is a host's name as well stays."""
+    deployments.append({"litellm_params": {"api_base": api_base, "model": "ollama/x"}})
+    assert left in told(from_provider(500, said)).message
+
+
+@given(
+    name=st.text(string.ascii_lowercase, min_size=1),
+    password=st.text(string.ascii_letters + string.digits + "%-._~!$&'()*+,;=", min_size=1),
+)
+def test_credentials_in_a_url_are_taken_out(name: str, password: str) -> None:
+    """RFC 3986 section 3.2.1; whosever they are."""
+    message = told(from_provider(500, f"at https://{name}:{password}@proxy.example/x")).message
+    assert f"{name}:{password}@" not in message
+
+
+SHAPES = {
+    "openai": "sk-{}",
+    "anthropic": "sk-ant-api03-{}",
+    "google": "AIza{}",
+    "bearer": "Authorization: Bearer {}",
+    "header": "x-api-key: {}",
+    "query": "api_key={}",
+}
+
+
+@given(
+    shape=st.sampled_from(sorted(SHAPES)),
+    secret=st.text(string.ascii_letters + string.digits, min_size=35, max_size=35),
+)
+def test_what_looks_like_a_key_is_taken_out(shape: str, secret: str) -> None:
+    """Also one the proxy does not know, of a caller for example."""
+    assert secret not in told(from_provider(401, f"who is {SHAPES[shape].format(secret)}?")).message
