@@ -28,6 +28,9 @@ settings.register_profile("no-shrinking", parent=settings.get_profile("suite"), 
 settings.load_profile("suite")
 
 
+CACHED_BY = ("input_callback", "success_callback", "_async_success_callback")
+
+
 @pytest.fixture(autouse=True)
 def litellm_as_imported() -> Iterator[Any]:
     """Gives each test litellm's module-wide settings as they are after import."""
@@ -37,4 +40,7 @@ def litellm_as_imported() -> Iterator[Any]:
     random.seed(20260322)
     yield litellm
     litellm.disable_aiohttp_transport, litellm.suppress_debug_info = transport, debug
+    # LiteLLM's code for Gemini's contexts is, once imported, among the callbacks of all later requests.
+    for callbacks in (*(getattr(litellm, name) for name in CACHED_BY), litellm.utils.callback_list):
+        callbacks[:] = [callback for callback in callbacks if callback != "cache"]
     litellm.in_memory_llm_clients_cache.flush_cache()
