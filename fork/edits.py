@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 import libcst as cst
+from packaging.specifiers import SpecifierSet
 
 from fork.syntax import (
     Location,
@@ -43,6 +44,30 @@ class Edit(Protocol):
 
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
         """Return the changed module; raises EditError."""
+
+
+@dataclass(frozen=True)
+class ForReleases:
+    """Edits for some of the base releases only: those a PEP 440 version specifier names. `why` says what is different
+    in the others."""
+
+    releases: str
+    edits: tuple[Edit, ...]
+    why: str
+
+
+AnyEdits = Sequence[Edit | ForReleases]
+
+
+def for_base(edits: AnyEdits, base: str) -> list[Edit]:
+    """Those of `edits` that are for the base release `base`."""
+    chosen: list[Edit] = []
+    for edit in edits:
+        if not isinstance(edit, ForReleases):
+            chosen.append(edit)
+        elif base in SpecifierSet(edit.releases):
+            chosen.extend(edit.edits)
+    return chosen
 
 
 def apply_edits(source: bytes, edits: Sequence[Edit], where: Location) -> bytes:

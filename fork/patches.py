@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fork import ForkError
-from fork.edits import Edit, apply_edits
+from fork.edits import AnyEdits, ForReleases, apply_edits, for_base
 from fork.syntax import EditError, Location
 
 FILE_NAME = re.compile(r"p(\d{4})_[a-z0-9_]+\.py")
@@ -30,7 +30,7 @@ class Patch:
     number: int
     name: str
     text: str
-    edits: Mapping[str, tuple[Edit, ...]]
+    edits: Mapping[str, AnyEdits]
 
 
 def load(folder: Path) -> tuple[Patch, ...]:
@@ -57,7 +57,10 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     """
     changed: dict[str, bytes] = {}
     for patch in patches:
-        for path, edits in patch.edits.items():
+        for path, all_edits in patch.edits.items():
+            edits = for_base(all_edits, base)
+            if not edits:
+                continue
             source = changed[path] if path in changed else read(path)
             if source is None:
                 raise EditError(f"patches/{patch.name}.py edits {path}, which base {base} does not have.")
@@ -92,5 +95,5 @@ def _is_entry(entry: tuple[object, object]) -> bool:
         isinstance(path, str)
         and isinstance(edits, tuple)
         and bool(edits)
-        and all(callable(getattr(edit, "apply", None)) for edit in edits)
+        and all(isinstance(edit, ForReleases) or callable(getattr(edit, "apply", None)) for edit in edits)
     )

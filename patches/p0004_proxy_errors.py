@@ -31,7 +31,17 @@ streaming, every fault; OpenAI's and Anthropic's clients; secrets of many
 shapes.
 """
 
-from fork.edits import AddArgument, AddImport, AddParameter, Decorate, InsertAfterCall, ReplaceExpression, WrapCall
+from fork.edits import (
+    AddArgument,
+    AddImport,
+    AddParameter,
+    Decorate,
+    ForReleases,
+    InsertAfterCall,
+    InsertFirst,
+    ReplaceExpression,
+    WrapCall,
+)
 
 GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
 
@@ -47,19 +57,29 @@ EDITS = {
     "litellm/proxy/proxy_server.py": (
         AddImport("litellm.proxy.common_utils.failure_response", ("answering_by_the_policy", "restate")),
         Decorate("openai_exception_handler", "answering_by_the_policy"),
-        InsertAfterCall("async_data_generator", "ProxyException", "restate(proxy_exception, e)"),
+        InsertAfterCall("async_data_generator", "ProxyException", "restate(proxy_exception, e, of_stream=True)"),
     ),
     "litellm/proxy/common_request_processing.py": (
         AddImport("litellm.proxy.common_utils.failure_response", ("in_band_error", "restate")),
         InsertAfterCall(
             "ProxyBaseLLMRequestProcessing.async_streaming_data_generator",
             "ProxyException",
-            "restate(proxy_exception, e)",
+            "restate(proxy_exception, e, of_stream=True)",
         ),
         ReplaceExpression(
             "ProxyBaseLLMRequestProcessing.async_sse_data_generator",
             "f\"{STREAM_SSE_DATA_PREFIX}{json.dumps({'error': proxy_exc.to_dict()})}\\n\\n\"",
             by="in_band_error(proxy_exc, request_data)",
+        ),
+    ),
+    "litellm/proxy/common_utils/responses_stream_errors.py": (
+        ForReleases(
+            "> 1.82.6",
+            (
+                AddImport("litellm.proxy.common_utils.failure_response", ("as_told",)),
+                InsertFirst("ResponsesStreamErrorState.format_failure", "exception = as_told(exception)"),
+            ),
+            why="1.82.6 has no error event for /v1/responses: a stream that breaks off there ends as if it were whole",
         ),
     ),
     "litellm/proxy/anthropic_endpoints/endpoints.py": (

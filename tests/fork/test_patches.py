@@ -72,3 +72,18 @@ def test_a_patch_whose_target_moved_is_named(tmp_path: Path, patch: str, said: s
     with pytest.raises(ForkError) as refused:
         patches.apply(load(tmp_path, p0001_a=patch), SOURCES.get, "1.2.3")
     assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize(("base", "expected"), [("1.2.3", b"@ours\n@theirs\n"), ("1.2.4", b"@ours\n")])
+def test_some_edits_are_for_some_releases(tmp_path: Path, base: str, expected: bytes) -> None:
+    """The others get the rest of the patch."""
+    some = PATCH.replace('"ours"),)', '"ours"), ForReleases("< 1.2.4", (Decorate("f", "theirs"),), why="it moved"))')
+    series = load(tmp_path, p0001_a=some.replace("import Decorate", "import Decorate, ForReleases"))
+    assert patches.apply(series, SOURCES.get, base) == {"litellm/a.py": expected + b"def f():\n    pass\n"}
+
+
+def test_a_module_with_no_edit_for_a_release_may_be_missing_from_it(tmp_path: Path) -> None:
+    """So a patch can name one that later releases brought."""
+    some = PATCH.replace('(Decorate("f", "ours"),)', '(ForReleases("> 9", (Decorate("f", "ours"),), why="it is new"),)')
+    series = load(tmp_path, p0001_a=some.replace("import Decorate", "import Decorate, ForReleases"))
+    assert patches.apply(series, {}.get, "1.2.3") == {}

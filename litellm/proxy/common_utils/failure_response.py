@@ -99,10 +99,12 @@ def answering_by_the_policy(handler: ExceptionHandler) -> ExceptionHandler:
     return openai_exception_handler
 
 
-def restate(exc: ProxyException, failure: object) -> ProxyException:
+def restate(exc: ProxyException, failure: object, of_stream: bool = False) -> ProxyException:
     """Make `exc` the policy's answer to `failure`, if it stands for that and no hook has put another in its place.
-    Returns `exc`."""
-    response: Final = response_to(failure) if isinstance(failure, Exception) and _stands_for(exc, failure) else None
+    Returns `exc`. `of_stream` says that `failure` was raised by a provider's stream."""
+    if not isinstance(failure, Exception) or not _stands_for(exc, failure):
+        return exc
+    response: Final = response_to(failure, of_stream)
     if response is None:
         return exc
     exc.message = response.message
@@ -125,8 +127,20 @@ def in_band_error(exc: ProxyException, request_data: Mapping[str, Any]) -> str:
     return f"data: {json.dumps({'error': exc.to_dict()})}\n\n"
 
 
-def response_to(failure: Exception) -> FailureResponse | None:
-    """What to tell the caller about a failure of the router or of a provider, None about any other.
+def as_told(failure: Exception) -> Exception:
+    """What a provider's stream raised as the caller is to hear of it, for an event that is made of an exception."""
+    response: Final = response_to(failure, of_stream=True)
+    if response is None:
+        return failure
+    error_type: Final = _of_status(_OPENAI_TYPES, response.status_code)
+    told: Final = ProxyException(response.message, error_type, None, response.status_code)
+    told.status_code = response.status_code  # type: ignore[attr-defined]  # where an exception usually has it
+    return told
+
+
+def response_to(failure: Exception, of_stream: bool = False) -> FailureResponse | None:
+    """What to tell the caller about a failure of the router or of a provider, None about any other. A stream may fail
+    with an exception that has passed through neither.
 
     After several attempts: 429 and the shortest Retry-After if each was rate-limited, else the last one's answer that a
     deployment is to blame for. A request that was rejected gets that one's, whatever happened before.
@@ -137,7 +151,7 @@ def response_to(failure: Exception) -> FailureResponse | None:
         message: Final = "No deployment of the model group is available: all of them are cooling down."
         return FailureResponse(429, message, math.ceil(failure.cooldown_time) or None)
     signal, http_status, _ = diagnose(failure)
-    if carried_signal(failure) is None and not attempts:
+    if carried_signal(failure) is None and not attempts and not of_stream:
         return None
     decisive: Final = _decisive(attempts) if signal is not FailureSignal.REQUEST_REJECTED else None
     if decisive is None:
