@@ -54,13 +54,21 @@ EDITS = {
         AddArgument("make_sync_call", "client.post", "timeout=timeout"),
         AddArgument("VertexLLM.completion", "partial", "timeout=timeout"),
     ),
+    "litellm/anthropic_interface/exceptions/exception_mapping_utils.py": (
+        AddImport("litellm.litellm_core_utils.anthropic_errors", ("anthropic_error_type",)),
+        ReplaceExpression(
+            "AnthropicExceptionMapping.get_error_type",
+            'ANTHROPIC_ERROR_TYPE_MAP.get(status_code, "api_error")',
+            by="anthropic_error_type(status_code)",
+        ),
+    ),
     "litellm/proxy/proxy_server.py": (
-        AddImport("litellm.proxy.common_utils.failure_response", ("answering_by_the_policy", "restate")),
+        AddImport("litellm.proxy.common_utils.provider_errors", ("answering_by_the_policy", "restate")),
         Decorate("openai_exception_handler", "answering_by_the_policy"),
         InsertAfterCall("async_data_generator", "ProxyException", "restate(proxy_exception, e, of_stream=True)"),
     ),
     "litellm/proxy/common_request_processing.py": (
-        AddImport("litellm.proxy.common_utils.failure_response", ("in_band_error", "restate")),
+        AddImport("litellm.proxy.common_utils.provider_errors", ("in_band_error", "restate")),
         InsertAfterCall(
             "ProxyBaseLLMRequestProcessing.async_streaming_data_generator",
             "ProxyException",
@@ -76,14 +84,24 @@ EDITS = {
         ForReleases(
             "> 1.82.6",
             (
-                AddImport("litellm.proxy.common_utils.failure_response", ("as_told",)),
+                AddImport("litellm.router_utils.failure_response", ("as_told",)),
                 InsertFirst("ResponsesStreamErrorState.format_failure", "exception = as_told(exception)"),
             ),
             why="1.82.6 has no error event for /v1/responses: a stream that breaks off there ends as if it were whole",
         ),
     ),
+    "litellm/llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py": (
+        ForReleases(
+            "> 1.82.6",
+            (
+                AddImport("litellm.router_utils.failure_response", ("as_told",)),
+                InsertFirst("_mid_stream_error_sse_event", "exc = as_told(exc)"),
+            ),
+            why="1.82.6 leaves the event to the proxy, which makes it of the failure itself",
+        ),
+    ),
     "litellm/proxy/anthropic_endpoints/endpoints.py": (
-        AddImport("litellm.proxy.common_utils.failure_response", ("restate",)),
+        AddImport("litellm.proxy.common_utils.provider_errors", ("restate",)),
         WrapCall("anthropic_response", "ProxyException", "restate", "e"),
     ),
 }

@@ -217,7 +217,8 @@ _SIGNAL_OF_WORDING: Final = tuple(
         ),
         (r"timed out|litellm\.Timeout\b|time-?out exceeded", FailureSignal.TIMED_OUT),
         (
-            r"empty or invalid response from llm endpoint|unable to get json response|error parsing json response",
+            r"empty or invalid response from llm endpoint|unable to get json response|error parsing json response"
+            r"|'str' object has no attribute 'model_dump'",  # openai's client returns what is no JSON as it came
             FailureSignal.GARBLED,
         ),
     )

@@ -13,11 +13,11 @@ import re
 import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 import anyio
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
+from litellm.litellm_core_utils.anthropic_errors import status_of_anthropic_error
 from litellm.litellm_core_utils.failure_signal import SIGNAL_ATTRIBUTE, FailureSignal, peek
 from litellm.types.utils import ModelResponseStream, TextCompletionResponse
 
@@ -33,21 +33,6 @@ _PREAMBLE: Final = frozenset(
 
 _RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
 """A provider with a Responses API of its own sends them when it takes the request up, maybe long before the answer."""
-
-_ANTHROPIC_ERRORS: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "invalid_request_error": 400,
-        "authentication_error": 401,
-        "billing_error": 402,
-        "permission_error": 403,
-        "not_found_error": 404,
-        "request_too_large": 413,
-        "rate_limit_error": 429,
-        "timeout_error": 504,
-        "overloaded_error": 529,
-    }
-)
-"""What an error event stands for; all others are the provider's own."""
 
 _SSE_DATA: Final = re.compile(rb"^data: ?(\{.*)$", re.MULTILINE)
 _HTML: Final = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
@@ -209,7 +194,7 @@ def _raise_error_of(stream: Any, event: Any) -> None:
         if data.get("type") == "error":
             said = data.get("error")
             kind, message = (said.get("type"), said.get("message")) if isinstance(said, Mapping) else (None, said)
-            failure = BaseLLMException(status_code=_ANTHROPIC_ERRORS.get(str(kind), 500), message=str(message))
+            failure = BaseLLMException(status_code=status_of_anthropic_error(kind), message=str(message))
             provider = str(peek(stream, "custom_llm_provider") or "anthropic")
             raise exception_type(
                 model=str(peek(stream, "model") or ""), original_exception=failure, custom_llm_provider=provider

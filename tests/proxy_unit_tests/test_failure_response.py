@@ -20,15 +20,10 @@ from hypothesis import strategies as st
 from litellm.litellm_core_utils.failure_signal import FailureSignal
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.proxy._types import ProxyException
-from litellm.proxy.common_utils.failure_response import (
-    answering_by_the_policy,
-    caller_status,
-    in_band_error,
-    response_to,
-    restate,
-)
+from litellm.proxy.common_utils.provider_errors import answering_by_the_policy, in_band_error, restate
 from litellm.router_utils.failover_attempts import FailedAttempt
 from litellm.router_utils.failover_policy import POLICY, Retry
+from litellm.router_utils.failure_response import caller_status, response_to
 from litellm.types.router import RouterRateLimitError
 
 from exception_mapping.expectations import mapped
@@ -361,7 +356,7 @@ def deployments() -> Iterator[list[dict[str, Any]]]:
     """The litellm_params of the proxy's deployments, to be filled."""
     model_list: list[dict[str, Any]] = []
     server = SimpleNamespace(master_key=None, llm_router=SimpleNamespace(model_list=model_list))
-    with mock.patch("litellm.proxy.common_utils.failure_response._proxy_server", return_value=server):
+    with mock.patch("litellm.litellm_core_utils.message_for_callers._proxy_server", return_value=server):
         yield model_list
 
 

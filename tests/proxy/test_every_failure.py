@@ -1,0 +1,128 @@
+"""Whatever a provider does, on each route: the caller gets its status, its Retry-After and a readable reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from proxy.routes import API_KEY, MODES, ROUTES, ProxiedProviders, error_of, events_of, proxied_providers
+from support.faulty_provider import FAULTS, HEALTHY, Fault
+from support.provider_formats import MESSAGES
+
+PROVIDER_FAULTS = {
+    **FAULTS,
+    "413": Fault.status(413),
+    "422": Fault.status(422),
+    "502": Fault.status(502),
+    "503-retry-after": Fault.status(503, retry_after=7),
+    "504": Fault.status(504),
+}
+
+
+class Told(NamedTuple):
+    """What the caller is to be told; `openai` and `anthropic` are the error's type in each format."""
+
+    status: int
+    openai: str
+    anthropic: str
+    words: tuple[str, ...]  # any of them
+
+
+def _answered(status: int) -> Told:
+    openai, anthropic = TYPES[status]
+    return Told(status, openai, anthropic, (MESSAGES.get(status, "The provider failed."),))
+
+
+TYPES = {
+    400: ("invalid_request_error", "invalid_request_error"),
+    401: ("authentication_error", "authentication_error"),
+    402: ("insufficient_quota", "billing_error"),
+    403: ("permission_error", "permission_error"),
+    404: ("invalid_request_error", "not_found_error"),
+    408: ("invalid_request_error", "invalid_request_error"),
+    413: ("invalid_request_error", "request_too_large"),
+    422: ("invalid_request_error", "invalid_request_error"),
+    429: ("rate_limit_error", "rate_limit_error"),
+    500: ("server_error", "api_error"),
+    502: ("server_error", "api_error"),
+    503: ("server_error", "api_error"),
+    504: ("server_error", "timeout_error"),
+    529: ("server_error", "overloaded_error"),
+}
+BROKE_OFF = Told(502, "server_error", "api_error", ("The connection to the provider broke off.",))
+UNREADABLE = Told(502, "server_error", "api_error", ("The provider's answer cannot be read.",))
+OUT_OF_REACH = Told(502, "server_error", "api_error", ("The provider cannot be reached.",))
+
+TOLD = {
+    **{
+        name: _answered(fault.code)
+        for name, fault in PROVIDER_FAULTS.items()
+        if (fault.code or 200) >= 400 and fault.code
+    },
+    "refused": OUT_OF_REACH,
+    "unresolvable": OUT_OF_REACH,
+    "reset": BROKE_OFF,
+    "close": BROKE_OFF,
+    # A bridge to another API may take the end that came too early for an answer without words.
+    "truncated": BROKE_OFF._replace(words=BROKE_OFF.words + UNREADABLE.words),
+    "silence": Told(504, "server_error", "timeout_error", ("The provider did not answer in time.",)),
+    "html-200": UNREADABLE,
+    "empty-200": UNREADABLE,
+}
+
+IN_BAND = {"truncated"}
+"""Faults that may come after the first words: the answer has begun with 200 then, and an event ends it."""
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedProviders]:
+    with proxied_providers(tmp_path_factory.mktemp("proxy")) as proxied:
+        yield proxied
+
+
+CELLS = [(name, stream, provider) for name, stream in MODES for provider in ROUTES[name].providers]
+in_every_cell = pytest.mark.parametrize(("route_name", "stream", "provider"), CELLS)
+
+
+@in_every_cell
+def test_a_healthy_provider_is_passed_on(
+    proxied: ProxiedProviders, route_name: str, stream: bool, provider: str
+) -> None:
+    """What fails below fails for the fault alone."""
+    response = proxied.ask(ROUTES[route_name], provider, HEALTHY, stream)
+    assert (response.status_code, "pong" in response.text or "0.25" in response.text) == (200, True)
+
+
+@pytest.mark.parametrize("name", PROVIDER_FAULTS)
+@in_every_cell
+def test_a_failure_is_told(proxied: ProxiedProviders, route_name: str, stream: bool, provider: str, name: str) -> None:
+    """By status, type, code, words and Retry-After; in its stream if that has begun."""
+    route, told = ROUTES[route_name], TOLD[name]
+    response = proxied.ask(route, provider, PROVIDER_FAULTS[name], stream)
+    if stream and name in IN_BAND and response.status_code == 200:
+        error = in_band_error(events_of(response), route_name)
+    else:
+        assert response.status_code == told.status, response.text
+        error = error_of(response, route)
+        assert error["type"] == (told.anthropic if route.is_anthropics else told.openai)
+        assert response.headers.get("retry-after") == PROVIDER_FAULTS[name].retry_after
+    said = error["message"]
+    assert any(words in said for words in told.words), said
+    assert not [part for part in UNREADABLE_OR_SECRET if part in said], said
+
+
+UNREADABLE_OR_SECRET = ("b'", 'b"', "{", "Traceback", "127.0.0.1", API_KEY)
+
+
+def in_band_error(events: list[str | dict[str, Any]], route_name: str) -> dict[str, Any]:
+    """The error a stream ends with; a clean end is none."""
+    *_, last = (event for event in events if event != "[DONE]")
+    assert isinstance(last, dict)
+    if route_name == "responses":
+        assert last["type"] == "response.failed"
+        return dict(last["response"]["error"])
+    assert "[DONE]" not in events
+    assert not any("message_stop" in str(event) for event in events)
+    return dict(last["error"])
