@@ -18,8 +18,10 @@ Change
   rate-limited, else the last one's answer that a deployment is to blame
   for. The message lists the attempts.
 - Where the provider said nothing, the message says what happened and not
-  which host or socket it happened on. Credentials and hosts of the
-  proxy's deployments are taken out of what the provider said.
+  which host or socket it happened on. The hosts of the proxy's
+  deployments are taken out of what the provider said.
+- Redaction, of answers and of the log, knows the deployments' credentials
+  by their values: providers repeat a key they do not accept.
 - /v1/messages answers in Anthropic's format, in-band errors included.
 - Gemini's streams heed their timeout.
 - Errors of the proxy's own, and what a hook has put in their place, stay.
@@ -46,6 +48,14 @@ from fork.edits import (
 GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
 
 EDITS = {
+    "litellm/_logging.py": (
+        AddImport("litellm.litellm_core_utils.known_credentials", ("redacting_known_credentials",)),
+        Decorate("_redact_string", "redacting_known_credentials"),
+    ),
+    "litellm/router.py": (
+        AddImport("litellm.litellm_core_utils.known_credentials", ("remembering_credentials",)),
+        Decorate("Router._add_deployment", "remembering_credentials"),
+    ),
     GEMINI: (
         AddParameter("make_call", "timeout: float | httpx.Timeout | None = None"),
         AddArgument("make_call", "client.post", "timeout=timeout"),

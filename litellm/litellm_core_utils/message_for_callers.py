@@ -1,13 +1,9 @@
-"""
-Makes what a provider said fit for the proxy's caller: readable, and without a secret.
-"""
+"""Makes what a provider said fit for the proxy's caller: readable, and without a secret."""
 
 import ast
 import json
-import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,8 +11,6 @@ from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string
 from litellm.litellm_core_utils.failure_signal import peek
 
 _BYTES_LITERAL: Final = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
-_CREDENTIAL_NAME: Final = re.compile(r"key|token|secret|passw|credential|authorization", re.IGNORECASE)
-_SHORTEST_SECRET: Final = 8  # characters; a shorter one stands in too many messages by chance
 _URL_CREDENTIALS: Final = re.compile(r'(?<=://)[^\s/"]+(?=@)')
 _REDACTED: Final = "REDACTED"
 
@@ -31,11 +25,12 @@ def readable(message: str) -> str:
 
 
 def without_secrets(message: str) -> str:
-    """`message` without the credentials and hosts of the proxy's deployments, and without what looks like a secret."""
-    for secret in sorted(_secrets(), key=len, reverse=True):
-        message = message.replace(secret, _REDACTED)
-    message = _URL_CREDENTIALS.sub(_REDACTED, message)
-    return _redact_string(message) if _ENABLE_SECRET_REDACTION else message
+    """`message` without credentials, and without the hosts of the proxy's deployments."""
+    if not _ENABLE_SECRET_REDACTION:
+        return message
+    for host in _hosts():
+        message = message.replace(host, _REDACTED)
+    return _redact_string(_URL_CREDENTIALS.sub(_REDACTED, message))
 
 
 def _object_at(text: str, start: int) -> tuple[object, int]:
@@ -71,19 +66,11 @@ def _words_of(body: object) -> str | None:
     return None
 
 
-def _secrets() -> set[str]:
-    proxy_server: Final = _proxy_server()
-    named: Final[list[tuple[str, Any]]] = [
-        (name, value) for name, value in os.environ.items() if _CREDENTIAL_NAME.search(name)
-    ]
-    named.append(("master_key", peek(proxy_server, "master_key")))
-    hosts: Final[list[str | None]] = []
-    for deployment in _model_list(peek(proxy_server, "llm_router")):
-        params = deployment.get("litellm_params") or {}
-        named.extend(_flat(params))
-        hosts.extend(_host(value) for name, value in params.items() if name in ("api_base", "base_url"))
-    credentials: Final = (value for name, value in named if _CREDENTIAL_NAME.search(name) and isinstance(value, str))
-    return {value for value in (*credentials, *filter(None, hosts)) if len(value) >= _SHORTEST_SECRET}
+def _hosts() -> set[str]:
+    """Of the proxy's deployments, as they stand in messages: with the port or, if there is none, behind the slashes."""
+    deployments: Final = _model_list(peek(_proxy_server(), "llm_router"))
+    params: Final = [deployment.get("litellm_params") or {} for deployment in deployments]
+    return {host for one in params for name in ("api_base", "base_url") if (host := _host(one.get(name)))}
 
 
 def _proxy_server() -> object:
@@ -96,16 +83,7 @@ def _model_list(router: object) -> list[Any]:
     return model_list if isinstance(model_list, list) else []
 
 
-def _flat(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value)
-        else:
-            yield str(name), value
-
-
 def _host(url: object) -> str | None:
-    """A host as it stands in messages: with its port or, if it has none, behind the slashes."""
     try:
         parts: Final = urlsplit(str(url))
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname and f"//{parts.hostname}"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import string
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +21,8 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from hypothesis import given
 from hypothesis import strategies as st
+from litellm._logging import SecretRedactionFilter
+from litellm.litellm_core_utils import known_credentials
 from litellm.litellm_core_utils.failure_signal import FailureSignal
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.proxy._types import ProxyException
@@ -27,6 +33,7 @@ from litellm.router_utils.failure_response import caller_status, response_to
 from litellm.types.router import RouterRateLimitError
 
 from exception_mapping.expectations import mapped
+from support.routing import deployment, routed
 
 MODEL = "the-model"
 SECRET = "correct horse battery staple"
@@ -352,10 +359,16 @@ def test_attempts_are_not_listed_where_the_user_wants_no_details(monkeypatch: py
 
 
 @pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test makes known is known to itself only."""
+    monkeypatch.setattr(known_credentials, "_known", set())
+
+
+@pytest.fixture
 def deployments() -> Iterator[list[dict[str, Any]]]:
-    """The litellm_params of the proxy's deployments, to be filled."""
+    """The proxy's deployments, to be filled."""
     model_list: list[dict[str, Any]] = []
-    server = SimpleNamespace(master_key=None, llm_router=SimpleNamespace(model_list=model_list))
+    server = SimpleNamespace(llm_router=SimpleNamespace(model_list=model_list))
     with mock.patch("litellm.litellm_core_utils.message_for_callers._proxy_server", return_value=server):
         yield model_list
 
@@ -371,20 +384,43 @@ PARAMS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("params", PARAMS, ids=lambda params: next(iter(params)))
-def test_a_deployments_credential_is_taken_out(deployments: list[dict[str, Any]], params: dict[str, Any]) -> None:
-    """Of any shape, wherever it stands."""
-    deployments += [{"litellm_params": params}, {}]
-    message = told(from_provider(401, f"no such key:{SECRET}!")).message
+def test_a_deployments_credential_is_taken_out(params: dict[str, Any]) -> None:
+    """Of any shape, wherever it stands: of what callers are told, and of the log."""
+    alone = deployment("a", "openai", "http://127.0.0.1:9")
+    alone["litellm_params"].update(params)
+    with routed([alone]):
+        message = told(from_provider(401, f"no such key:{SECRET}!")).message
+        record = logging.LogRecord("litellm", logging.ERROR, "file", 1, "no such %s", (SECRET,), None)
+        assert SecretRedactionFilter().filter(record)
     assert SECRET not in message
     assert "no such key:REDACTED!" in message
+    assert record.getMessage() == "no such REDACTED"
 
 
-def test_the_environments_credentials_are_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("known")
+def test_a_credential_is_told_by_its_name_and_length() -> None:
+    """A model's name is none, nor is what stands in many texts by chance."""
+    known_credentials.remember_credentials({"model": "gpt-4o-mini", "api_key": "no", "max_tokens": 12345678})
+    assert "gpt-4o-mini says no to 12345678" in told(from_provider(401, "gpt-4o-mini says no to 12345678")).message
+
+
+@pytest.mark.usefixtures("known")
+def test_a_credential_within_another_leaves_none_of_it() -> None:
+    """The longer one goes first."""
+    known_credentials.remember_credentials({"a_key": SECRET, "b_key": f"{SECRET}-of-the-team"})
+    assert "key REDACTED." in told(from_provider(401, f"key {SECRET}-of-the-team.")).message
+
+
+def test_the_environments_credentials_are_known_from_the_start() -> None:
     """A deployment without a key has its provider's variable."""
-    monkeypatch.setenv("SOME_PROVIDER_API_KEY", SECRET)
-    monkeypatch.setenv("SHORT_TOKEN", "no")
-    assert "no such key: REDACTED" in told(from_provider(401, f"no such key: {SECRET}")).message
+    program = "import litellm, litellm._logging as log; print(log._redact_string('no such key: " + SECRET + "'))"
+    environment = {**os.environ, "SOME_PROVIDER_API_KEY": SECRET}
+    for disabled, expected in (("", "no such key: REDACTED"), ("true", f"no such key: {SECRET}")):
+        environment["LITELLM_DISABLE_REDACT_SECRETS"] = disabled
+        said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert said.stdout.strip() == expected, said.stderr
 
 
 @pytest.mark.parametrize(

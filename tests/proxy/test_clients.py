@@ -1,0 +1,137 @@
+"""Real clients raise the right class for every failure, know its reason, and wait as long as they are told to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from proxy.routes import MESSAGES, ProxiedProviders, proxied_providers
+from support.faulty_provider import HEALTHY, Fault, FaultyProvider
+from support.gateway import Gateway
+
+OPENAI_CLASSES: dict[int, type[openai.APIStatusError]] = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    402: openai.APIStatusError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    422: openai.UnprocessableEntityError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+    503: openai.InternalServerError,
+    529: openai.InternalServerError,
+}
+ANTHROPIC_CLASSES: dict[int, type[anthropic.APIStatusError]] = {
+    400: anthropic.BadRequestError,
+    401: anthropic.AuthenticationError,
+    402: anthropic.APIStatusError,
+    403: anthropic.PermissionDeniedError,
+    404: anthropic.NotFoundError,
+    422: anthropic.UnprocessableEntityError,
+    429: anthropic.RateLimitError,
+    500: anthropic.InternalServerError,
+    503: anthropic.InternalServerError,
+    529: anthropic.InternalServerError,
+}
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedProviders]:
+    with proxied_providers(tmp_path_factory.mktemp("proxy")) as proxied:
+        yield proxied
+
+
+def openai_client(gateway: Gateway, retries: int = 0) -> openai.OpenAI:
+    key = gateway.config["general_settings"]["master_key"]
+    return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=retries)
+
+
+def anthropic_client(gateway: Gateway, retries: int = 0) -> anthropic.Anthropic:
+    key = gateway.config["general_settings"]["master_key"]
+    return anthropic.Anthropic(base_url=gateway.url, api_key=key, max_retries=retries)
+
+
+OPENAI_CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {
+    "chat": lambda client: client.chat.completions.create(model="openai", messages=MESSAGES),  # type: ignore[call-overload]
+    "chat-stream": lambda client: list(
+        client.chat.completions.create(model="openai", messages=MESSAGES, stream=True)  # type: ignore[call-overload]
+    ),
+    "text": lambda client: client.completions.create(model="openai", prompt="ping"),
+    "embeddings": lambda client: client.embeddings.create(model="openai", input="ping"),
+    "responses": lambda client: client.responses.create(model="openai", input="ping"),
+    "responses-stream": lambda client: list(client.responses.create(model="openai", input="ping", stream=True)),
+}
+
+
+@pytest.mark.parametrize("call", OPENAI_CALLS)
+@pytest.mark.parametrize("status", OPENAI_CLASSES)
+def test_openais_client_raises_the_class_of_the_status(proxied: ProxiedProviders, call: str, status: int) -> None:
+    """With the provider's words, and the type and code of the body."""
+    proxied.providers["openai"].fault = Fault.status(status, message="The reason is this.")
+    with pytest.raises(openai.APIStatusError) as raised:
+        OPENAI_CALLS[call](openai_client(proxied.gateway))
+    assert type(raised.value) is OPENAI_CLASSES[status]
+    assert raised.value.status_code == status
+    assert raised.value.code == str(status)
+    assert "The reason is this." in raised.value.message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+@pytest.mark.parametrize("status", ANTHROPIC_CLASSES)
+def test_anthropics_client_raises_the_class_of_the_status(
+    proxied: ProxiedProviders, provider: str, status: int, stream: bool
+) -> None:
+    """Whoever the provider is."""
+    proxied.providers[provider].fault = Fault.status(status, message="The reason is this.")
+    client = anthropic_client(proxied.gateway)
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        client.messages.create(model=provider, max_tokens=9, messages=MESSAGES, stream=stream)  # type: ignore[call-overload]
+    assert isinstance(raised.value, ANTHROPIC_CLASSES[status])
+    assert raised.value.status_code == status
+    body = raised.value.body
+    assert isinstance(body, dict)
+    assert body["type"] == "error"
+    assert "The reason is this." in body["error"]["message"]
+
+
+class Healing:
+    """A provider that is healthy again once its first `failures` requests have met their fault."""
+
+    def __init__(self, provider: FaultyProvider, fault: Fault, failures: int = 1) -> None:
+        self.provider = provider
+        self.target = provider.attempts + failures
+        provider.fault = fault
+
+    def healed(self) -> bool:
+        """Whether it is healthy; looked at between a client's attempts."""
+        if self.provider.attempts >= self.target:
+            self.provider.fault = HEALTHY
+        return self.provider.fault is HEALTHY
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("client", "provider"), [(openai_client, "openai"), (anthropic_client, "anthropic")])
+def test_a_client_waits_for_the_retry_after_it_gets(
+    proxied: ProxiedProviders, monkeypatch: pytest.MonkeyPatch, client: Any, provider: str, status: int
+) -> None:
+    """It asks again after that time, not after its own back-off of less than a second, and is answered."""
+    slept: list[float] = []
+    healing = Healing(proxied.providers[provider], Fault.status(status, retry_after=3))
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert healing.healed()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    patient = client(proxied.gateway, retries=1)
+    if provider == "openai":
+        answer = patient.chat.completions.create(model=provider, messages=MESSAGES).choices[0].message.content
+    else:
+        answer = patient.messages.create(model=provider, max_tokens=9, messages=MESSAGES).content[0].text
+    assert (answer, slept) == ("pong", [3])
