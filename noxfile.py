@@ -50,6 +50,18 @@ def router(session: nox.Session, base: str) -> None:
 
 @nox.session
 @nox.parametrize("base", BASES)
+def proxy(session: nox.Session, base: str) -> None:
+    """The real proxy as a process: every provider, route and fault, real clients, secrets (--stock: LiteLLM's own)."""
+    arguments = [argument for argument in session.posargs if argument != "--stock"]
+    if arguments != session.posargs:
+        session.install(f"litellm[proxy]==={base}", *dependencies("proxy"))
+    else:
+        install_patched(session, base, *dependencies("proxy"), extra="[proxy]")
+    session.run("pytest", "-n", "2", "--dist", "loadscope", *(arguments or ["tests/proxy"]))
+
+
+@nox.session
+@nox.parametrize("base", BASES)
 def baseline(session: nox.Session, base: str) -> None:
     """The same tests on stock LiteLLM: must fail exactly where tests/stock_failures says (--update rewrites it)."""
     session.install(f"litellm==={base}", *dependencies("test"))
@@ -127,11 +139,11 @@ def dependencies(group: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, group))
 
 
-def install_patched(session: nox.Session, base: str, *more: str) -> None:
-    """This branch built on `base`, as an operator's installer builds it."""
+def install_patched(session: nox.Session, base: str, *more: str, extra: str = "") -> None:
+    """This branch built on `base`, as an operator's installer builds it; `extra` is "[proxy]" or nothing."""
     # Without it the installer takes a build of an earlier state of this folder, whose version is the same.
     again = "--reinstall-package=litellm" if session.venv_backend == "uv" else "--force-reinstall"
-    session.install(again, "-C", f"base={base}", ".", *more)
+    session.install(again, "-C", f"base={base}", f".{extra}", *more)
 
 
 def own_modules() -> list[str]:

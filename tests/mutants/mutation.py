@@ -31,7 +31,14 @@ class Killers(NamedTuple):
     thorough: tuple[str, ...] = ()
 
 
+ANSWERS = "proxy_unit_tests/test_failure_response.py"
+
 KILLERS = {
+    "litellm_core_utils/anthropic_errors": Killers(quick=(ANSWERS, "router_unit_tests/test_first_event.py")),
+    "litellm_core_utils/known_credentials": Killers(quick=(ANSWERS,)),
+    "litellm_core_utils/message_for_callers": Killers(quick=(ANSWERS,)),
+    "proxy/common_utils/provider_errors": Killers(quick=(ANSWERS,)),
+    "router_utils/failure_response": Killers(quick=(ANSWERS,)),
     "litellm_core_utils/failure_signal": Killers(
         quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),
         thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
