@@ -83,18 +83,23 @@ def _is_a_mistake(operator: str) -> bool:
 
 
 def put_to_the_test(module: str, processes: int) -> Verdict:
-    """Which mutants of `module`, a key of KILLERS, no test notices; with progress on standard error."""
+    """Which mutants of `module`, a key of KILLERS, no test notices; progress and news of them on standard error."""
     source = _installed(module)
     mutants = distinct(source, changed(source))
+    known = explanations(module)
+    explained = {explanation.mutant for explanation in known}
     with Testbed(module, processes) as testbed, ThreadPoolExecutor(processes) as pool:
         stages = [(tests, _time_limit(testbed, source, tests)) for tests in KILLERS[module] if tests]
 
         def survives(mutant: Mutant) -> bool:
-            return not any(testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
+            survived = not any(testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
+            if survived and mutant not in explained:
+                tqdm.write(f"survives: {mutant}", file=sys.stderr)
+            return survived
 
         answers = tqdm(pool.map(survives, mutants), module, len(mutants), smoothing=0)
         survivors = [mutant for mutant, survived in zip(mutants, answers, strict=True) if survived]
-    return Verdict(len(mutants), survivors, explanations(module))
+    return Verdict(len(mutants), survivors, known)
 
 
 def _installed(module: str) -> str:
