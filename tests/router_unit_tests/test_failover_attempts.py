@@ -797,7 +797,7 @@ async def test_allowed_fails_are_for_litellms_callback_to_count(
     for holder, settings in of_deployment.items():
         alone[holder].update(settings)
     with routed([alone, deployment("z", "openai", NOWHERE, group=ANOTHER)], **of_router, **FALLBACK) as router:
-        assert await answered(router, status(429)) == set()
+        assert await answered(router, litellm.RateLimitError("slow down", "openai", "m")) == set()
 
 
 @pytest.mark.parametrize(
@@ -833,6 +833,18 @@ async def test_a_cooldown_of_no_time_is_none() -> None:
     group = [alone, deployment("z", "openai", NOWHERE, group=ANOTHER)]
     with routed(group, cooldown_time=77, **FALLBACK) as router:
         assert await answered(router, status(429)) == set()
+
+
+async def test_a_provider_may_ask_for_no_time(relieved: Any) -> None:
+    """LiteLLM's callback heeds that as well, and the attempt tells it from having asked for nothing."""
+    failure = status(429)
+    failure.response = httpx.Response(429, headers={"retry-after": "0"})
+    assert await answered(relieved, failure) == set()
+
+    async def body() -> None:
+        await fails(relieved, "a", failure)
+
+    assert [one.retry_after for one in (await failing(relieved, body, status(429))).failed_attempts] == [0]
 
 
 async def test_a_fallback_that_gave_way_in_its_turn_is_cooled_down_too(relieved: Any) -> None:
