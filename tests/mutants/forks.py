@@ -85,7 +85,8 @@ def main() -> None:
     try:
         importlib.import_module(fork.module)
         gc.enable()
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *fork.request["arguments"]])
+        # pytest-timeout's alarm would take the place of the process's own.
+        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--timeout=0", *fork.request["arguments"]])
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()

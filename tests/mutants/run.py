@@ -29,7 +29,7 @@ FORKS = Path(__file__).with_name("forks.py")
 LONG = 600.0
 """Seconds the tests may take without a mutant."""
 
-PATIENCE = 10
+PATIENCE = 5
 """With one, they hang if they take so many times longer."""
 
 
