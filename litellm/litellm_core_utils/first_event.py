@@ -133,7 +133,7 @@ class _BegunStream:
         return self._stream.__class__
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("_stream", "_held_back"):  # as in a copy that is not filled yet
+        if name.startswith("__"):  # for how to copy it, which a copy is asked before it has a stream
             raise AttributeError(name)
         return getattr(self._stream, name)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import inspect
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
 from types import SimpleNamespace
@@ -16,8 +19,14 @@ from litellm import CustomStreamWrapper, Router
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify
-from litellm.litellm_core_utils.first_event import await_first_event, wait_for_first_event
+from litellm.litellm_core_utils.first_event import (
+    await_first_event,
+    failing_before_its_first_event,
+    keeping_its_failure,
+    wait_for_first_event,
+)
 from litellm.litellm_core_utils.litellm_logging import Logging
+from litellm.llms.anthropic.experimental_pass_through.adapters.streaming_iterator import AnthropicStreamWrapper
 from litellm.types.utils import ModelResponseStream, TextChoices, TextCompletionResponse
 
 from support.faulty_provider import EMPTY_200, HTML_200, Fault, FaultyProvider
@@ -48,6 +57,19 @@ def event(kind: str) -> Any:
     return SimpleNamespace(type=kind)
 
 
+ANTHROPIC_ERRORS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "an error of another time": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
 CALL = {"id": "call_1", "type": "function", "index": 0, "function": {"name": "look", "arguments": ""}}
 TELLING: dict[str, Any] = {
     "text": chunk(content="p"),
@@ -124,6 +146,10 @@ class LiteLLMCompletionStreamingIterator(Source):
     """Passes for LiteLLM's bridge to the Responses API, which makes up how an answer opens."""
 
 
+class AnotherSource(Source):
+    """Passes for an iterator of LiteLLM's with a name before the bridge's in the alphabet."""
+
+
 class Silent(Source):
     """Never says anything."""
 
@@ -160,10 +186,11 @@ class TestBeginning:
         assert source.taken == 1
         assert [id(got) for got in await the_rest(mode, stream)] == [id(event) for event in events]
 
-    async def test_a_response_has_begun_when_its_own_provider_says_so(self) -> None:
+    @pytest.mark.parametrize("iterator", [Source, AnotherSource])
+    async def test_a_response_has_begun_when_its_own_provider_says_so(self, iterator: type[Source]) -> None:
         """Its first event has the id by which it can be cancelled, perhaps minutes before the first words."""
         events = [NOTHING_YET["response created"], NOTHING_YET["response in progress"], TELLING["response's text"]]
-        source = Source(events)
+        source = iterator(events)
         stream = await await_first_event(source)
         assert source.taken == 1
         assert await the_rest("async", stream) == events
@@ -228,6 +255,14 @@ class TestLikeness:
         assert (original.model, original._hidden_params["additional_headers"]) == ("another-model", {"x": "y"})
         assert not hasattr(stream, "no_such_attribute")
 
+    async def test_a_copy_begins_at_its_beginning_too(self) -> None:
+        """It takes nothing from the original."""
+        events = [NOTHING_YET["message"], TELLING["message's text"], TELLING["message's end"]]
+        stream = await await_first_event(Source(events))
+        duplicate = copy.deepcopy(stream)
+        assert await the_rest("async", duplicate) == events
+        assert await the_rest("async", stream) == events
+
     async def test_closing_it_closes_the_stream(self) -> None:
         """As when the caller leaves."""
         source = Source([chunk(content="p"), chunk(content="q")])
@@ -278,6 +313,22 @@ class TestFailing:
         events = [opened, TELLING["message's text"], overloaded]
         assert await the_rest("async", await await_first_event(Source(events))) == events
 
+    @pytest.mark.parametrize(("kind", "status"), ANTHROPIC_ERRORS.items())
+    async def test_an_event_that_is_an_error_has_the_status_of_its_type(self, kind: str, status: int) -> None:
+        """And is that of the stream's provider."""
+        failed = sse(json.dumps({"type": "error", "error": {"type": kind, "message": "what is wrong"}}))
+        with pytest.raises(openai.APIError, match="what is wrong") as raised:
+            await await_first_event(Source([failed]))
+        error: Any = raised.value
+        assert (error.status_code, error.llm_provider, error.model) == (status, "some-provider", "some-model")
+
+    async def test_an_error_that_is_a_text_is_the_providers_own(self) -> None:
+        """Not every provider keeps to the format."""
+        with pytest.raises(openai.APIError, match="what is wrong") as raised:
+            await await_first_event(Source([sse('{"type": "error", "error": "what is wrong"}')]))
+        error: Any = raised.value
+        assert error.status_code == 500
+
     @pytest.mark.parametrize("events", [[], [ConnectionResetError("cut")], [chunk(role="assistant")]])
     async def test_a_failed_stream_is_closed(self, events: list[Any]) -> None:
         """Its connection would stay open otherwise: nobody else has it."""
@@ -312,6 +363,10 @@ class TestFailing:
         with anyio.move_on_after(0.01) as scope:
             await await_first_event(source)
         assert (scope.cancelled_caught, source.closed) == (True, True)
+
+
+DISPATCHING = ("failure_handler", "async_failure_handler", "dispatch_failure_handlers")
+ON_THEIR_OWN = ("failure_handler", "async_failure_handler")  # in releases such as 1.82.6
 
 
 class TestWrapper:
@@ -354,6 +409,111 @@ class TestWrapper:
         source = _source(mode, native if provider == "openai" else custom)
         stream = await begun(mode, wrapper(source, provider))
         assert (await the_rest(mode, stream))[-1].choices[0].finish_reason == end
+
+    @pytest.mark.parametrize(
+        ("of_call", "handlers", "told"),
+        [
+            ({"litellm_params": {"acompletion": True}}, DISPATCHING, ["dispatched"]),
+            ({"litellm_params": {"atext_completion": True}}, DISPATCHING, ["dispatched"]),
+            ({"litellm_params": {"acompletion": True}}, ON_THEIR_OWN, ["async", "sync"]),
+            ({"litellm_params": {}}, DISPATCHING, ["sync"]),
+            ({"litellm_params": None}, ON_THEIR_OWN, ["sync"]),
+            ({}, ON_THEIR_OWN, ["sync"]),
+        ],
+    )
+    async def test_it_logs_the_failure_by_the_handlers_of_the_call(
+        self, of_call: dict[str, Any], handlers: tuple[str, ...], told: list[str]
+    ) -> None:
+        """An async call's may be one that knows which of the others to call, and is to prefer the async ones."""
+        logged: list[str] = []
+
+        def failure_handler(error: Exception, trace: str) -> None:
+            assert f"{error}" in trace
+            logged.append("sync")
+
+        async def async_failure_handler(error: Exception, trace: str) -> None:
+            assert f"{error}" in trace
+            logged.append("async")
+
+        async def dispatch_failure_handlers(error: Exception, trace: str, prefer_async_handlers: bool = False) -> None:
+            assert f"{error}" in trace
+            logged.append("dispatched" if prefer_async_handlers else "sync")
+
+        known = {function.__name__: function for function in (failure_handler, async_failure_handler)}
+        known["dispatch_failure_handlers"] = dispatch_failure_handlers
+        stream: Any = wrapper(Source([]))
+        stream.logging_obj = SimpleNamespace(model_call_details=of_call, **{name: known[name] for name in handlers})
+        with pytest.raises(openai.APIError):
+            stream.finish_reason_handler()
+        assert await until(lambda: sorted(logged) == told)
+
+
+class Translation:
+    """Passes for LiteLLM's translation of a stream into Anthropic's events, which makes an event of a failure."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    @keeping_its_failure
+    async def __anext__(self) -> Any:
+        return await self.source.__anext__()
+
+    @failing_before_its_first_event
+    async def events(self) -> AsyncIterator[bytes]:
+        try:
+            async for event in self:
+                yield event
+        except ConnectionResetError:
+            yield FAILED
+
+
+FAILED = sse('{"type": "error", "error": {"type": "api_error", "message": "cut"}}')
+
+
+class TestTranslation:
+    @pytest.mark.parametrize("before", [[], [NOTHING_YET["message"], NOTHING_YET["message's block"]]])
+    async def test_it_fails_as_its_source_did_before_the_answer_begins(self, before: list[bytes]) -> None:
+        """Its request can still go elsewhere."""
+        broken = ConnectionResetError("cut")
+        told: list[bytes] = []
+
+        async def read() -> None:
+            async for event in Translation(Source([*before, broken])).events():
+                told.append(event)
+
+        with pytest.raises(ConnectionResetError) as raised:
+            await read()
+        assert (told, raised.value) == (before, broken)
+
+    @pytest.mark.parametrize("end", [[], [NOTHING_YET["message's keep-alive"]]])
+    async def test_it_tells_the_failure_of_an_answer_that_has_begun(self, end: list[bytes]) -> None:
+        """As LiteLLM does."""
+        answer = [NOTHING_YET["message"], TELLING["message's text"], *end]
+        told = [event async for event in Translation(Source([*answer, ConnectionResetError("cut")])).events()]
+        assert told == [*answer, FAILED]
+
+    @pytest.mark.parametrize("events", [[], [NOTHING_YET["message"]], [TELLING["message's text"]]])
+    async def test_it_ends_as_its_source_does(self, events: list[bytes]) -> None:
+        """Whether there was an answer is for others to say."""
+        assert [event async for event in Translation(Source(events)).events()] == events
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (CustomStreamWrapper, "finish_reason_handler"),
+        (AnthropicStreamWrapper, "__anext__"),
+        (AnthropicStreamWrapper, "async_anthropic_sse_wrapper"),
+    ],
+)
+def test_a_wrapped_method_looks_as_it_did(owner: type, name: str) -> None:
+    """To whoever inspects it."""
+    method = getattr(owner, name)
+    assert method.__name__ == name
+    assert inspect.unwrap(method) is not method
 
 
 class Logger(CustomLogger):
