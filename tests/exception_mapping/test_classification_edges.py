@@ -182,6 +182,16 @@ def test_garbled_words_outrank_a_placeholder() -> None:
     assert diagnose(failure) == Diagnosis(FailureSignal.GARBLED, None, proven=False)
 
 
+def test_a_placeholder_on_litellms_own_exception_is_not_the_providers() -> None:
+    """It tells the signal; whether there was an answer, only a provider's exception can say."""
+    own = litellm.InternalServerError(message="failed", model="m", llm_provider="x")
+    assert diagnose(own) == Diagnosis(FailureSignal.SERVER_ERROR, None)
+    for module in ("litellm.exception", "litellm.exceptions_", "litellm.llms.x"):
+        failure: Any = of_class(module, "Failed")
+        failure.status_code = 500
+        assert diagnose(failure) == Diagnosis(FailureSignal.SERVER_ERROR, 500)
+
+
 def test_litellms_own_exceptions_are_read_by_class_first() -> None:
     """Whatever status they carry."""
     mapped: list[Any] = [

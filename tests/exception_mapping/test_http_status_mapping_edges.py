@@ -9,7 +9,7 @@ import httpx
 import litellm
 import pytest
 from litellm.litellm_core_utils import exception_mapping_utils
-from litellm.litellm_core_utils.failure_signal import FailureSignal, signal_of_status
+from litellm.litellm_core_utils.failure_signal import FailureSignal, diagnose, signal_of_status
 from litellm.litellm_core_utils.http_status_mapping import (
     agreeing_with_http_status,
     carry_signal,
@@ -183,6 +183,27 @@ def test_a_request_too_large_or_refused_is_the_requests_fault_under_any_status(k
         assert error.failure_signal is FailureSignal.REQUEST_REJECTED
 
 
+@pytest.mark.parametrize(
+    ("kind", "original", "provider", "status"),
+    [
+        (litellm.RateLimitError, ProviderError(429), "unheard_of", 429),
+        (litellm.APIConnectionError, ProviderError(503), "unheard_of", 503),
+        (litellm.BadRequestError, ProviderError(200), "unheard_of", 200),
+        (litellm.ContextWindowExceededError, ProviderError(413), "unheard_of", 413),
+        (litellm.AuthenticationError, ProviderError(400), "gemini", 400),
+        (litellm.NotFoundError, Exception("no such model"), "unheard_of", None),
+        (litellm.APIConnectionError, httpx.ConnectError("refused"), "unheard_of", None),
+    ],
+)
+def test_the_status_the_provider_answered_with_is_carried_beside_the_signal(
+    kind: type[Exception], original: Exception, provider: str, status: int | None
+) -> None:
+    """`status_code` has another one where there was no answer, or the class says more."""
+    error = agreed(kind, original, provider)
+    assert error.provider_status == status
+    assert diagnose(error) == (error.failure_signal, status, True)
+
+
 # --- what a rebuilt exception has of the one it replaces
 
 
@@ -346,7 +367,7 @@ def test_only_litellms_own_exceptions_get_a_signal_in_passing(module: str) -> No
     assert not hasattr(failure, "failure_signal")
     ours = picked(litellm.NotFoundError)
     carry_signal(ours)
-    assert ours.failure_signal is FailureSignal.MODEL_MISSING
+    assert (ours.failure_signal, ours.provider_status) == (FailureSignal.MODEL_MISSING, 404)
 
 
 @pytest.mark.parametrize("original", ["a text", None, KeyError("choices")])
