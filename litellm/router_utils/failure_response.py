@@ -13,7 +13,7 @@ from litellm.litellm_core_utils.message_for_callers import readable, without_sec
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.router_utils.failover_attempts import ATTEMPTS_ATTRIBUTE, FailedAttempt, retry_after, what_was_tried
 from litellm.router_utils.failover_policy import POLICY, Retry
-from litellm.types.router import RouterRateLimitError
+from litellm.types.router import RouterErrors, RouterRateLimitError
 
 # For a failure the provider said nothing about. What LiteLLM says then is about this side: hosts, sockets, timeouts.
 _WORDS_OF_SIGNAL: Final[Mapping[FailureSignal, str]] = MappingProxyType(
@@ -49,9 +49,10 @@ def response_to(failure: Exception, of_stream: bool = False) -> FailureResponse 
     """
     attempts: Final[tuple[FailedAttempt, ...]] = getattr(failure, ATTEMPTS_ATTRIBUTE, ())
     if isinstance(failure, RouterRateLimitError) and not attempts:
-        # LiteLLM's answer to a group that is cooling down is 429 (#2487).
-        message: Final = "No deployment of the model group is available: all of them are cooling down."
-        return FailureResponse(429, message, math.ceil(failure.cooldown_time) or None)
+        # LiteLLM's answer to a group of which none is available is 429 (#2487).
+        wait: Final = math.ceil(failure.cooldown_time) or None
+        when: Final = f", try again in {wait} seconds" if wait else ""
+        return FailureResponse(429, f"{RouterErrors.no_deployments_available.value}{when}.", wait)
     signal, http_status, _ = diagnose(failure)
     if carried_signal(failure) is None and not attempts and not of_stream:
         return None
