@@ -17,6 +17,7 @@ from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, diagnose, peek
 from litellm.litellm_core_utils.first_event import await_first_event
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+from litellm.router_utils.automatic_fallbacks import automatic_fallbacks
 from litellm.router_utils.failover_policy import ANSWERED_BY_A_FALLBACK, POLICY, Retry, has_fallback, is_alone
 from litellm.router_utils.router_callbacks.track_deployment_metrics import (
     increment_deployment_failures_for_current_minute,
@@ -192,7 +193,7 @@ def _make_way_for_the_fallback(router: Any, hop: _Hop, kwargs: Mapping[str, Any]
     of_the_caller: Final = hop.failed.signal is FailureSignal.TIMED_OUT and kwargs.get("timeout") is not None
     if (
         is_alone(router, hop.failed.deployment_id)
-        and has_fallback(router, hop.groups[-1:], router.fallbacks)
+        and has_fallback(router, hop.groups[-1:], router.fallbacks or automatic_fallbacks(router, hop.groups[-1], {}))
         and not of_the_caller
         and not _counts_allowed_fails(router, hop.failed.deployment_id)
     ):
@@ -274,7 +275,8 @@ def _may_fall_back(router: Any, kwargs: Mapping[str, Any], groups: Sequence[str]
             return False
         if _FALLS_BACK_BY_ORDER and _has_later_order(router.get_model_list(model_name=groups[-1]) or (), kwargs):
             return True
-        return has_fallback(router, groups, kwargs.get("fallbacks", router.fallbacks))
+        fallbacks: Final = kwargs.get("fallbacks", router.fallbacks)
+        return has_fallback(router, groups, fallbacks or automatic_fallbacks(router, groups[-1], kwargs))
     except Exception as error:  # a setting that makes no sense must not take the provider's failure from the caller
         verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", groups[-1], error)
         return False

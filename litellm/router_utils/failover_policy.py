@@ -92,13 +92,14 @@ def yields_to_a_fallback(original_exception: object) -> bool:
 def has_fallback(router: Any, groups: Sequence[str], fallbacks: object) -> bool:
     """Whether `fallbacks`, in any format LiteLLM takes, names for the last of `groups` one that is not among them and
     has a deployment that is not cooling down."""
-    others: Final = {name for name in _fallback_groups(groups[-1], fallbacks) if name not in groups}
+    others: Final = {name for name in fallback_groups(groups[-1], fallbacks) if name not in groups}
     deployments: Final = [one for name in others for one in router.get_model_list(model_name=name) or ()]
     ids: Final = {deployment["model_info"]["id"] for deployment in deployments}
     return bool(ids) and len(ids) > len(router.cooldown_cache.get_active_cooldowns(list(ids), parent_otel_span=None))
 
 
-def _fallback_groups(model_group: str, fallbacks: object) -> list[Any]:
+def fallback_groups(model_group: str, fallbacks: object) -> list[Any]:
+    """The names of the groups that `fallbacks`, in any format LiteLLM takes, has for `model_group`."""
     from litellm.router_utils.fallback_event_handlers import (
         _check_non_standard_fallback_format,
         get_fallback_model_group,
