@@ -38,6 +38,10 @@ KILLERS = {
     "litellm_core_utils/known_credentials": Killers(quick=(ANSWERS,)),
     "litellm_core_utils/message_for_callers": Killers(quick=(ANSWERS,)),
     "proxy/common_utils/provider_errors": Killers(quick=(ANSWERS,)),
+    "proxy/health_check_utils/background_health_checks": Killers(
+        quick=("proxy_unit_tests/test_background_health_checks.py",)
+    ),
+    "router_utils/automatic_fallbacks": Killers(quick=("router_unit_tests/test_automatic_fallbacks.py",)),
     "router_utils/failure_response": Killers(quick=(ANSWERS,)),
     "litellm_core_utils/failure_signal": Killers(
         quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),

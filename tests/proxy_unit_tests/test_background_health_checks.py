@@ -1,0 +1,320 @@
+"""What keeps the proxy's background health checks running, and what a check may do to routing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import litellm.proxy
+import pytest
+from litellm import Router
+from litellm.proxy.health_check_utils.background_health_checks import (
+    ending_cooldowns,
+    health_check_interval_of,
+    may_cool_down,
+    surviving_failed_rounds,
+)
+
+from support.routing import deployment, routed
+
+DEFAULT = 77
+HEALTHY = {"x-ratelimit-remaining-requests": "9"}
+UNHEALTHY = {"error": "no"}
+NOWHERE = "http://provider.invalid"
+LONG = 600.0
+
+
+@pytest.fixture
+def router() -> Iterator[Router]:
+    with routed([deployment("a", "openai", NOWHERE), deployment("b", "openai", NOWHERE)]) as router:
+        yield router
+
+
+@pytest.fixture
+def server(router: Router, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stands for litellm.proxy.proxy_server, which needs more than these tests install."""
+    server = SimpleNamespace(llm_router=router, health_check_interval=1, background_health_check_loop_active=True)
+    monkeypatch.setattr(litellm.proxy, "proxy_server", server, raising=False)
+    return server
+
+
+@pytest.fixture
+def proxy_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    logger = logging.getLogger("LiteLLM Proxy")
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level(logging.INFO, logger.name)
+    return caplog
+
+
+def cool_down(router: Router, name: str, status: int = 401) -> None:
+    router.cooldown_cache.add_deployment_to_cooldown(name, RuntimeError("no"), status, LONG)
+
+
+def cooling_down(router: Router) -> list[str]:
+    return [name for name, _ in router.cooldown_cache.get_active_cooldowns(["a", "b"], parent_otel_span=None)]
+
+
+async def found(result: Any, name: str | None = "a", fails_meanwhile: Router | None = None) -> Any:
+    """What a background check says that comes to `result`; with a request that fails while the check runs."""
+
+    @ending_cooldowns
+    async def check(model: dict[str, Any]) -> Any:
+        if fails_meanwhile is not None:
+            cool_down(fails_meanwhile, "a")
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    said: list[Any] = []
+
+    @surviving_failed_rounds
+    async def one_round() -> None:
+        model = {"model_info": {"id": name}}
+        # A task of its own, as LiteLLM runs each check.
+        said.extend(await asyncio.gather(asyncio.create_task(check(model)), return_exceptions=True))
+
+    await asyncio.create_task(one_round())
+    return said[0]
+
+
+# --- the interval
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [(1, 1), (60, 60), ("60", 60), (" 60 ", 60), (60.0, 60), ("2.5", 3), (0.5, 1), (1e-9, 1), (10**12, 10**12)],
+)
+def test_a_positive_number_of_seconds_is_rounded_up_to_whole_ones(given: Any, seconds: int) -> None:
+    """Also one that an environment variable yields as text. No interval is so short that checks spin."""
+    interval = health_check_interval_of({"health_check_interval": given}, DEFAULT)
+    assert interval == seconds
+    assert type(interval) is int  # LiteLLM runs no checks for any other type
+
+
+NONSENSE = [0, -1, -0.5, "0", "-3", "", "soon", "60s", None, True, False, [], {}, float("nan"), float("inf"), 10**400]
+
+
+@pytest.mark.parametrize("given", NONSENSE, ids=lambda given: repr(given)[:9])
+def test_anything_else_is_reported_by_the_settings_name_and_not_its_value(
+    given: Any, proxy_log: pytest.LogCaptureFixture
+) -> None:
+    """One line says which setting it is and what holds instead."""
+    settings = {"background_health_checks": True, "health_check_interval": given}
+    assert health_check_interval_of(settings, DEFAULT) == DEFAULT
+    assert proxy_log.messages == [
+        "general_settings.health_check_interval is not a number of seconds above zero. "
+        f"Background health checks run every {DEFAULT} seconds."
+    ]
+
+
+@pytest.mark.parametrize("settings", [{"background_health_checks": True}, {"health_check_interval": 0}, {}])
+def test_nothing_is_reported_where_nothing_is_wrong(settings: Any, proxy_log: pytest.LogCaptureFixture) -> None:
+    """The interval is missing, or nothing asks for it."""
+    assert health_check_interval_of(settings, DEFAULT) == DEFAULT
+    assert not proxy_log.messages
+
+
+@pytest.mark.parametrize("default", [0, -1])
+@pytest.mark.parametrize("settings", [{}, {"health_check_interval": "soon"}])
+def test_a_useless_default_gives_way_to_five_minutes(default: int, settings: Any) -> None:
+    """It is an environment variable of LiteLLM's."""
+    assert health_check_interval_of(settings, default) == 300
+
+
+# --- the loop
+
+
+async def test_after_a_failed_round_the_loop_begins_anew_an_interval_later(
+    server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
+) -> None:
+    """And LiteLLM is not told of two loops at a time."""
+    began: list[tuple[float, bool]] = []
+
+    @surviving_failed_rounds
+    async def loop() -> None:
+        began.append((time.monotonic(), server.background_health_check_loop_active))
+        server.background_health_check_loop_active = True
+        if len(began) < 3:
+            raise RuntimeError("a broken round")
+
+    await loop()
+    assert [active for _, active in began[1:]] == [False, False]
+    assert all(later - earlier >= 0.95 for (earlier, _), (later, _) in zip(began, began[1:], strict=False))
+    assert proxy_log.messages == ["Background health checks failed. They begin anew in 1 seconds."] * 2
+    assert "a broken round" in proxy_log.text
+
+
+async def test_a_loop_that_ends_of_its_own_is_over(server: SimpleNamespace) -> None:
+    """As it does when the proxy shuts down."""
+    runs: list[None] = []
+
+    @surviving_failed_rounds
+    async def loop() -> None:
+        runs.append(None)
+
+    await loop()
+    assert len(runs) == 1
+
+
+async def test_a_cancelled_loop_is_over(server: SimpleNamespace) -> None:
+    """A round that is cancelled has not failed."""
+    started = asyncio.Event()
+
+    @surviving_failed_rounds
+    async def loop() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(loop())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+# --- a check and a cooldown
+
+
+@pytest.mark.parametrize("status", [401, 402, 404, 500, 503])
+async def test_a_deployment_found_healthy_is_in_rotation(
+    status: int, router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
+) -> None:
+    """Whatever cooled it down, and it alone."""
+    cool_down(router, "a", status)
+    cool_down(router, "b", status)
+    assert await found(HEALTHY) == HEALTHY
+    assert cooling_down(router) == ["b"]
+    assert proxy_log.messages == ["Deployment a is healthy again. Its cooldown has ended."]
+
+
+async def test_a_rate_limit_runs_its_time(router: Router, server: SimpleNamespace) -> None:
+    """A check's few tokens say nothing about it."""
+    cool_down(router, "a", 429)
+    await found(HEALTHY)
+    assert cooling_down(router) == ["a"]
+
+
+@pytest.mark.parametrize("result", [UNHEALTHY, RuntimeError("no"), None])
+async def test_a_deployment_not_found_healthy_stays_out(result: Any, router: Router, server: SimpleNamespace) -> None:
+    """Its check failed, raised or came to nothing, and says so as before."""
+    cool_down(router, "a")
+    assert await found(result) is result
+    assert cooling_down(router) == ["a"]
+
+
+async def test_a_failure_during_the_check_outweighs_it(router: Router, server: SimpleNamespace) -> None:
+    """The request failed after the provider had answered the check, for all that is known."""
+    await found(HEALTHY, fails_meanwhile=router)
+    assert cooling_down(router) == ["a"]
+
+
+async def test_a_check_on_demand_leaves_routing_alone(router: Router, server: SimpleNamespace) -> None:
+    """GET /health is not an operator's only; its callers do not decide where requests go."""
+    cool_down(router, "a")
+
+    @ending_cooldowns
+    async def check(model: dict[str, Any]) -> Any:
+        return HEALTHY
+
+    assert await check({"model_info": {"id": "a"}}) == HEALTHY
+    assert cooling_down(router) == ["a"]
+
+
+@pytest.mark.parametrize("name", [None, "unknown"])
+async def test_a_check_of_a_deployment_the_router_does_not_know_changes_nothing(
+    name: str | None, router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
+) -> None:
+    """Its result is reported all the same, and nothing else."""
+    cool_down(router, "a")
+    assert await found(HEALTHY, name) == HEALTHY
+    assert cooling_down(router) == ["a"]
+    assert not proxy_log.messages
+
+
+async def test_a_check_before_there_is_a_router_is_only_a_check(
+    server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
+) -> None:
+    """A proxy without models has none, which is nothing to report."""
+    server.llm_router = None
+    assert await found(HEALTHY) == HEALTHY
+    assert not proxy_log.messages
+
+
+class Redis:
+    """What a cooldown needs of LiteLLM's Redis cache; `keys` are those it was told to delete."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.keys: list[str] = []
+        self.failure = failure
+
+    def check_and_fix_namespace(self, key: str) -> str:
+        return f"namespace:{key}"
+
+    async def async_delete_cache(self, key: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.keys.append(key)
+
+
+def in_memory(router: Router, redis: Redis) -> Any:
+    """The cooldowns this process knows of, once they are shared through `redis`."""
+    store = getattr(router.cooldown_cache, "cooldown_store", router.cooldown_cache.cache)
+    store.redis_cache = redis
+    return store.in_memory_cache
+
+
+async def test_a_cooldown_ends_in_redis_too(router: Router, server: SimpleNamespace) -> None:
+    """Or the proxy would read it from there again."""
+    cool_down(router, "a")
+    redis = Redis()
+    cooldowns = in_memory(router, redis)
+    await found(HEALTHY)
+    assert redis.keys == ["namespace:deployment:a:cooldown"]
+    assert cooldowns.get_cache("deployment:a:cooldown") is None
+
+
+async def test_a_lost_redis_does_not_spoil_the_check(
+    router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
+) -> None:
+    """The cooldown runs its time, and the log says why."""
+    cool_down(router, "a")
+    cooldowns = in_memory(router, Redis(ConnectionError("lost")))
+    assert await found(HEALTHY) == HEALTHY
+    assert cooldowns.get_cache("deployment:a:cooldown") is not None
+    assert proxy_log.messages == ["The cooldown of deployment a was not ended: lost"]
+
+
+def test_a_failed_check_takes_out_a_deployment_another_one_replaces(router: Router) -> None:
+    """Either of two."""
+    assert may_cool_down(router, "a")
+    assert may_cool_down(router, "b")
+
+
+def test_a_failed_check_leaves_the_last_one_of_a_group(router: Router) -> None:
+    """The other one is cooling down already."""
+    cool_down(router, "b")
+    assert not may_cool_down(router, "a")
+    assert may_cool_down(router, "b")
+
+
+def test_a_failed_check_leaves_a_lone_deployment() -> None:
+    """Another group's deployment does not replace it."""
+    with routed([deployment("a", "openai", NOWHERE), deployment("b", "openai", NOWHERE, group="others")]) as router:
+        assert not may_cool_down(router, "a")
+
+
+def test_a_paused_deployment_replaces_none() -> None:
+    """`blocked` is how newer releases pause one."""
+    paused = deployment("b", "openai", NOWHERE)
+    paused["model_info"]["blocked"] = True
+    with routed([deployment("a", "openai", NOWHERE), paused]) as router:
+        assert not may_cool_down(router, "a")
+
+
+def test_a_deployment_the_router_does_not_know_is_not_cooled_down(router: Router) -> None:
+    """It was removed while its check ran."""
+    assert not may_cool_down(router, "removed")
