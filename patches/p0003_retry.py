@@ -87,7 +87,7 @@ EDITS = {
         InsertFirst(
             "Router.should_retry_this_error",
             """
-            decided = retry_by_policy(healthy_deployments, all_deployments)
+            decided = retry_by_policy(error, healthy_deployments, all_deployments)
             if decided is True:
                 return True
             if decided is False:

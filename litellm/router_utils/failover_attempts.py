@@ -14,11 +14,18 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import litellm
 from litellm._logging import verbose_router_logger
-from litellm.litellm_core_utils.failure_signal import FailureSignal, diagnose, peek
+from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek
 from litellm.litellm_core_utils.first_event import await_first_event
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.router_utils.automatic_fallbacks import automatic_fallbacks
-from litellm.router_utils.failover_policy import ANSWERED_BY_A_FALLBACK, POLICY, Retry, has_fallback, is_alone
+from litellm.router_utils.failover_policy import (
+    ANSWERED_BY_A_FALLBACK,
+    POLICY,
+    Retry,
+    has_fallback,
+    is_alone,
+    leaves_no_deployment,
+)
 from litellm.router_utils.router_callbacks.track_deployment_metrics import (
     increment_deployment_failures_for_current_minute,
 )
@@ -161,15 +168,21 @@ def untried(deployments: list[Deployment]) -> list[Deployment]:
 
 
 def retry_by_policy(
-    healthy_deployments: Sequence[Mapping[str, Any]] | None, all_deployments: Sequence[Mapping[str, Any]] | None
+    error: Exception,
+    healthy_deployments: Sequence[Mapping[str, Any]] | None,
+    all_deployments: Sequence[Mapping[str, Any]] | None,
 ) -> bool | None:
-    """Whether the failure at hand is to be retried, None where LiteLLM's own rule decides.
+    """Whether the failure at hand, `error`, is to be retried, None where LiteLLM's own rule decides.
 
     `all_deployments` are those of the model group, `healthy_deployments` those that are not cooling down.
     """
     hop: Final = _HOP.get()
-    if hop is None or hop.failed is None:
+    if hop is None:
         return None
+    if hop.failed is None:
+        # The router's own limits let no deployment be chosen: a fallback is not under them.
+        is_limit: Final = leaves_no_deployment(error) or classify(error) is FailureSignal.RATE_LIMITED
+        return False if hop.attempting is None and is_limit and hop.may_fall_back() else None
     retry: Final = POLICY[hop.failed.signal].retry
     if retry is Retry.NOWHERE:
         return False

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek, signal_of_status
+from litellm.types.router import RouterErrors
 
 ANSWERED_BY_A_FALLBACK: Final = "answered_by_a_fallback"
 
@@ -81,6 +82,12 @@ def cools_down_at_once(original_exception: Exception) -> bool:
     """Whether this one failure proves reason enough to cool a deployment down that another of its group replaces."""
     diagnosis: Final = diagnose(original_exception)
     return diagnosis.proven and POLICY[diagnosis.signal].cooldown is Cooldown.AT_ONCE
+
+
+def leaves_no_deployment(error: object) -> bool:
+    """Whether the router found no deployment to choose, for cooldowns or limits of its own. Its strategies raise three
+    classes for that, ValueError among them, with this text in common."""
+    return isinstance(error, ValueError) and RouterErrors.no_deployments_available.value in str(error)
 
 
 def yields_to_a_fallback(original_exception: object) -> bool:

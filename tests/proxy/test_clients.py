@@ -14,6 +14,8 @@ from proxy.routes import MESSAGES, ProxiedProviders, proxied_providers
 from support.faulty_provider import HEALTHY, Fault, FaultyProvider
 from support.gateway import Gateway
 
+PING: Any = MESSAGES  # of a type of its own in each client
+
 OPENAI_CLASSES: dict[int, type[openai.APIStatusError]] = {
     400: openai.BadRequestError,
     401: openai.AuthenticationError,
@@ -57,10 +59,8 @@ def anthropic_client(gateway: Gateway, retries: int = 0) -> anthropic.Anthropic:
 
 
 OPENAI_CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {
-    "chat": lambda client: client.chat.completions.create(model="openai", messages=MESSAGES),  # type: ignore[call-overload]
-    "chat-stream": lambda client: list(
-        client.chat.completions.create(model="openai", messages=MESSAGES, stream=True)  # type: ignore[call-overload]
-    ),
+    "chat": lambda client: client.chat.completions.create(model="openai", messages=PING),
+    "chat-stream": lambda client: list(client.chat.completions.create(model="openai", messages=PING, stream=True)),
     "text": lambda client: client.completions.create(model="openai", prompt="ping"),
     "embeddings": lambda client: client.embeddings.create(model="openai", input="ping"),
     "responses": lambda client: client.responses.create(model="openai", input="ping"),
@@ -91,7 +91,7 @@ def test_anthropics_client_raises_the_class_of_the_status(
     proxied.providers[provider].fault = Fault.status(status, message="The reason is this.")
     client = anthropic_client(proxied.gateway)
     with pytest.raises(anthropic.APIStatusError) as raised:
-        client.messages.create(model=provider, max_tokens=9, messages=MESSAGES, stream=stream)  # type: ignore[call-overload]
+        client.messages.create(model=provider, max_tokens=9, messages=PING, stream=stream)
     assert isinstance(raised.value, ANTHROPIC_CLASSES[status])
     assert raised.value.status_code == status
     body = raised.value.body
@@ -131,7 +131,7 @@ def test_a_client_waits_for_the_retry_after_it_gets(
     monkeypatch.setattr(time, "sleep", sleep)
     patient = client(proxied.gateway, retries=1)
     if provider == "openai":
-        answer = patient.chat.completions.create(model=provider, messages=MESSAGES).choices[0].message.content
+        answer = patient.chat.completions.create(model=provider, messages=PING).choices[0].message.content
     else:
-        answer = patient.messages.create(model=provider, max_tokens=9, messages=MESSAGES).content[0].text
+        answer = patient.messages.create(model=provider, max_tokens=9, messages=PING).content[0].text
     assert (answer, slept) == ("pong", [3])

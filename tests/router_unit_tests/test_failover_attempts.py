@@ -33,6 +33,7 @@ ANOTHER = "another-group"
 RATE_LIMITED = 429  # blamed on the deployment; on the same one a retry cannot help
 BROKEN = 500  # blamed on the deployment; the same one may do
 REJECTED = 400
+ERROR = KeyError("choices")  # no provider's
 
 
 def status(code: object) -> Any:
@@ -162,7 +163,7 @@ async def test_an_attempt_that_got_no_deployment_is_none(router: Any) -> None:
 
         with pytest.raises(BaseLLMException):
             await make_call(router, _acompletion)
-        assert retry_by_policy(members(router), members(router)) is None
+        assert retry_by_policy(ERROR, members(router), members(router)) is None
 
     assert [one[0] for one in await attempts_of(router, body)] == ["a"]
 
@@ -172,7 +173,7 @@ async def test_outside_of_a_request_nothing_is_remembered(router: Any) -> None:
     deployments = members(router)
     await fails(router, "a", status(429))
     assert untried(deployments) is deployments
-    assert retry_by_policy(deployments, deployments) is None
+    assert retry_by_policy(ERROR, deployments, deployments) is None
 
 
 async def test_a_request_leaves_nothing_behind(router: Any) -> None:
@@ -315,7 +316,7 @@ async def test_what_a_hook_asks_the_router_meanwhile_is_not_noted(router: Any) -
         await fails(router, "a", status(429))
         with pytest.raises(BaseLLMException):
             await make_call(router, _acompletion)
-        assert retry_by_policy(members(router), members(router)) is True
+        assert retry_by_policy(ERROR, members(router), members(router)) is True
 
     assert [one[0] for one in await attempts_of(router, body)] == ["a", "b"]
 
@@ -506,7 +507,7 @@ async def decision(router: Any, failed: dict[str, Any], healthy: str | None = "a
         for name, outcome in failed.items():
             await fails(router, name, outcome if isinstance(outcome, Exception) else status(outcome))
         up = None if healthy is None else [one for one in members(router) if one["model_info"]["id"] in healthy]
-        decided.append(retry_by_policy(up, members(router)))
+        decided.append(retry_by_policy(ERROR, up, members(router)))
 
     await attempts_of(router, body, **kwargs)
     return decided[0]
@@ -556,7 +557,7 @@ async def test_a_deployment_the_policy_did_not_choose_from_is_left_to_litellm(ro
 
     async def body() -> None:
         await fails(router, "stranger", status(429))
-        assert retry_by_policy(members(router), members(router)) is None
+        assert retry_by_policy(ERROR, members(router), members(router)) is None
 
     await attempts_of(router, body, **FALLBACK)
 
@@ -568,10 +569,10 @@ async def test_a_group_that_was_not_looked_up_has_others_too(router: Any, looked
     async def body() -> None:
         await fails(router, "a", status(429))
         for unrelated in (looked_up, members(router, ANOTHER)):
-            assert retry_by_policy([], unrelated) is True
+            assert retry_by_policy(ERROR, [], unrelated) is True
         for name in "bc":
             await fails(router, name, status(429))
-        assert retry_by_policy([], looked_up) is None
+        assert retry_by_policy(ERROR, [], looked_up) is None
 
     await attempts_of(router, body)
 
@@ -619,7 +620,7 @@ async def test_a_group_this_request_has_been_to_is_no_fallback(router: Any) -> N
 
     async def fallback() -> None:
         await fails(router, "z", status(429), among=members(router, ANOTHER))
-        decided.append(retry_by_policy([], members(router, ANOTHER)))
+        decided.append(retry_by_policy(ERROR, [], members(router, ANOTHER)))
 
     async def body() -> None:
         await fails(router, "a", status(429))
@@ -639,7 +640,7 @@ async def test_a_setting_that_makes_no_sense_is_logged(router: Any, caplog: pyte
 
     async def fallback() -> None:
         await fails(router, "z", status(429), among=members(router, ANOTHER))
-        assert retry_by_policy([], members(router, ANOTHER)) is None
+        assert retry_by_policy(ERROR, [], members(router, ANOTHER)) is None
 
     async def body() -> None:
         await request(router, fallback, model=ANOTHER, fallback_depth=1, max_fallbacks="many")
@@ -677,7 +678,7 @@ async def test_the_orders_of_the_group_a_request_is_at_count(ordered: Any) -> No
 
     async def fallback() -> None:
         await fails(ordered, "z", status(429), among=members(ordered, ANOTHER))
-        decided.append(retry_by_policy([], members(ordered, ANOTHER)))
+        decided.append(retry_by_policy(ERROR, [], members(ordered, ANOTHER)))
 
     async def body() -> None:
         await request(ordered, fallback, model=ANOTHER, fallback_depth=1)

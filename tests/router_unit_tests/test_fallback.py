@@ -237,3 +237,15 @@ async def test_a_fallback_group_does_not_ask_the_deployment_that_failed_again() 
         with routed(group, num_retries=0, routing_strategy="cost-based-routing", **FALLBACKS) as router:
             assert await outcomes(router, 1) == ["pong"]
             assert (bad.attempts, good.attempts) == (1, 1)
+
+
+@pytest.mark.parametrize("mode", ["async", "async-stream", "sync"])
+async def test_the_routers_own_limit_falls_back_at_once(mode: str) -> None:
+    """Without the wait until the minute is over that its error asks for; the limited deployment serves what it may."""
+    with FaultyProvider() as primary, FaultyProvider() as substitute, back_offs() as waits:
+        group = primary_and_substitute(primary, substitute, rpm=1)
+        settings = {"routing_strategy": "usage-based-routing-v2", "enable_pre_call_checks": True, "num_retries": 2}
+        with routed(group, **settings, **FALLBACKS) as router:
+            assert await outcomes(router, 4, mode) == ["pong"] * 4
+            assert (primary.attempts, substitute.attempts) == (1, 3)
+            assert waits == []

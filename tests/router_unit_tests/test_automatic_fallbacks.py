@@ -1,0 +1,151 @@
+"""With the switch on, a group without configured fallbacks makes way for the others that can serve the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import litellm
+import pytest
+
+from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
+from support.routing import GROUP, MESSAGES, back_offs, cooling_down, deployment, lost, outcomes, routed, until
+
+ON: dict[str, Any] = {"automatic_fallbacks": True, "num_retries": 2, "cooldown_time": 60}
+RATE_LIMITED = FAULTS["429"]
+NOWHERE = "http://127.0.0.1:9"
+
+
+def alone(group: str, provider: FaultyProvider, **model_info: Any) -> dict[str, Any]:
+    """The only deployment of `group`, with the group's name for its id."""
+    one = deployment(f"{group}-a", "openai", provider.url, group=group)
+    one["model_info"].update(model_info)
+    return one
+
+
+@pytest.mark.parametrize("mode", ["async", "async-stream", "sync", "sync-stream"])
+@pytest.mark.parametrize("fault", ["401", "402", "404", "429", "503", "refused"])
+async def test_another_group_answers_at_once(fault: str, mode: str) -> None:
+    """The limited group is asked once and left alone while its cooldown lasts."""
+    with FaultyProvider(FAULTS[fault]) as primary, FaultyProvider() as other, back_offs() as waits:
+        with routed([alone(GROUP, primary), alone("other", other)], **ON) as router:
+            assert await outcomes(router, 1, mode) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {f"{GROUP}-a"})
+            assert await outcomes(router, 3, mode) == ["pong"] * 3
+            assert (primary.attempts, other.attempts) == (0 if fault == "refused" else 1, 4)
+            assert waits == []
+
+
+async def test_it_is_off_by_default() -> None:
+    """A group fails as LiteLLM's documentation says."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
+        with routed([alone(GROUP, primary), alone("other", other)], num_retries=0) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert other.attempts == 0
+
+
+async def test_the_groups_are_asked_in_the_order_they_are_declared_in() -> None:
+    """Each once; the caller gets the first one's reason if all fail."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider(FAULTS["503"]) as b, FaultyProvider() as c:
+        groups = [alone("c", c), alone(GROUP, primary), alone("b", b)]
+        with routed([groups[1], groups[2], groups[0]], **{**ON, "num_retries": 0}) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert (primary.attempts, b.attempts, c.attempts) == (1, 1, 1)
+        c.fault = FAULTS["500"]
+        with routed([groups[1], groups[2], groups[0]], **{**ON, "num_retries": 0}) as router:
+            (error,) = await outcomes(router, 1)
+            assert isinstance(error, litellm.RateLimitError)
+            assert [one.model_group for one in error.failed_attempts] == [GROUP, "b", "c"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("limit", ["rpm", "cooldown"])
+async def test_a_group_that_has_no_deployment_left_makes_way(limit: str) -> None:
+    """Under the router's own limit, or because another request has found it dead."""
+    with FaultyProvider() as primary, FaultyProvider() as other:
+        limited = alone(GROUP, primary)
+        settings = dict(ON)
+        if limit == "rpm":
+            limited["litellm_params"]["rpm"] = 1
+            settings |= {"routing_strategy": "usage-based-routing-v2", "enable_pre_call_checks": True}
+        with routed([limited, alone("other", other)], **settings) as router:
+            if limit == "cooldown":
+                primary.fault = RATE_LIMITED
+                assert await outcomes(router, 1) == ["pong"]
+                assert await until(lambda: cooling_down(router) == {f"{GROUP}-a"})
+                primary.fault = HEALTHY
+            assert await outcomes(router, 3) == ["pong"] * 3
+            assert primary.attempts == 1
+
+
+async def test_what_one_group_rejects_no_other_is_asked() -> None:
+    """It would say the same, at a price."""
+    with FaultyProvider(Fault.status(400)) as primary, FaultyProvider() as other:
+        with routed([alone(GROUP, primary), alone("other", other)], **ON) as router:
+            (error,) = await outcomes(router, 1)
+            assert isinstance(error, litellm.BadRequestError)
+            assert (primary.attempts, other.attempts) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mode": "embedding"},
+        {"mode": "image_generation"},
+        {"max_input_tokens": 3},
+        {"team_id": "a-team"},
+    ],
+    ids=lambda info: next(iter(info)) + str(next(iter(info.values()))),
+)
+async def test_a_group_that_cannot_serve_the_request_is_not_asked(other: dict[str, Any]) -> None:
+    """Of another mode, too small for it, or another team's."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as unfit:
+        group = alone("unfit", unfit, **other)
+        group["litellm_params"]["model"] = "openai/unfit"  # LiteLLM takes what is said of a model for all that have it
+        with routed([alone(GROUP, primary), group], **{**ON, "num_retries": 0}) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert unfit.attempts == 0
+
+
+async def test_a_group_that_stands_for_a_pattern_is_not_asked() -> None:
+    """Nobody knows for which of its models."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as pattern:
+        any_model = deployment("any", "openai", pattern.url, group="openai/*")
+        with routed([alone(GROUP, primary), any_model], **{**ON, "num_retries": 0}) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert pattern.attempts == 0
+
+
+async def test_an_embedding_falls_back_to_a_group_of_embeddings() -> None:
+    """Past a chat model that is declared before it; LiteLLM's list of models knows what each is."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as chat, FaultyProvider() as other:
+        groups = [alone(name, provider) for name, provider in ((GROUP, primary), ("chat", chat), ("other", other))]
+        for group in (groups[0], groups[2]):
+            group["litellm_params"]["model"] = "openai/text-embedding-3-small"
+        with routed(groups, **ON) as router:
+            answer = await router.aembedding(model=GROUP, input="ping")
+            assert answer.data[0]["embedding"] == [0.25, -0.5, 0.75]
+            assert (chat.attempts, other.attempts) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [{"fallbacks": [{GROUP: ["named"]}]}, {"default_fallbacks": ["named"]}, {"fallbacks": [{"*": ["named"]}]}],
+)
+async def test_configured_fallbacks_win(configured: dict[str, Any]) -> None:
+    """Alone, also where they fail."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider(RATE_LIMITED) as named, FaultyProvider() as other:
+        groups = [alone(GROUP, primary), alone("other", other), alone("named", named)]
+        with routed(groups, **{**ON, "num_retries": 0}, **configured) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert (named.attempts, other.attempts) == (1, 0)
+
+
+async def test_a_requests_own_fallbacks_win() -> None:
+    """As configured ones do; and none are asked for if the request wants none."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as named, FaultyProvider() as other:
+        groups = [alone(GROUP, primary), alone("other", other), alone("named", named)]
+        with routed(groups, **{**ON, "num_retries": 0}) as router:
+            answer = await router.acompletion(model=GROUP, messages=MESSAGES, fallbacks=["named"])  # type: ignore[arg-type]
+            assert answer.choices[0].message.content == "pong"
+            assert (named.attempts, other.attempts) == (1, 0)
+            assert lost(await outcomes(router, 1, disable_fallbacks=True)) == [0]
+            assert other.attempts == 0
