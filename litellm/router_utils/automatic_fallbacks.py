@@ -41,7 +41,8 @@ def automatic_fallbacks(router: Any, model_group: str, request: Mapping[str, Any
     """The groups to ask in place of `model_group`, in the order they are declared in: of the same mode, and with a
     context window the request fits into as far as that is known. None if the switch is off, if fallbacks are
     configured, or for what is a fallback already."""
-    if not router.automatic_fallbacks or request.get("fallback_depth") or "fallbacks" in request:
+    is_on: Final = getattr(router, "automatic_fallbacks", False)  # not there where only the retry's patch is applied
+    if not is_on or request.get("fallback_depth") or "fallbacks" in request:
         return []
     if fallback_groups(model_group, router.fallbacks):
         return []
