@@ -93,6 +93,7 @@ class TestLedger:
 
 
 class TestProcess:
+    @pytest.mark.by_chance  # `nox -s baseline` has little patience
     async def test_sees_what_is_left(self) -> None:
         """An open connection shows at both ends, an unfinished task by itself."""
         with FaultyProvider() as provider:
