@@ -93,7 +93,7 @@ class TestLedger:
 
 
 class TestProcess:
-    @pytest.mark.by_chance  # `nox -s baseline` has little patience
+    @pytest.mark.by_chance  # it failed once, on a loaded machine; nothing in it is LiteLLM's
     async def test_sees_what_is_left(self) -> None:
         """An open connection shows at both ends, an unfinished task by itself."""
         with FaultyProvider() as provider:
