@@ -20,8 +20,8 @@ pattern of names. What a group rejects, no other is asked.
 
 Tests
 -----
-Groups of several modes and sizes, over sockets; the proxy with keys that
-are limited to some of them.
+Groups of several modes and sizes, over sockets. The limit to what a key or
+a team may use has no test yet.
 """
 
 from fork.edits import AddImport, AddParameter, Decorate, InsertFirst
