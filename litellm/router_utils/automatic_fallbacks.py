@@ -11,7 +11,7 @@ from typing import Any, Final
 import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import classify
-from litellm.router_utils.failover_policy import POLICY, Retry, fallback_groups, leaves_no_deployment
+from litellm.router_utils.failover_policy import blames_the_deployment, fallback_groups, leaves_no_deployment
 
 _DEFAULT_MODE: Final = "chat"  # LiteLLM's for a model that says nothing
 
@@ -56,9 +56,7 @@ def automatic_fallbacks(router: Any, model_group: str, request: Mapping[str, Any
 
 def _is_of_the_deployments(error: Exception) -> bool:
     """Whether another group may do what this one could not: not if the request itself was rejected."""
-    if leaves_no_deployment(error):
-        return True
-    return POLICY[classify(error)].retry in (Retry.ELSEWHERE, Retry.ELSEWHERE_ELSE_SAME)
+    return leaves_no_deployment(error) or blames_the_deployment(classify(error))
 
 
 def _groups(router: Any) -> dict[str, list[Mapping[str, Any]]]:

@@ -22,6 +22,7 @@ from litellm.router_utils.failover_policy import (
     ANSWERED_BY_A_FALLBACK,
     POLICY,
     Retry,
+    blames_the_deployment,
     has_fallback,
     is_alone,
     leaves_no_deployment,
@@ -81,8 +82,7 @@ class _Hop:
 
     @property
     def ids_to_blame(self) -> frozenset[str]:
-        blamed: Final = (Retry.ELSEWHERE, Retry.ELSEWHERE_ELSE_SAME)
-        return frozenset(one.deployment_id for one in self.attempts if POLICY[one.signal].retry in blamed)
+        return frozenset(one.deployment_id for one in self.attempts if blames_the_deployment(one.signal))
 
 
 _FALLS_BACK_BY_ORDER: Final = hasattr(litellm.utils, "get_order_filtered_deployments")  # not so in 1.82.6

@@ -57,6 +57,11 @@ POLICY: Final[Mapping[FailureSignal, FailoverPolicy]] = MappingProxyType(
 )
 
 
+def blames_the_deployment(signal: FailureSignal) -> bool:
+    """Whether another deployment may do what the one that failed with `signal` could not."""
+    return POLICY[signal].retry in (Retry.ELSEWHERE, Retry.ELSEWHERE_ELSE_SAME)
+
+
 def requires_cooldown(
     router: Any,
     model_id: str,

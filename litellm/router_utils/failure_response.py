@@ -12,7 +12,7 @@ from litellm.litellm_core_utils.failure_signal import FailureSignal, carried_sig
 from litellm.litellm_core_utils.message_for_callers import readable, without_secrets
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.router_utils.failover_attempts import ATTEMPTS_ATTRIBUTE, FailedAttempt, retry_after, what_was_tried
-from litellm.router_utils.failover_policy import POLICY, Retry
+from litellm.router_utils.failover_policy import POLICY, blames_the_deployment
 from litellm.types.router import RouterErrors, RouterRateLimitError
 
 # For a failure the provider said nothing about. What LiteLLM says then is about this side: hosts, sockets, timeouts.
@@ -83,8 +83,7 @@ def caller_status(signal: FailureSignal, http_status: int | None, otherwise: int
 
 def _decisive(attempts: Sequence[FailedAttempt]) -> FailedAttempt | None:
     """The last attempt whose failure is the deployment's."""
-    blamed: Final = (Retry.ELSEWHERE, Retry.ELSEWHERE_ELSE_SAME)
-    return next((one for one in reversed(attempts) if POLICY[one.signal].retry in blamed), None)
+    return next((one for one in reversed(attempts) if blames_the_deployment(one.signal)), None)
 
 
 def _shortest_wait(attempts: Sequence[FailedAttempt], decisive: FailedAttempt) -> int | None:
