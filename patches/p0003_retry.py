@@ -18,7 +18,9 @@ Change
   whatever the status. A rejected request never is.
 - If no retry on the same route can help and a fallback group stands ready,
   it is asked at once. Once it has answered, the lone deployment it stood
-  in for is cooled down.
+  in for is cooled down. A fallback makes way for the next one in the same
+  way, and one that is cooling down for its own fallback. A loop of
+  fallbacks ends once each group was asked.
 - A stream is an answer from its first event on, and one that ends without
   any has failed.
 - An embedding request with `max_retries=0`, which is what the router
@@ -39,7 +41,7 @@ over two to five deployments of which any are broken; a state machine with
 retries and fallbacks; a soak.
 """
 
-from fork.edits import AddImport, Decorate, InsertBeforeCall, InsertFirst, ReplaceExpression
+from fork.edits import AddImport, Decorate, ForReleases, InsertBeforeCall, InsertFirst, ReplaceExpression
 
 EDITS = {
     "litellm/litellm_core_utils/streaming_handler.py": (
@@ -67,6 +69,16 @@ EDITS = {
             if yields_to_a_fallback(original_exception):
                 return True
             """,
+        ),
+    ),
+    "litellm/router_utils/fallback_event_handlers.py": (
+        ForReleases(
+            "<1.97",
+            (
+                AddImport("litellm.router_utils.failover_attempts", ("unasked",)),
+                ReplaceExpression("run_async_fallback", "fallback_model_group", by="unasked(fallback_model_group)"),
+            ),
+            why="1.97 remembers by itself which fallbacks a request has been to (`AttemptedFallbackTargets`)",
         ),
     ),
     "litellm/router.py": (

@@ -7,7 +7,7 @@ methods that share no argument. What follows from it is for the policy table of 
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
@@ -33,6 +33,7 @@ from litellm.router_utils.router_callbacks.track_deployment_metrics import (
 
 Result = TypeVar("Result")
 Deployment = TypeVar("Deployment", bound=Mapping[str, Any])
+Target = TypeVar("Target")
 
 ATTEMPTS_ATTRIBUTE: Final = "failed_attempts"
 
@@ -68,17 +69,28 @@ class FailedAttempt(NamedTuple):
 
 @dataclass
 class _Hop:
-    """One model group's turn at a request. The groups it falls back to get their own, with the same `groups` and
+    """One model group's turn at a request. The groups it falls back to get their own, with the same `asked` and
     `attempts`."""
 
-    may_fall_back: Callable[[], bool]
-    groups: list[str]  # this one last
+    group: str
+    has_later_order: Callable[[], bool]
+    leads_on: Callable[[], bool]
+    asked: set[str]
     attempts: list[FailedAttempt]
     is_noting: bool = False
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
     error: Exception | None = None  # as which it came
+
+    def may_fall_back(self) -> bool:
+        """Whether LiteLLM will ask other deployments once this group gives up: of a later `order`, or of a group that
+        this request has not been to."""
+        try:
+            return self.has_later_order() or self.leads_on()
+        except Exception as error:  # a setting that makes no sense must not take the provider's failure from the caller
+            verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", self.group, error)
+            return False
 
     @property
     def ids_to_blame(self) -> frozenset[str]:
@@ -97,9 +109,15 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
     @functools.wraps(with_fallbacks)
     async def async_function_with_fallbacks(self: Any, *args: Any, **kwargs: Any) -> Result:
         before: Final = _HOP.get() if kwargs.get("fallback_depth") else None  # a request made within another is its own
-        groups: Final = [*(before.groups if before else ()), str(kwargs.get("model"))]
-        may_fall_back: Final = functools.partial(_may_fall_back, self, kwargs, groups)
-        hop: Final = _Hop(may_fall_back, groups, before.attempts if before else [])
+        group: Final = str(kwargs.get("model"))
+        asked: Final = before.asked if before else set()
+        asked.add(group)
+
+        def leads_on() -> bool:  # to a fallback of this group, or to the next one of the group this is a fallback of
+            return _leads_on(self, kwargs, group, asked) or (before is not None and before.leads_on())
+
+        has_later_order: Final = functools.partial(_has_later_order, self, kwargs, group)
+        hop: Final = _Hop(group, has_later_order, leads_on, asked, before.attempts if before else [])
         token: Final = _HOP.set(hop)
         try:
             response: Final = await with_fallbacks(self, *args, **kwargs)
@@ -111,7 +129,8 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
             raise
         finally:
             # A connection or task that is begun in this context keeps it, and with it what the hop holds.
-            hop.may_fall_back, hop.error, hop.candidates = bool, None, ()
+            hop.has_later_order = hop.leads_on = bool
+            hop.error, hop.candidates = None, ()
             _HOP.reset(token)
 
     return async_function_with_fallbacks
@@ -167,6 +186,18 @@ def untried(deployments: list[Deployment]) -> list[Deployment]:
     return left
 
 
+def unasked(fallbacks: Iterable[Target]) -> Iterator[Target]:
+    """Those of `fallbacks` that this request has not been to when it comes to them. One with parameters of its own is
+    not the group it names: it may lead there for another answer."""
+    hop: Final = _HOP.get()
+    asked: Final = set() if hop is None else hop.asked
+    for fallback in fallbacks:
+        key = str(fallback["model"] if isinstance(fallback, dict) and set(fallback) == {"model"} else fallback)
+        if key not in asked:
+            asked.add(key)
+            yield fallback
+
+
 def retry_by_policy(
     error: Exception,
     healthy_deployments: Sequence[Mapping[str, Any]] | None,
@@ -206,7 +237,12 @@ def _make_way_for_the_fallback(router: Any, hop: _Hop, kwargs: Mapping[str, Any]
     of_the_caller: Final = hop.failed.signal is FailureSignal.TIMED_OUT and kwargs.get("timeout") is not None
     if (
         is_alone(router, hop.failed.deployment_id)
-        and has_fallback(router, hop.groups[-1:], router.fallbacks or automatic_fallbacks(router, hop.groups[-1], {}))
+        and has_fallback(
+            router,
+            hop.group,
+            router.fallbacks or automatic_fallbacks(router, hop.group, {}),
+            steps=router.max_fallbacks,
+        )
         and not of_the_caller
         and not _counts_allowed_fails(router, hop.failed.deployment_id)
     ):
@@ -279,26 +315,27 @@ async def _begun(router: Any, response: Any, kwargs: Mapping[str, Any]) -> Any:
         raise
 
 
-def _may_fall_back(router: Any, kwargs: Mapping[str, Any], groups: Sequence[str]) -> bool:
-    """Whether LiteLLM will ask other deployments once the last of `groups` gives up: of another group that this request
-    has not been to, or of a later `order`."""
-    try:
-        depth: Final = kwargs.get("fallback_depth", 0)
-        if kwargs.get("disable_fallbacks") is True or depth >= kwargs.get("max_fallbacks", router.max_fallbacks):
-            return False
-        if _FALLS_BACK_BY_ORDER and _has_later_order(router.get_model_list(model_name=groups[-1]) or (), kwargs):
-            return True
-        fallbacks: Final = kwargs.get("fallbacks", router.fallbacks)
-        return has_fallback(router, groups, fallbacks or automatic_fallbacks(router, groups[-1], kwargs))
-    except Exception as error:  # a setting that makes no sense must not take the provider's failure from the caller
-        verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", groups[-1], error)
+def _leads_on(router: Any, kwargs: Mapping[str, Any], group: str, asked: Collection[str]) -> bool:
+    """Whether a request that `group` has failed has fallbacks left, besides those `asked`."""
+    fallbacks: Final = kwargs.get("fallbacks", router.fallbacks) or automatic_fallbacks(router, group, kwargs)
+    return has_fallback(router, group, fallbacks, asked, _steps_left(router, kwargs))
+
+
+def _has_later_order(router: Any, kwargs: Mapping[str, Any], group: str) -> bool:
+    """Whether deployments of `group` have a later `order` than a request is at, which LiteLLM then asks."""
+    if not _FALLS_BACK_BY_ORDER or not _steps_left(router, kwargs):
         return False
-
-
-def _has_later_order(deployments: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> bool:
-    """Whether `deployments` have a later `order` than this request is at."""
-    orders: Final = [order for order in map(_order, deployments) if order is not None]
+    orders: Final = [order for order in map(_order, router.get_model_list(model_name=group) or ()) if order is not None]
     return bool(orders) and max(orders) > kwargs.get("_target_order", min(orders))
+
+
+def _steps_left(router: Any, kwargs: Mapping[str, Any]) -> int:
+    """How many groups further a request may go."""
+    if kwargs.get("disable_fallbacks") is True:
+        return 0
+    depth: Final[int] = kwargs.get("fallback_depth", 0)
+    limit: Final[int] = kwargs.get("max_fallbacks", router.max_fallbacks)
+    return max(limit - depth, 0)
 
 
 def _order(deployment: Mapping[str, Any]) -> int | None:
@@ -337,7 +374,7 @@ def _attempt(hop: _Hop, error: Exception, kwargs: Mapping[str, Any]) -> FailedAt
     signal, status, _ = diagnose(error)
     if _may_mean_an_id(status, kwargs):
         signal = FailureSignal.REQUEST_REJECTED
-    return FailedAttempt(str(hop.attempting), hop.groups[-1], signal, status, retry_after(error))
+    return FailedAttempt(str(hop.attempting), hop.group, signal, status, retry_after(error))
 
 
 def what_was_tried(attempts: Sequence[FailedAttempt]) -> str:

@@ -3,7 +3,7 @@ What follows from a failure, in one table: a row a signal. The cooldown and the 
 proxy's is for the change that will read it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -101,11 +101,22 @@ def yields_to_a_fallback(original_exception: object) -> bool:
     return peek(original_exception, ANSWERED_BY_A_FALLBACK) is True
 
 
-def has_fallback(router: Any, groups: Sequence[str], fallbacks: object) -> bool:
-    """Whether `fallbacks`, in any format LiteLLM takes, names for the last of `groups` one that is not among them and
-    has a deployment that is not cooling down."""
-    others: Final = {name for name in fallback_groups(groups[-1], fallbacks) if name not in groups}
-    deployments: Final = [one for name in others for one in router.get_model_list(model_name=name) or ()]
+def has_fallback(router: Any, model_group: str, fallbacks: object, asked: Collection[str] = (), steps: int = 1) -> bool:
+    """Whether `fallbacks`, in any format LiteLLM takes, lead from `model_group` within `steps` steps to one that has a
+    deployment that is not cooling down and is not among those `asked` before."""
+    known: Final = {model_group, *asked}
+    reached = {model_group}
+    for _ in range(steps):
+        reached = {name for group in reached for name in fallback_groups(group, fallbacks)} - known
+        if _is_in_rotation(router, reached):
+            return True
+        known.update(reached)
+    return False
+
+
+def _is_in_rotation(router: Any, groups: Collection[str]) -> bool:
+    """Whether any deployment of `groups` is not cooling down."""
+    deployments: Final = [one for name in groups for one in router.get_model_list(model_name=name) or ()]
     ids: Final = {deployment["model_info"]["id"] for deployment in deployments}
     return bool(ids) and len(ids) > len(router.cooldown_cache.get_active_cooldowns(list(ids), parent_otel_span=None))
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import litellm
 import pytest
 from litellm.types.router import AllowedFailsPolicy
 
 from support.faulty_provider import FAULTS, HEALTHY, PROVIDERS, Fault, FaultyProvider
-from support.routing import GROUP, back_offs, cooling_down, deployment, lost, outcomes, routed, until
+from support.routing import GROUP, MODES, back_offs, cooling_down, deployment, lost, outcomes, routed, until
 
 SUBSTITUTE = "the-fallback-group"
 FALLBACKS: dict[str, Any] = {"fallbacks": [{GROUP: [SUBSTITUTE]}]}
@@ -134,16 +137,13 @@ async def test_without_a_fallback_for_it_a_request_is_tried_again_on_the_same_ro
 
 async def test_a_fallback_that_is_cooling_down_is_none() -> None:
     """A retry on the same route, with back-off, is then the better chance; the lone deployment stays in rotation."""
-    faults = FAULTS["503"], FAULTS["429"], HEALTHY
-    with FaultyProvider(faults[0]) as primary, FaultyProvider(faults[1]) as substitute, FaultyProvider() as third:
-        group = primary_and_substitute(primary, substitute)
-        group.append(deployment("third", "openai", third.url, group="third"))
-        fallbacks = [{SUBSTITUTE: ["third"]}, {GROUP: [SUBSTITUTE]}]
-        with routed(group, num_retries=2, cooldown_time=60, fallbacks=fallbacks) as router, back_offs() as waits:
-            assert await outcomes(router, 1, model=SUBSTITUTE) == ["pong"]
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider(FAULTS["401"]) as substitute, back_offs() as waits:
+        with routed(
+            primary_and_substitute(primary, substitute), num_retries=2, cooldown_time=60, **FALLBACKS
+        ) as router:
+            assert lost(await outcomes(router, 1, model=SUBSTITUTE)) == [0]
             assert await until(lambda: cooling_down(router) == {"substitute"})
-            assert waits == []
-            assert await outcomes(router, 1) == ["pong"]
+            assert lost(await outcomes(router, 1)) == [0]
             assert primary.attempts == 3
             assert waits[0] > 0
             assert cooling_down(router) == {"substitute"}
@@ -249,3 +249,83 @@ async def test_the_routers_own_limit_falls_back_at_once(mode: str) -> None:
             assert await outcomes(router, 4, mode) == ["pong"] * 4
             assert (primary.attempts, substitute.attempts) == (1, 3)
             assert waits == []
+
+
+# --- chains of groups, named a, b and c
+
+
+@contextmanager
+def chain(**faults: Fault) -> Iterator[tuple[list[dict[str, Any]], list[FaultyProvider]]]:
+    """Groups of one deployment each, whose id is the name of the group twice, and their providers."""
+    with ExitStack() as stack:
+        providers = {name: stack.enter_context(FaultyProvider(fault, answer=name)) for name, fault in faults.items()}
+        deployments = [deployment(name * 2, "openai", it.url, group=name) for name, it in providers.items()]
+        yield deployments, list(providers.values())
+
+
+def attempts(providers: list[FaultyProvider]) -> list[int]:
+    return [provider.attempts for provider in providers]
+
+
+LOOPS: dict[str, list[dict[str, list[str]]]] = {
+    "of two": [{"a": ["b"]}, {"b": ["a"]}],
+    "of three": [{"a": ["b"]}, {"b": ["c"]}, {"c": ["a"]}],
+    "of a list and back": [{"a": ["b", "c"]}, {"b": ["c", "a"]}, {"c": ["a", "b"]}],
+    "by default": [{"*": ["a", "b", "c"]}],
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_loop_of_fallbacks_ends_once_each_group_was_asked(loop: str, mode: str) -> None:
+    """The caller gets the first failure's class and reason, and a list of all of them."""
+    with chain(a=FAULTS["429"], b=FAULTS["401"], c=FAULTS["402"]) as (groups, providers), back_offs() as waits:
+        with routed(groups, fallbacks=LOOPS[loop], num_retries=2) as router:
+            (error,) = await outcomes(router, 1, mode, model="a")
+            once = [1, 1, 0] if loop == "of two" else [1, 1, 1]
+            assert (attempts(providers), waits) == (once, [])
+            assert isinstance(error, litellm.RateLimitError)
+            assert str(error).startswith(
+                "litellm.RateLimitError: RateLimitError: OpenAIException - Rate limit exceeded."
+            )
+            asked = [one.model_group for one in error.failed_attempts]  # type: ignore[attr-defined]
+            assert asked == list("abc")[: sum(once)]
+
+
+@pytest.mark.parametrize("fallbacks", [[{"a": ["b"]}, {"b": ["c"]}], [{"a": ["b", "c"]}]], ids=["chain", "list"])
+async def test_a_fallback_that_is_cooling_down_is_skipped(fallbacks: list[dict[str, list[str]]]) -> None:
+    """For the next one in the list, or for its own: at once, and without asking it."""
+    with chain(a=HEALTHY, b=FAULTS["401"], c=HEALTHY) as (groups, providers), back_offs() as waits:
+        with routed(groups, fallbacks=[*fallbacks, {"b": ["c"]}], num_retries=2, cooldown_time=60) as router:
+            assert await outcomes(router, 1, model="b") == ["c"]
+            assert await until(lambda: cooling_down(router) == {"bb"})
+            providers[0].fault = FAULTS["503"]
+            assert await outcomes(router, 2, model="a") == ["c", "c"]
+            assert (attempts(providers), waits) == ([1, 1, 3], [])
+
+
+async def test_a_fallback_makes_way_for_the_next_one_in_the_list() -> None:
+    """It has none of its own, but a retry on its route would help no more than on the first one's."""
+    with chain(a=FAULTS["429"], b=FAULTS["503"], c=HEALTHY) as (groups, providers), back_offs() as waits:
+        with routed(groups, fallbacks=[{"a": ["b", "c"]}], num_retries=2) as router:
+            assert await outcomes(router, 1, model="a") == ["c"]
+            assert (attempts(providers), waits) == ([1, 1, 1], [])
+
+
+async def test_the_last_fallback_is_tried_again_with_back_off() -> None:
+    """Nobody stands behind it: its own retries are the request's last chance."""
+    with chain(a=FAULTS["429"], b=FAULTS["429"], c=FAULTS["503"]) as (groups, providers), back_offs() as waits:
+        with routed(groups, fallbacks=[{"a": ["b", "c"]}], num_retries=2) as router:
+            assert lost(await outcomes(router, 1, model="a")) == [0]
+            assert attempts(providers) == [1, 1, 3]
+            assert waits[0] > 0
+
+
+async def test_the_same_group_with_other_parameters_is_another_fallback() -> None:
+    """A shorter prompt, say, may be answered where the long one was not."""
+    shorter = {"model": "b", "messages": [{"role": "user", "content": "p"}]}
+    with chain(a=FAULTS["429"], b=FAULTS["429"]) as (groups, providers):
+        with routed(groups, num_retries=0) as router:
+            assert lost(await outcomes(router, 1, model="a", fallbacks=[{"model": "b"}, shorter])) == [0]
+            assert attempts(providers) == [1, 2]
+            assert providers[1].requests[-1].body["messages"] == shorter["messages"]

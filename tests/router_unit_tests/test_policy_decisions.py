@@ -153,7 +153,7 @@ def test_a_fallback_is_another_group_in_any_of_litellms_formats(
     surrounded: Any, settings: Callable[[str], object], other: str
 ) -> None:
     """A list of groups, of requests, or of what follows which group; nothing else is one."""
-    assert has_fallback(surrounded, (GROUP,), settings(other)) is (settings in ANOTHER.values())
+    assert has_fallback(surrounded, GROUP, settings(other)) is (settings in ANOTHER.values())
 
 
 @pytest.mark.parametrize(
@@ -163,21 +163,32 @@ def test_a_group_that_is_cooling_down_is_no_fallback(surrounded: Any, cooling: s
     """As long as any of its deployments is not, it is one."""
     for name in cooling:
         surrounded.cooldown_cache.add_deployment_to_cooldown(name, RATE_LIMITED, 429, cooldown_time=60)
-    assert has_fallback(surrounded, (GROUP,), [{GROUP: [BEFORE]}]) is stands_ready
-    assert has_fallback(surrounded, (GROUP,), [{GROUP: [BEFORE, AFTER]}]) is True
+    assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE]}]) is stands_ready
+    assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE, AFTER]}]) is True
 
 
-def test_the_group_a_request_is_at_falls_back_to_one_it_has_not_been_to(surrounded: Any) -> None:
-    """The last one is where it is."""
-    assert has_fallback(surrounded, (BEFORE, GROUP), [{GROUP: [AFTER]}]) is True
-    assert has_fallback(surrounded, (BEFORE, GROUP), [{BEFORE: [AFTER]}]) is False
-    assert has_fallback(surrounded, (BEFORE, GROUP), [{GROUP: [BEFORE]}]) is False
+def test_a_fallback_is_a_group_the_request_has_not_been_to(surrounded: Any) -> None:
+    """Itself, for one, it has."""
+    assert has_fallback(surrounded, GROUP, [{GROUP: [AFTER]}], asked={BEFORE}) is True
+    assert has_fallback(surrounded, GROUP, [{BEFORE: [AFTER]}], asked={BEFORE}) is False
+    assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE]}], asked={BEFORE}) is False
+    assert has_fallback(surrounded, GROUP, [{GROUP: [GROUP]}]) is False
+
+
+@pytest.mark.parametrize(("steps", "stands_ready"), [(0, False), (1, False), (2, True), (3, True)])
+def test_a_fallbacks_fallback_is_one(surrounded: Any, steps: int, stands_ready: bool) -> None:
+    """Where the first is cooling down or forgotten, within the steps a request may take; the way back is none."""
+    for name in "bc":
+        surrounded.cooldown_cache.add_deployment_to_cooldown(name, RATE_LIMITED, 429, cooldown_time=60)
+    for first in (BEFORE, "forgotten"):
+        assert has_fallback(surrounded, GROUP, [{GROUP: [first]}, {first: [GROUP, AFTER]}], steps=steps) is stands_ready
+        assert has_fallback(surrounded, GROUP, [{GROUP: [first]}, {first: [GROUP]}], steps=steps) is False
 
 
 def test_a_group_without_deployments_is_no_fallback(surrounded: Any) -> None:
     """Configured and forgotten."""
-    assert has_fallback(surrounded, (GROUP,), [{GROUP: ["forgotten"]}]) is False
-    assert has_fallback(surrounded, (GROUP,), [{GROUP: ["forgotten", AFTER]}]) is True
+    assert has_fallback(surrounded, GROUP, [{GROUP: ["forgotten"]}]) is False
+    assert has_fallback(surrounded, GROUP, [{GROUP: ["forgotten", AFTER]}]) is True
 
 
 def test_what_litellm_itself_raises_is_judged_alike(pair: Any) -> None:
