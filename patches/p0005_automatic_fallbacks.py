@@ -20,8 +20,8 @@ pattern of names. What a group rejects, no other is asked.
 
 Tests
 -----
-Groups of several modes and sizes, over sockets. The limit to what a key or
-a team may use has no test yet.
+Groups of several modes and sizes, over sockets. Keys of different rights,
+at a real proxy.
 """
 
 from fork.edits import AddImport, AddParameter, Decorate, InsertFirst

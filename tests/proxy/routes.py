@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ TIMEOUT = 1.0
 """Seconds a deployment of the proxy may be silent."""
 
 PATIENCE = 20.0
-"""Seconds a caller waits for an answer; only a proxy that hangs reaches it."""
+"""Seconds a caller waits for an answer, and a test for what takes a few seconds; only a broken proxy reaches it."""
 
 MESSAGES = [{"role": "user", "content": "ping"}]
 API_KEY = "sk-test"
@@ -118,3 +119,13 @@ def events_of(response: httpx.Response) -> list[str | dict[str, Any]]:
     """The data of each event of a stream, parsed but for OpenAI's last one, the text [DONE]."""
     lines = (line.removeprefix("data:").strip() for line in response.text.splitlines() if line.startswith("data:"))
     return [line if line == "[DONE]" else json.loads(line) for line in lines]
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether it does, before patience ends."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

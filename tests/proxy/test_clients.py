@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 
-from proxy.routes import MESSAGES, ProxiedProviders, proxied_providers
+from proxy.routes import MESSAGES, ProxiedProviders
 from support.faulty_provider import HEALTHY, Fault, FaultyProvider
 from support.gateway import Gateway
 
@@ -40,12 +40,6 @@ ANTHROPIC_CLASSES: dict[int, type[anthropic.APIStatusError]] = {
     503: anthropic.InternalServerError,
     529: anthropic.InternalServerError,
 }
-
-
-@pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedProviders]:
-    with proxied_providers(tmp_path_factory.mktemp("proxy")) as proxied:
-        yield proxied
 
 
 def openai_client(gateway: Gateway, retries: int = 0) -> openai.OpenAI:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
-from proxy.routes import API_KEY, MODES, ROUTES, ProxiedProviders, error_of, events_of, proxied_providers
+from proxy.routes import API_KEY, MODES, ROUTES, ProxiedProviders, error_of, events_of
 from support.faulty_provider import FAULTS, HEALTHY, Fault
 from support.provider_formats import MESSAGES
 
@@ -74,12 +73,6 @@ TOLD = {
 
 IN_BAND = {"truncated"}
 """Faults that may come after the first words: the answer has begun with 200 then, and an event ends it."""
-
-
-@pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedProviders]:
-    with proxied_providers(tmp_path_factory.mktemp("proxy")) as proxied:
-        yield proxied
 
 
 CELLS = [(name, stream, provider) for name, stream in MODES for provider in ROUTES[name].providers]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from proxy.routes import comes_true
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider, litellm_params
 from support.gateway import Gateway
 
 GROUP = "the-group"
 QUESTION = "asked by a caller, not by a check"
-PATIENCE = 20.0
-"""Seconds for what needs a few rounds of checks, which come every second here; only a broken proxy takes that long."""
-
 LONG = 600
 """Seconds of a cooldown that outlasts the test."""
 
@@ -69,16 +66,6 @@ def callers(provider: FaultyProvider) -> int:
 def checks(provider: FaultyProvider) -> int:
     """Health checks that have reached the provider; LiteLLM's look at /v1/models has no content and is none."""
     return sum(bool(request.body) for request in provider.requests) - callers(provider)
-
-
-def comes_true(condition: Callable[[], bool]) -> bool:
-    """Whether it does, before patience ends."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def is_checked_again(provider: FaultyProvider, rounds: int = 3) -> bool:

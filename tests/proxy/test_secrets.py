@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.routes import MODES, ROUTES, ProxiedProviders, proxied_providers
-from support.faulty_provider import MODELS, Fault
+from support.faulty_provider import FAULTS, MODELS, Fault
 
 KEY = "correct-horse.battery:staple/42"
 """A deployment's key, of a shape no pattern knows."""
@@ -67,7 +67,9 @@ def test_what_a_provider_says_is_passed_on_without_secrets(
     route = ROUTES[route_name]
     if provider not in route.providers:
         provider = route.providers[0]
-    fault = Fault.status(status, body=message.encode(), content_type="text/plain") if whole else _error(status, message)
+    fault = Fault.status(status, message=message)
+    if whole:
+        fault = Fault.status(status, body=message.encode(), content_type="text/plain")
     response = proxied.ask(route, provider, fault, stream)
     assert response.status_code == status
     assert secret not in response.text
@@ -75,21 +77,12 @@ def test_what_a_provider_says_is_passed_on_without_secrets(
     assert secret not in proxied.gateway.log
 
 
-def _error(status: int, message: str) -> Fault:
-    return Fault.status(status, message=message)
-
-
 def test_where_a_deployment_is_stays_unknown(proxied: ProxiedProviders) -> None:
     """To whom it does not answer, as to whom it does."""
     hosts: list[Any] = [f"127.0.0.1:{provider.port}" for provider in proxied.providers.values()]
-    for name, stream in MODES:
-        for provider in ROUTES[name].providers:
-            for fault in (Fault.status(404), Fault.status(500), proxied_fault("refused"), proxied_fault("reset")):
-                text = proxied.ask(ROUTES[name], provider, fault, stream).text
+    for route_name, stream in MODES:
+        route = ROUTES[route_name]
+        for provider in route.providers:
+            for fault in (FAULTS[name] for name in ("404", "500", "refused", "reset")):
+                text = proxied.ask(route, provider, fault, stream).text
                 assert not [host for host in hosts if host in text], text
-
-
-def proxied_fault(name: str) -> Fault:
-    from support.faulty_provider import FAULTS
-
-    return FAULTS[name]
