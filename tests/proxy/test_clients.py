@@ -12,7 +12,7 @@ import pytest
 
 from proxy.routes import MESSAGES, ProxiedProviders
 from support.faulty_provider import HEALTHY, Fault, FaultyProvider
-from support.gateway import Gateway
+from support.gateway import MASTER_KEY, Gateway
 
 PING: Any = MESSAGES  # of a type of its own in each client
 
@@ -43,13 +43,11 @@ ANTHROPIC_CLASSES: dict[int, type[anthropic.APIStatusError]] = {
 
 
 def openai_client(gateway: Gateway, retries: int = 0) -> openai.OpenAI:
-    key = gateway.config["general_settings"]["master_key"]
-    return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=retries)
+    return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=MASTER_KEY, max_retries=retries)
 
 
 def anthropic_client(gateway: Gateway, retries: int = 0) -> anthropic.Anthropic:
-    key = gateway.config["general_settings"]["master_key"]
-    return anthropic.Anthropic(base_url=gateway.url, api_key=key, max_retries=retries)
+    return anthropic.Anthropic(base_url=gateway.url, api_key=MASTER_KEY, max_retries=retries)
 
 
 OPENAI_CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {

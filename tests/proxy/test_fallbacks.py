@@ -128,7 +128,8 @@ def test_the_way_to_the_fallback_is_short(limited: Gateways, stream: bool) -> No
     """Of many groups' first requests, each of which meets the limit, the median takes little longer than the others."""
     limited.limited.fault = FAULTS["429"]
     asked = limited.limited.attempts
-    direct, by_fallback = [], []
+    direct: list[float] = []
+    by_fallback: list[float] = []
     for number in range(SAMPLES):
         for group, times in ((f"sample {number} {stream}", by_fallback), ("named by fallbacks", direct)):
             began = time.monotonic()

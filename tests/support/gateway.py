@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -31,19 +31,20 @@ class GatewayError(RuntimeError):
 
 
 class Gateway:
-    """A proxy serving `config` (the content of a config.yaml) from `start()` (or `with`) to `stop()`.
+    """A proxy serving `config` (a config.yaml, or the content of one) from `start()` (or `with`) to `stop()`.
 
-    Its output goes to `folder`/gateway.log. `config` gets a master key if it names none.
+    It runs in `folder` and writes its output to gateway.log there.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, **environment: str) -> None:
-        self.config = {**config, "general_settings": {"master_key": MASTER_KEY, **config.get("general_settings", {})}}
+    authorization: ClassVar = {"Authorization": f"Bearer {MASTER_KEY}"}
+
+    def __init__(self, config: dict[str, Any] | Path, folder: Path, **environment: str) -> None:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.authorization = {"Authorization": f"Bearer {self.config['general_settings']['master_key']}"}
-        self._file = folder / "config.yaml"
+        self._folder = folder
+        self._config = config
         self._log = folder / "gateway.log"
-        self._environment = environment
+        self._environment = {"LITELLM_MASTER_KEY": MASTER_KEY, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,13 +54,12 @@ class Gateway:
 
     def start(self) -> Gateway:
         """Begin to serve; the proxy answers when this returns. Raises GatewayError."""
-        self._file.write_text(json.dumps(self.config))  # JSON is YAML
-        command = [Path(sys.executable).with_name("litellm"), "--config", self._file]
+        command = [Path(sys.executable).with_name("litellm"), "--config", self._file()]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*", **self._environment}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                list(map(str, command)), cwd=self._file.parent, env=environment, stdout=log, stderr=subprocess.STDOUT
+                list(map(str, command)), cwd=self._folder, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         try:
             self._wait_until_it_answers(self._process)
@@ -87,6 +87,13 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _file(self) -> Path:
+        if isinstance(self._config, Path):
+            return self._config
+        file = self._folder / "config.yaml"
+        file.write_text(json.dumps(self._config))  # JSON is YAML
+        return file
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_DEADLINE

@@ -1,0 +1,103 @@
+"""Providers and the proxy itself go down and come back while callers keep asking."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from proxy.routes import PATIENCE, ROUTES, comes_true
+from support.faulty_provider import FAULTS, HEALTHY, SILENT, Fault, FaultyProvider, litellm_params
+from support.gateway import Gateway
+
+CALLERS = 8
+CHAT = ROUTES["chat"]
+
+
+def config(*providers: FaultyProvider, **router_settings: Any) -> dict[str, Any]:
+    """One group with a deployment at each of `providers`."""
+    params = [{**litellm_params("openai", provider.url), "timeout": 1.0} for provider in providers]
+    return {
+        "model_list": [{"model_name": "the-group", "litellm_params": one} for one in params],
+        "router_settings": {"num_retries": 2, "cooldown_time": 1, **router_settings},
+    }
+
+
+def ask(gateway: Gateway, stream: bool = False) -> str:
+    """What became of one request: "answered", or else the proxy's words."""
+    body = {"model": "the-group", "stream": stream, **CHAT.body}
+    url = gateway.url + CHAT.path
+    response = httpx.post(url, headers=gateway.authorization, json=body, timeout=PATIENCE, trust_env=False)
+    return "answered" if response.is_success and "pong" in response.text else response.text
+
+
+@contextmanager
+def load(gateway: Gateway) -> Iterator[list[str]]:
+    """Callers that ask without a pause, every other one for a stream; what became of each request."""
+    outcomes: list[str] = []
+    enough = threading.Event()
+
+    def keep_asking(stream: bool) -> None:
+        while not enough.is_set():
+            outcomes.append(ask(gateway, stream))
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        futures = [pool.submit(keep_asking, bool(number % 2)) for number in range(CALLERS)]
+        try:
+            yield outcomes
+        finally:
+            enough.set()
+    for future in futures:
+        future.result()
+
+
+def grows(number: Callable[[], int], by: int) -> bool:
+    """Whether it does, before patience ends."""
+    enough = number() + by
+    return comes_true(lambda: number() >= enough)
+
+
+def die_and_come_back(provider: FaultyProvider, death: Fault, outcomes: list[str]) -> None:
+    """It is dead for some requests of each caller, and then serves some."""
+    provider.fault = death
+    assert grows(lambda: len(outcomes), by=3 * CALLERS)
+    provider.fault = HEALTHY
+    assert grows(lambda: provider.answered, by=CALLERS)
+
+
+def test_no_request_is_lost_while_providers_die_and_come_back(tmp_path: Path) -> None:
+    """One at a time, in several ways; each is used again when it is back."""
+    with FaultyProvider() as one, FaultyProvider() as other, Gateway(config(one, other), tmp_path) as gateway:
+        with load(gateway) as outcomes:
+            for death, provider in itertools.product(("refused", "reset", "503", "429"), (one, other)):
+                die_and_come_back(provider, FAULTS[death], outcomes)
+        assert set(outcomes) == {"answered"}
+
+
+def test_a_proxy_that_starts_beside_a_dead_host_answers_its_first_request(tmp_path: Path) -> None:
+    """It has forgotten the cooldowns of the one before it."""
+    with FaultyProvider(FAULTS["refused"]) as dead, FaultyProvider() as healthy:
+        gateway = Gateway(config(dead, healthy, cooldown_time=600), tmp_path)
+        for _ in range(3):
+            with gateway:
+                assert [ask(gateway) for _ in range(6)] == ["answered"] * 6
+
+
+def test_a_proxy_that_is_stopped_finishes_what_it_has_begun(tmp_path: Path) -> None:
+    """A request that waits for a silent provider then still goes on to the next one."""
+    with FaultyProvider(SILENT) as silent, FaultyProvider() as healthy:
+        group = config(silent, healthy, routing_strategy="cost-based-routing", num_retries=1)
+        for price, deployment in zip((1e-6, 2e-6), group["model_list"], strict=True):
+            deployment["litellm_params"] |= {"input_cost_per_token": price, "output_cost_per_token": price}
+        with Gateway(group, tmp_path) as gateway, ThreadPoolExecutor(1) as pool:
+            outcome = pool.submit(ask, gateway)
+            assert comes_true(lambda: silent.attempts == 1)
+            gateway.stop()
+            assert outcome.result() == "answered"
+            assert healthy.answered == 1
