@@ -61,6 +61,15 @@ def proxy(session: nox.Session, base: str) -> None:
 
 
 @nox.session
+def node(session: nox.Session) -> None:
+    """OpenAI's client for Node at the real proxy. Needs Node 20 or newer, and npm."""
+    install_patched(session, DEFAULT_BASE, *dependencies("proxy"), extra="[proxy]")
+    with session.chdir("tests/node_client"):
+        session.run("npm", "ci", "--no-audit", "--no-fund", external=True)
+    session.run("pytest", *(session.posargs or ["tests/node_client"]))
+
+
+@nox.session
 @nox.parametrize("base", BASES)
 def baseline(session: nox.Session, base: str) -> None:
     """The same tests on stock LiteLLM: must fail exactly where tests/stock_failures says (--update rewrites it)."""

@@ -110,6 +110,9 @@ EDITS = {
             why="1.82.6 leaves the event to the proxy, which makes it of the failure itself",
         ),
     ),
+    "litellm/llms/anthropic/experimental_pass_through/responses_adapters/streaming_iterator.py": (
+        InsertAfterCall("AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.error", "raise"),
+    ),
     "litellm/proxy/anthropic_endpoints/endpoints.py": (
         AddImport("litellm.proxy.common_utils.provider_errors", ("restate",)),
         WrapCall("anthropic_response", "ProxyException", "restate", "e"),

@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from proxy.routes import MESSAGES, ProxiedProviders
-from support.faulty_provider import HEALTHY, Fault, FaultyProvider
+from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
 from support.gateway import MASTER_KEY, Gateway
 
 PING: Any = MESSAGES  # of a type of its own in each client
@@ -90,6 +90,24 @@ def test_anthropics_client_raises_the_class_of_the_status(
     assert isinstance(body, dict)
     assert body["type"] == "error"
     assert "The reason is this." in body["error"]["message"]
+
+
+WITHOUT_AN_ANSWER = {"refused": 502, "reset": 502, "silence": 504, "html-200": 502, "empty-200": 502}
+
+
+@pytest.mark.parametrize("fault", WITHOUT_AN_ANSWER)
+def test_clients_take_a_provider_that_does_not_answer_for_a_servers_fault(
+    proxied: ProxiedProviders, fault: str
+) -> None:
+    """They would try again, as they do not after a fault of their own."""
+    for provider in ("openai", "anthropic"):
+        proxied.providers[provider].fault = FAULTS[fault]
+    with pytest.raises(openai.InternalServerError) as of_openais:
+        openai_client(proxied.gateway).chat.completions.create(model="openai", messages=PING)
+    with pytest.raises(anthropic.InternalServerError) as of_anthropics:
+        anthropic_client(proxied.gateway).messages.create(model="anthropic", max_tokens=9, messages=PING)
+    expected = WITHOUT_AN_ANSWER[fault]
+    assert (of_openais.value.status_code, of_anthropics.value.status_code) == (expected, expected)
 
 
 class Healing:

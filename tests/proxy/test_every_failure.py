@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from proxy.routes import API_KEY, MODES, ROUTES, ProxiedProviders, error_of, events_of
-from support.faulty_provider import FAULTS, HEALTHY, Fault
+from support.faulty_provider import FAULTS, HEALTHY, TORN, Fault
 from support.provider_formats import MESSAGES
 
 PROVIDER_FAULTS = {
@@ -17,6 +17,7 @@ PROVIDER_FAULTS = {
     "502": Fault.status(502),
     "503-retry-after": Fault.status(503, retry_after=7),
     "504": Fault.status(504),
+    "torn": TORN,
 }
 
 
@@ -66,12 +67,13 @@ TOLD = {
     "close": BROKE_OFF,
     # A bridge to another API may take the end that came too early for an answer without words.
     "truncated": BROKE_OFF._replace(words=BROKE_OFF.words + UNREADABLE.words),
+    "torn": BROKE_OFF._replace(words=BROKE_OFF.words + UNREADABLE.words),
     "silence": Told(504, "server_error", "timeout_error", ("The provider did not answer in time.",)),
     "html-200": UNREADABLE,
     "empty-200": UNREADABLE,
 }
 
-IN_BAND = {"truncated"}
+IN_BAND = {"torn", "truncated"}
 """Faults that may come after the first words: the answer has begun with 200 then, and an event ends it."""
 
 

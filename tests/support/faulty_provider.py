@@ -47,6 +47,7 @@ class Kind(str, Enum):
     CLOSE = "close"
     SILENCE = "silence"
     TRUNCATE = "truncate"
+    TEAR = "tear"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,9 @@ RESET = Fault(Kind.RESET)
 CLOSED = Fault(Kind.CLOSE)
 SILENT = Fault(Kind.SILENCE)
 TRUNCATED = Fault(Kind.TRUNCATE)
+TORN = Fault(Kind.TEAR)
+"""The connection ends right after the answer's words: in a stream, after the event that has them."""
+
 HTML_200 = Fault.status(200, body=HTML_PAGE, content_type="text/html")
 EMPTY_200 = Fault.status(200, body=b"")
 TEXT_200 = Fault.status(200, body=b"upstream is warming up", content_type="text/plain")
@@ -275,7 +279,7 @@ class FaultyProvider:
     async def _send(self, writer: asyncio.StreamWriter, fault: Fault, path: str, body: Json) -> None:
         code, kind, payload = _reply(fault, path, body, self.answer)
         head = _head(code, kind, len(payload), fault.retry_after)
-        sent = payload[: len(payload) // 2] if fault.kind is Kind.TRUNCATE else payload
+        sent = payload[: _length_sent(fault.kind, payload, self.answer.encode())]
         if fault == HEALTHY and is_attempt(path):
             self.answered += 1  # before the client can know
         writer.write(head + (sent if _carries_body(code) else b""))
@@ -331,6 +335,17 @@ def _reply(fault: Fault, path: str, body: Json, answer: str) -> tuple[int, str, 
     if is_streamed(format, body.get("stream")):
         return 200, STREAM_TYPES[format], stream(format, model, answer)
     return 200, "application/json", json.dumps(whole(format, model, answer, inputs=_inputs(body))).encode()
+
+
+def _length_sent(kind: Kind, payload: bytes, answer: bytes) -> int:
+    """Bytes of `payload` that reach the client."""
+    if kind not in (Kind.TRUNCATE, Kind.TEAR):
+        return len(payload)
+    if kind is Kind.TRUNCATE or answer not in payload:
+        return len(payload) // 2
+    words = payload.index(answer) + len(answer)
+    end_of_event = payload.find(b"\n\n", words)
+    return words if end_of_event < 0 else end_of_event + 2
 
 
 def _inputs(body: Json) -> int:

@@ -27,6 +27,7 @@ from support.faulty_provider import (
     RESET,
     SILENT,
     TEXT_200,
+    TORN,
     TRUNCATED,
     UNRESOLVABLE,
     UNRESOLVABLE_URL,
@@ -365,6 +366,20 @@ class TestConnections:
                 ask(provider, path, stream=stream)
             assert (provider.attempts, provider.answered) == (1, 0)
         assert 0 < len(caught.value.partial) <= (caught.value.expected or 0) + 1
+
+    @pytest.mark.parametrize("path", ENDPOINTS)
+    def test_torn(self, path: str) -> None:
+        """The answer's words arrive in a whole event, and nothing of what follows them."""
+        with FaultyProvider(answer="pong") as provider:
+            _, whole = ask(provider, path, stream=True)
+            provider.fault = TORN
+            with pytest.raises(http.client.IncompleteRead) as caught:
+                ask(provider, path, stream=True)
+            assert (provider.attempts, provider.answered) == (2, 1)
+        received = caught.value.partial
+        assert whole.startswith(received)
+        assert b"pong" in received
+        assert received.endswith(b"\n\n" if b"\n\n" in whole else b"pong")
 
     @pytest.mark.parametrize("end", ["heal", "close"])
     def test_silence_ends_with_the_fault_or_the_provider(self, end: str) -> None:
