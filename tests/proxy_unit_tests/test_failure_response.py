@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import logging
-import os
 import string
-import subprocess
-import sys
-from collections.abc import Iterator
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -196,6 +194,20 @@ def test_what_a_hook_put_in_its_place_stays() -> None:
 def test_nothing_is_made_of_no_failure(failure: object) -> None:
     """An error that was raised by itself has none."""
     assert restate(ProxyException("m", "t", None, 403), failure).code == "403"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [answering_by_the_policy, known_credentials.redacting_known_credentials, known_credentials.remembering_credentials],
+)
+def test_what_is_wrapped_keeps_its_name_and_its_description(wrap: Callable[..., Any]) -> None:
+    """As a traceback and help() show them."""
+
+    def original() -> None:
+        """What it does."""
+
+    wrapped = wrap(original)
+    assert (wrapped.__name__, wrapped.__doc__) == ("original", "What it does.")
 
 
 # --- the answer
@@ -401,8 +413,10 @@ def test_a_deployments_credential_is_taken_out(params: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("known")
 def test_a_credential_is_told_by_its_name_and_length() -> None:
     """A model's name is none, nor is what stands in many texts by chance."""
-    known_credentials.remember_credentials({"model": "gpt-4o-mini", "api_key": "no", "max_tokens": 12345678})
-    assert "gpt-4o-mini says no to 12345678" in told(from_provider(401, "gpt-4o-mini says no to 12345678")).message
+    params = {"model": "gpt-4o-mini", "a_key": "sesame7", "b_key": "sesame-8", "max_tokens": 12345678}
+    known_credentials.remember_credentials(params)
+    message = told(from_provider(401, "gpt-4o-mini has sesame7, sesame-8, 12345678")).message
+    assert "gpt-4o-mini has sesame7, REDACTED, 12345678" in message
 
 
 @pytest.mark.usefixtures("known")
@@ -412,14 +426,27 @@ def test_a_credential_within_another_leaves_none_of_it() -> None:
     assert "key REDACTED." in told(from_provider(401, f"key {SECRET}-of-the-team.")).message
 
 
-def test_the_environments_credentials_are_known_from_the_start() -> None:
-    """A deployment without a key has its provider's variable."""
-    program = "import litellm, litellm._logging as log; print(log._redact_string('no such key: " + SECRET + "'))"
-    environment = {**os.environ, "SOME_PROVIDER_API_KEY": SECRET}
-    for disabled, expected in (("", "no such key: REDACTED"), ("true", f"no such key: {SECRET}")):
-        environment["LITELLM_DISABLE_REDACT_SECRETS"] = disabled
-        said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-        assert said.stdout.strip() == expected, said.stderr
+@pytest.mark.parametrize(
+    ("switch", "shown"),
+    [("", "REDACTED"), ("false", "REDACTED"), ("yes", "REDACTED"), ("true", SECRET), ("True", SECRET)],
+)
+def test_the_environments_credentials_are_known_from_the_start(
+    switch: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deployment without a key has its provider's variable. LiteLLM's switch for redaction counts here as well."""
+    monkeypatch.setenv("SOME_PROVIDER_API_KEY", SECRET)
+    monkeypatch.setenv("LITELLM_DISABLE_REDACT_SECRETS", switch)
+    redact = imported_anew(known_credentials).redacting_known_credentials(str)
+    assert redact(f"no such key: {SECRET}") == f"no such key: {shown}"
+
+
+def imported_anew(module: ModuleType) -> Any:
+    """A copy of `module`, which has looked at the environment as it is now."""
+    assert module.__spec__ is not None
+    assert module.__spec__.loader is not None
+    copy = importlib.util.module_from_spec(module.__spec__)
+    module.__spec__.loader.exec_module(copy)
+    return copy
 
 
 @pytest.mark.parametrize(
