@@ -18,8 +18,10 @@ _REDACTED: Final = "REDACTED"
 def readable(message: str) -> str:
     """`message` with what a provider sent as bytes or JSON put into the words it contains."""
     text: Final = _BYTES_LITERAL.sub(lambda found: _decoded(found.group()), message)
-    start: Final = text.find("{")
-    body, end = _object_at(text, start) if start >= 0 else (None, 0)
+    if "{" not in text:
+        return text
+    start: Final = text.index("{")
+    body, end = _object_at(text, start)
     words: Final = _words_of(body)
     return text if words is None else f"{text[:start]}{words}{text[end:]}"
 

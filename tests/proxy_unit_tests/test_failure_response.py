@@ -334,16 +334,22 @@ def test_a_stream_that_has_begun_ends_with_an_error_event() -> None:
         '{"error": "Not now: it\'s late."}',
         '{"message": "Not now: it\'s late."}',
         '{"detail": {"message": "Not now: it\'s late."}}',
+        '{"Message": "Not now: it\'s late."}',
     ],
 )
-@pytest.mark.parametrize("form", [str, lambda body: str(body.encode())])
+@pytest.mark.parametrize("form", [str, lambda body: str(body.encode()), lambda body: str(json.loads(body))])
 def test_json_and_bytes_become_the_words_in_them(body: str, form: Any) -> None:
-    """Whatever stands around them stays."""
+    """And so does a dict; whatever stands around them stays, and nothing need stand there."""
     message = told(from_provider(503, f"before {form(body)} after")).message
     assert "before Not now: it's late. after" in message
+    bare = response_to(BaseLLMException(503, form(body)), of_stream=True)
+    assert bare is not None
+    assert bare.message == "Not now: it's late."
 
 
-@pytest.mark.parametrize("words", ["{not json", '{"no": "message"}', "b'\\xZZ'", "{}", "a } b", "b''"])
+@pytest.mark.parametrize(
+    "words", ["{not json", '{"no": "message"}', "{a_name}", "b'\\xZZ'", "b'\0'", "{}", "a } b", "b''"]
+)
 def test_other_braces_and_quotes_stay(words: str) -> None:
     """They may be what the provider meant to say."""
     assert words.replace("b''", "") in told(from_provider(503, words)).message
@@ -449,8 +455,9 @@ def imported_anew(module: ModuleType) -> Any:
     return copy
 
 
+@pytest.mark.parametrize("setting", ["api_base", "base_url"])
 @pytest.mark.parametrize(
-    ("api_base", "said", "left"),
+    ("url", "said", "left"),
     [
         (f"https://{HOST}/v1", f"for url https://{HOST}/v1/chat", "for url https:REDACTED/v1/chat"),
         (f"http://{HOST}:8000", f"connect to {HOST}:8000 failed", "connect to REDACTED failed"),
@@ -459,10 +466,10 @@ def imported_anew(module: ModuleType) -> Any:
     ],
 )
 def test_a_deployments_host_is_taken_out(
-    deployments: list[dict[str, Any]], api_base: str, said: str, left: str
+    deployments: list[dict[str, Any]], setting: str, url: str, said: str, left: str
 ) -> None:
     """As it stands in an address: a word that is a host's name as well stays."""
-    deployments.append({"litellm_params": {"api_base": api_base, "model": "ollama/x"}})
+    deployments.append({"litellm_params": {setting: url, "model": "ollama/x"}})
     assert left in told(from_provider(500, said)).message
 
 
