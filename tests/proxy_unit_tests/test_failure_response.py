@@ -19,7 +19,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from hypothesis import given
 from hypothesis import strategies as st
-from litellm._logging import SecretRedactionFilter
+from litellm import _logging
 from litellm.litellm_core_utils import known_credentials
 from litellm.litellm_core_utils.failure_signal import FailureSignal
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
@@ -27,7 +27,7 @@ from litellm.proxy._types import ProxyException
 from litellm.proxy.common_utils.provider_errors import answering_by_the_policy, in_band_error, restate
 from litellm.router_utils.failover_attempts import FailedAttempt
 from litellm.router_utils.failover_policy import POLICY, Retry
-from litellm.router_utils.failure_response import caller_status, response_to
+from litellm.router_utils.failure_response import as_told, caller_status, response_to
 from litellm.types.router import RouterRateLimitError
 
 from exception_mapping.expectations import mapped
@@ -117,6 +117,16 @@ def test_a_status_for_every_signal(signal: FailureSignal, status: int | None) ->
     assert caller_status(signal, status) == expected
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"), [(400, 400), (422, 422), (599, 599), (399, 500), (600, 500), (None, 500), ("400", 500)]
+)
+def test_litellms_status_is_the_callers_where_the_provider_gave_none(own: object, expected: int) -> None:
+    """If it is an error's: LiteLLM rejects some requests before it sends them."""
+    failure = as_mapped(litellm.ContextWindowExceededError("Too long.", MODEL, "hosted_vllm"))
+    failure.status_code = own  # type: ignore[attr-defined]
+    assert told(failure).status_code == expected
+
+
 # --- after several attempts
 
 
@@ -162,6 +172,23 @@ def test_attempts_count_more_than_the_cooldown_they_led_to() -> None:
     """A request that found the last deployment dead was not told of a rate limit."""
     failure = RouterRateLimitError(MODEL, cooldown_time=5, enable_pre_call_checks=False, cooldown_list=[])
     assert told(after(failure, attempt(FailureSignal.UNREACHABLE))).status_code == 502
+
+
+@pytest.mark.parametrize(
+    ("raised", "decisive", "told_of"),
+    [
+        (429, attempt(FailureSignal.RATE_LIMITED, 429), "As 429."),
+        (429, attempt(FailureSignal.UNAVAILABLE, 503), "The provider is unavailable."),
+        (503, attempt(FailureSignal.RATE_LIMITED, 429), "The provider's rate limit is reached."),
+        (501, attempt(FailureSignal.SERVER_ERROR, 500), "The provider failed."),
+        (500, attempt(FailureSignal.SERVER_ERROR, 501), "The provider failed."),
+    ],
+)
+def test_the_words_are_of_the_failure_that_decides(raised: int, decisive: FailedAttempt, told_of: str) -> None:
+    """The router raises what the first group failed with; what the others said is not known here."""
+    message = told(after(from_provider(raised, f"As {raised}."), decisive)).message
+    assert told_of in message
+    assert (f"As {raised}." in message) == (told_of == f"As {raised}.")
 
 
 # --- what stays as it is
@@ -212,12 +239,43 @@ def test_what_is_wrapped_keeps_its_name_and_its_description(wrap: Callable[..., 
 
 # --- the answer
 
+# The proxy takes out of what it says what looks like a secret or, in newer releases, like a host or a path.
+REDACTIONS = {
+    "nothing": str,
+    "secrets": _logging._redact_string,
+    "details": getattr(_logging, "redact_internal_details_from_client_message", str),
+    "an AttributeError": "Invalid request format: {}".format,
+}
+
+
+@pytest.mark.parametrize("redaction", REDACTIONS)
+def test_the_proxys_error_is_known_by_the_failures_words(redaction: str) -> None:
+    """Redacted or not, and whatever the router has added to them since."""
+    failure = from_provider(503, "Ask Bearer abcdefghijklmnopqrstuvwxyz at /home/op/models on llm.internal:8000.")
+    failure.num_retries = 2  # type: ignore[attr-defined]
+    answer = as_litellm_answers(failure)
+    answer.message = REDACTIONS[redaction](answer.message)
+    assert restate(answer, failure).type == "server_error"
+
+
+def test_the_proxys_error_is_known_by_what_a_failure_without_a_message_says() -> None:
+    """As an httpx client's."""
+    failure = after(ValueError("refused"), attempt(FailureSignal.UNREACHABLE))
+    assert restate(as_litellm_answers(failure), failure).code == "502"
+
+
+def test_a_release_that_redacts_less_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.82.6 has no function for details; a hook's answer stays there too."""
+    monkeypatch.delattr(_logging, "redact_internal_details_from_client_message", raising=False)
+    assert restate(ProxyException("We are closed.", "closed", None, 418), from_provider(503)).code == "418"
+
 
 def test_the_answer_in_openais_format() -> None:
     """Status, type, null instead of the text "None", Retry-After in place of any other spelling of it."""
     failure = from_provider(429, "Slow down.", **{"retry-after": "6"})
-    answer = restate(as_litellm_answers(failure, headers={"Retry-After": "60", "x-litellm-call-id": "1"}), failure)
-    assert answer.headers == {"x-litellm-call-id": "1", "retry-after": "6"}
+    headers = {"Retry-After": "60", "x-litellm-call-id": "1", "llm_provider-date": "today"}
+    answer = restate(as_litellm_answers(failure, headers=headers), failure)
+    assert answer.headers == {"x-litellm-call-id": "1", "llm_provider-date": "today", "retry-after": "6"}
     assert answer.to_dict() == {
         "message": answer.message,
         "type": "rate_limit_error",
@@ -225,7 +283,22 @@ def test_the_answer_in_openais_format() -> None:
         "code": "429",
     }
     assert "Slow down." in answer.message
-    assert str(answer) == answer.message
+
+
+def test_the_answers_words_are_the_policys() -> None:
+    """The log has them as well."""
+    failure = without_answer(httpx.ConnectError(f"to {HOST}"))
+    answer = restate(as_litellm_answers(failure), failure)
+    assert (answer.message, str(answer)) == ("The provider cannot be reached.",) * 2
+
+
+@pytest.mark.parametrize("param", ["Instances", "temperature"])
+def test_the_parameter_a_provider_named_is_the_answers(param: str) -> None:
+    """Only the text "None" is nothing."""
+    failure = from_provider(400)
+    answer = as_litellm_answers(failure)
+    answer.param = param
+    assert restate(answer, failure).param == param
 
 
 @pytest.mark.parametrize(
@@ -290,10 +363,13 @@ def test_the_handler_restates_what_the_error_was_raised_from(path: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/messages", "/anthropic/v1/messages", "/v1/messages/count_tokens"])
 def test_anthropics_route_answers_in_anthropics_format(path: str) -> None:
     """Its length is the new body's."""
-    answer = answer_at(path, raised_while_handling(from_provider(529, "Overloaded.", **{"retry-after": "3"})))
+    error = raised_while_handling(from_provider(529, "Overloaded.", **{"retry-after": "3"}))
+    error.headers = {"cache-control": "no-store"}
+    answer = answer_at(path, error)
     body = json.loads(bytes(answer.body))
     assert body == {"type": "error", "error": {"type": "overloaded_error", "message": body["error"]["message"]}}
     assert (answer.status_code, answer.headers["retry-after"]) == (529, "3")
+    assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-length"] == str(len(bytes(answer.body)))
 
 
@@ -322,6 +398,30 @@ def test_a_stream_that_has_begun_ends_with_an_error_event() -> None:
         "type": "error",
         "error": {"type": "api_error", "message": error.message},
     }
+
+
+def test_a_stream_that_fails_in_the_providers_own_words_is_told_as_any_other_failure() -> None:
+    """The router and the exception mapping have not seen what a stream raises while it is read."""
+    error = as_told(httpx.ReadError(f"reset by {HOST}"))
+    assert isinstance(error, BaseLLMException)
+    assert (error.status_code, error.message) == (502, "The connection to the provider broke off.")
+    request = httpx.Request("POST", "http://127.0.0.1:9")
+    refusal = httpx.HTTPStatusError("No such voice.", request=request, response=httpx.Response(422, request=request))
+    error = as_told(refusal)
+    assert isinstance(error, BaseLLMException)
+    assert (error.status_code, error.message) == (422, "No such voice.")
+
+
+def test_a_stream_that_fails_by_itself_is_told_as_litellm_does() -> None:
+    """A mistake in its code is not the provider's."""
+    bug = KeyError("choices")
+    assert as_told(bug) is bug
+
+
+def test_an_error_without_a_status_is_the_gateways_own() -> None:
+    """As far as Anthropic's clients are concerned."""
+    event = in_band_error(ProxyException("m", "t", None), {"proxy_server_request": {"url": "/v1/messages"}})
+    assert '"type": "api_error"' in event
 
 
 # --- the words
@@ -364,6 +464,28 @@ def test_what_happened_is_said_in_words_of_ours_if_the_provider_said_nothing(sig
     message = told(after(ValueError(f"http://{HOST}:8000"), attempt(signal))).message
     assert HOST not in message
     assert message.endswith(f"\nAttempts that failed: a-group, deployment an-id: {signal.value}")
+
+
+def test_what_the_provider_says_with_a_rate_limit_is_repeated_whatever_its_status() -> None:
+    """Bedrock throttles with 400."""
+    failure = mapped(BaseLLMException(400, "ThrottlingException: three a minute"), "bedrock")
+    assert isinstance(failure, Exception)
+    response = told(failure)
+    assert response.status_code == 429
+    assert "three a minute" in response.message
+
+
+@pytest.mark.parametrize("status", [204, 302, 399])
+def test_what_an_answer_says_that_is_no_error_is_not_repeated(status: int) -> None:
+    """It is not about the failure."""
+    assert told(from_provider(status, "Welcome!")).message == "The provider's answer cannot be read."
+
+
+def test_where_the_provider_did_not_answer_what_litellm_says_is_not_repeated() -> None:
+    """With or without a list of attempts."""
+    failure = without_answer(httpx.ConnectError(f"to {HOST}"))
+    assert told(failure).message == "The provider cannot be reached."
+    assert HOST not in told(after(failure, attempt(FailureSignal.UNREACHABLE))).message
 
 
 def test_attempts_are_not_listed_where_the_user_wants_no_details(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,7 +533,7 @@ def test_a_deployments_credential_is_taken_out(params: dict[str, Any]) -> None:
     with routed([alone]):
         message = told(from_provider(401, f"no such key:{SECRET}!")).message
         record = logging.LogRecord("litellm", logging.ERROR, "file", 1, "no such %s", (SECRET,), None)
-        assert SecretRedactionFilter().filter(record)
+        assert _logging.SecretRedactionFilter().filter(record)
     assert SECRET not in message
     assert "no such key:REDACTED!" in message
     assert record.getMessage() == "no such REDACTED"
