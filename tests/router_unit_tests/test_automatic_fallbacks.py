@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from typing import Any
 
 import litellm
@@ -96,13 +98,13 @@ async def test_what_one_group_rejects_no_other_is_asked() -> None:
     ids=lambda info: next(iter(info)) + str(next(iter(info.values()))),
 )
 async def test_a_group_that_cannot_serve_the_request_is_not_asked(other: dict[str, Any]) -> None:
-    """Of another mode, too small for it, or another team's."""
-    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as unfit:
+    """Of another mode, too small for it, or another team's: the retries are made as if it were not there."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as unfit, back_offs():
         group = alone("unfit", unfit, **other)
         group["litellm_params"]["model"] = "openai/unfit"  # LiteLLM takes what is said of a model for all that have it
-        with routed([alone(GROUP, primary), group], **{**ON, "num_retries": 0}) as router:
+        with routed([alone(GROUP, primary), group], **ON) as router:
             assert lost(await outcomes(router, 1)) == [0]
-            assert unfit.attempts == 0
+            assert (primary.attempts, unfit.attempts) == (3, 0)
 
 
 async def test_a_group_that_stands_for_a_pattern_is_not_asked() -> None:
@@ -112,6 +114,95 @@ async def test_a_group_that_stands_for_a_pattern_is_not_asked() -> None:
         with routed([alone(GROUP, primary), any_model], **{**ON, "num_retries": 0}) as router:
             assert lost(await outcomes(router, 1)) == [0]
             assert pattern.attempts == 0
+
+
+@pytest.mark.parametrize(("spare", "asked"), [(-1, 0), (0, 1), (1000, 1), (None, 1)])
+async def test_a_group_is_asked_if_the_request_fits_into_it(spare: int | None, asked: int) -> None:
+    """To the last token, and if nothing is known of its size."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
+        group = alone("other", other)
+        group["litellm_params"]["model"] = f"openai/spares-{spare}"
+        if spare is not None:
+            group["model_info"]["max_input_tokens"] = litellm.token_counter(messages=MESSAGES) + spare
+        with routed([alone(GROUP, primary), group], **{**ON, "num_retries": 0}) as router:
+            await outcomes(router, 1)
+            assert other.attempts == asked
+
+
+@pytest.mark.parametrize("kind", ["aembedding", "atext_completion"])
+async def test_a_request_of_another_kind_has_a_size_too(kind: str) -> None:
+    """That of its input or prompt."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as small:
+        groups = [alone(GROUP, primary), alone("small", small, max_input_tokens=3)]
+        for group, name in zip(groups, ("large", "small"), strict=True):
+            group["litellm_params"]["model"] = f"openai/{name}-{kind}"
+        with routed(groups, **{**ON, "num_retries": 0}) as router:
+            with pytest.raises(litellm.RateLimitError):
+                await getattr(router, kind)(
+                    **{"model": GROUP, "input" if kind == "aembedding" else "prompt": "one two three four"}
+                )
+            assert small.attempts == 0
+
+
+async def test_what_is_said_of_one_group_does_not_hold_for_another_with_the_same_model() -> None:
+    """One of them may be set up with less."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as small, FaultyProvider() as large:
+        groups = [alone("small", small, max_input_tokens=3), alone("large", large, max_input_tokens=3000)]
+        for group in groups:
+            group["litellm_params"]["model"] = "openai/of-two-sizes"
+        with routed([alone(GROUP, primary), *groups], **{**ON, "num_retries": 0}) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            assert (small.attempts, large.attempts) == (0, 1)
+
+
+async def test_a_request_of_unknown_size_falls_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To groups of any size; the log says why."""
+    monkeypatch.setattr(logging.getLogger("LiteLLM Router"), "propagate", True)
+    part = {"type": "image_url", "image_url": 5}  # nothing LiteLLM can count
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
+        groups = [alone(GROUP, primary), alone("other", other, max_input_tokens=3)]
+        for group, name in zip(groups, ("large", "small"), strict=True):
+            group["litellm_params"]["model"] = f"openai/{name}-but-asked"
+        with routed(groups, **{**ON, "num_retries": 0}) as router:
+            answers = await outcomes(router, 1, messages=[{"role": "user", "content": [part]}])
+            assert answers == ["pong"]
+    assert "The request's size is unknown" in caplog.text
+
+
+KEYS: dict[str, tuple[dict[str, Any], int]] = {
+    "of any model": ({"models": []}, 1),
+    "of both groups": ({"models": [GROUP, "other"]}, 1),
+    "of one group": ({"models": [GROUP]}, 0),
+    "of a team with both": ({"team_id": "a-team", "team_models": [GROUP, "other"]}, 1),
+    "of a team with one": ({"team_id": "a-team", "team_models": [GROUP]}, 0),
+}
+
+
+@pytest.mark.parametrize("place", ["metadata", "litellm_metadata"])
+@pytest.mark.parametrize("key", KEYS)
+async def test_a_group_the_key_may_not_use_is_not_asked(key: str, place: str) -> None:
+    """Nor one its team may not: the proxy has checked the model the caller named only."""
+    from litellm.proxy._types import UserAPIKeyAuth
+
+    limits, asked = KEYS[key]
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
+        with routed([alone(GROUP, primary), alone("other", other)], **{**ON, "num_retries": 0}) as router:
+            await outcomes(router, 1, **{place: {"user_api_key_auth": UserAPIKeyAuth(**limits)}})
+            assert other.attempts == asked
+
+
+def test_without_the_switch_there_are_none() -> None:
+    """The retry asks for them where this change is not applied."""
+    from litellm.router_utils.automatic_fallbacks import automatic_fallbacks
+
+    assert automatic_fallbacks(object(), GROUP, {}) == []
+
+
+def test_the_routers_method_keeps_its_parameters() -> None:
+    """As help() shows them."""
+    assert "model_group" in inspect.signature(litellm.Router.async_function_with_fallbacks_common_utils).parameters
 
 
 async def test_an_embedding_falls_back_to_a_group_of_embeddings() -> None:
