@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -212,6 +212,16 @@ async def test_a_failure_during_the_check_outweighs_it(router: Router, server: S
     assert cooling_down(router) == ["a"]
 
 
+async def test_a_failure_in_the_moment_the_check_began_outweighs_it(
+    router: Router, server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clocks stand still for 16 ms."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    await found(HEALTHY, fails_meanwhile=router)
+    assert cooling_down(router) == ["a"]
+
+
 async def test_a_check_on_demand_leaves_routing_alone(router: Router, server: SimpleNamespace) -> None:
     """GET /health is not an operator's only; its callers do not decide where requests go."""
     cool_down(router, "a")
@@ -318,3 +328,17 @@ def test_a_paused_deployment_replaces_none() -> None:
 def test_a_deployment_the_router_does_not_know_is_not_cooled_down(router: Router) -> None:
     """It was removed while its check ran."""
     assert not may_cool_down(router, "removed")
+
+
+# --- what is wrapped
+
+
+@pytest.mark.parametrize("wrap", [ending_cooldowns, surviving_failed_rounds])
+def test_what_is_wrapped_keeps_its_name_and_its_description(wrap: Callable[..., Any]) -> None:
+    """As a traceback and help() show them."""
+
+    async def original() -> None:
+        """What it does."""
+
+    wrapped = wrap(original)
+    assert (wrapped.__name__, wrapped.__doc__) == ("original", "What it does.")
