@@ -187,9 +187,10 @@ async def test_a_group_the_key_may_not_use_is_not_asked(key: str, place: str) ->
     from litellm.proxy._types import UserAPIKeyAuth
 
     limits, asked = KEYS[key]
+    request: dict[str, Any] = {place: {"user_api_key_auth": UserAPIKeyAuth(**limits)}}
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
         with routed([alone(GROUP, primary), alone("other", other)], **{**ON, "num_retries": 0}) as router:
-            await outcomes(router, 1, **{place: {"user_api_key_auth": UserAPIKeyAuth(**limits)}})
+            await outcomes(router, 1, **request)
             assert other.attempts == asked
 
 
