@@ -101,7 +101,8 @@ async def test_a_group_that_cannot_serve_the_request_is_not_asked(other: dict[st
     """Of another mode, too small for it, or another team's: the retries are made as if it were not there."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as unfit, back_offs():
         group = alone("unfit", unfit, **other)
-        group["litellm_params"]["model"] = "openai/unfit"  # LiteLLM takes what is said of a model for all that have it
+        # LiteLLM takes what is said of a model for all that have it, from now on.
+        group["litellm_params"]["model"] = f"openai/unfit-for-{'-'.join(map(str, other.values()))}"
         with routed([alone(GROUP, primary), group], **ON) as router:
             assert lost(await outcomes(router, 1)) == [0]
             assert (primary.attempts, unfit.attempts) == (3, 0)
@@ -190,8 +191,9 @@ async def test_a_group_the_key_may_not_use_is_not_asked(key: str, place: str) ->
     request: dict[str, Any] = {place: {"user_api_key_auth": UserAPIKeyAuth(**limits)}}
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
         with routed([alone(GROUP, primary), alone("other", other)], **{**ON, "num_retries": 0}) as router:
-            await outcomes(router, 1, **request)
+            (answer,) = await outcomes(router, 1, **request)
             assert other.attempts == asked
+            assert answer == "pong" if asked else isinstance(answer, litellm.RateLimitError)
 
 
 def test_without_the_switch_there_are_none() -> None:
