@@ -17,9 +17,11 @@ from litellm.router_utils.failover_policy import (
     ANSWERED_BY_A_FALLBACK,
     cools_down_at_once,
     has_fallback,
+    leaves_no_deployment,
     requires_cooldown,
     yields_to_a_fallback,
 )
+from litellm.types.router import RouterRateLimitError
 
 from support.routing import GROUP, deployment, routed
 
@@ -212,3 +214,21 @@ async def test_a_context_that_outlives_a_request_keeps_nothing_of_it(pair: Any) 
     gc.collect()
     assert len(contexts) == 1
     assert alive() is None
+
+
+NONE_LEFT = "No deployments available for selected model, passed model=the-group"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RouterRateLimitError("the-group", cooldown_time=5, enable_pre_call_checks=False, cooldown_list=[]), True),
+        (ValueError(NONE_LEFT), True),
+        (ValueError("a hook's"), False),
+        (RuntimeError(NONE_LEFT), False),
+        (None, False),
+    ],
+)
+def test_the_router_has_no_deployment_left_if_it_says_so(error: Exception | None, expected: bool) -> None:
+    """A hook may raise a ValueError too, and somebody else may quote the router."""
+    assert leaves_no_deployment(error) is expected
