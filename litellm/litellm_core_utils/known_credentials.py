@@ -34,7 +34,8 @@ def redacting_known_credentials(redact: Callable[[str], str]) -> Callable[[str],
     @functools.wraps(redact)
     def _redact_string(value: str) -> str:
         if _IS_ON:
-            for credential in sorted((one for one in _known if one in value), key=len, reverse=True):
+            known: Final = tuple(_known)  # another thread may add a deployment meanwhile
+            for credential in sorted((one for one in known if one in value), key=len, reverse=True):
                 value = value.replace(credential, _REDACTED)
         return redact(value)
 
