@@ -31,7 +31,7 @@ def without_secrets(message: str) -> str:
     if not _ENABLE_SECRET_REDACTION:
         return message
     for host in _hosts():
-        message = message.replace(host, _REDACTED)
+        message = re.sub(re.escape(host), _REDACTED, message, flags=re.IGNORECASE)
     return _redact_string(_URL_CREDENTIALS.sub(_REDACTED, message))
 
 

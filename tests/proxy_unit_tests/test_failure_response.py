@@ -598,6 +598,7 @@ def imported_anew(module: ModuleType) -> Any:
     ("url", "said", "left"),
     [
         (f"https://{HOST}/v1", f"for url https://{HOST}/v1/chat", "for url https:REDACTED/v1/chat"),
+        (f"https://{HOST.upper()}/v1", f"for url https://{HOST.upper()}/v1", "for url https:REDACTED/v1"),
         (f"http://{HOST}:8000", f"connect to {HOST}:8000 failed", "connect to REDACTED failed"),
         ("http://ollama:11434", "Ollama at ollama:11434, says ollama", "Ollama at REDACTED, says ollama"),
         ("http://[not a url", "for url http://[not a url", "for url http://[not a url"),
