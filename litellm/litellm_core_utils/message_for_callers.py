@@ -13,17 +13,23 @@ from litellm.litellm_core_utils.failure_signal import peek
 _BYTES_LITERAL: Final = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
 _URL_CREDENTIALS: Final = re.compile(r'(?<=://)[^\s/"]+(?=@)')
 _REDACTED: Final = "REDACTED"
+_LONGEST_DICT: Final = 4000  # characters; Python has no way to read one that does not try each brace in turn
+_UNREADABLE: Final = (ValueError, TypeError, SyntaxError, MemoryError)  # as ast.literal_eval documents
 
 
 def readable(message: str) -> str:
-    """`message` with what a provider sent as bytes or JSON put into the words it contains."""
+    """`message` with what a provider sent as bytes or JSON put into the words it contains. Half a surrogate pair, which
+    JSON can spell and no answer can hold, becomes a question mark."""
     text: Final = _BYTES_LITERAL.sub(lambda found: _decoded(found.group()), message)
     if "{" not in text:
         return text
     start: Final = text.index("{")
-    body, end = _object_at(text, start)
-    words: Final = _words_of(body)
-    return text if words is None else f"{text[:start]}{words}{text[end:]}"
+    try:
+        body, end = _object_at(text, start)
+        words: Final = _words_of(body)
+    except RecursionError:  # nested deeper than anybody means to be read
+        return text
+    return text if words is None else f"{text[:start]}{words.encode(errors='replace').decode()}{text[end:]}"
 
 
 def without_secrets(message: str) -> str:
@@ -41,10 +47,10 @@ def _object_at(text: str, start: int) -> tuple[object, int]:
         return json.JSONDecoder().raw_decode(text, start)
     except ValueError:
         pass
-    for brace in re.compile("}").finditer(text, start):
+    for brace in re.compile("}").finditer(text, start, start + _LONGEST_DICT):
         try:
             return ast.literal_eval(text[start : brace.end()]), brace.end()
-        except (SyntaxError, ValueError):
+        except _UNREADABLE:
             continue
     return None, start
 
@@ -52,7 +58,7 @@ def _object_at(text: str, start: int) -> tuple[object, int]:
 def _decoded(literal: str) -> str:
     try:
         content = ast.literal_eval(literal)
-    except (SyntaxError, ValueError):
+    except _UNREADABLE:
         return literal
     return str(content, errors="replace") if isinstance(content, bytes) else literal
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import string
+import time
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -450,11 +451,36 @@ def test_json_and_bytes_become_the_words_in_them(body: str, form: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["{not json", '{"no": "message"}', "{a_name}", "b'\\xZZ'", "b'\ud800'", "{}", "a } b", "b''"]
+    "words", ["{not json", '{"no": "message"}', "{a_name}", "{{}}", "b'\\xZZ'", "b'\ud800'", "{}", "a } b", "b''"]
 )
 def test_other_braces_and_quotes_stay(words: str) -> None:
     """They may be what the provider meant to say."""
     assert words.replace("b''", "") in told(from_provider(503, words)).message
+
+
+@pytest.mark.parametrize("said", ['{"error":' * 5000 + "1" + "}" * 5000, '{"a":' + "[" * 5000, "{" + "-" * 3000 + "1}"])
+def test_what_is_nested_too_deeply_to_be_read_stays(said: str) -> None:
+    """The caller gets an answer all the same."""
+    assert said in told(from_provider(503, said)).message
+
+
+def test_a_long_page_is_not_searched_for_a_dict_to_its_end() -> None:
+    """A web page's styles have thousands of braces, and each would be tried; the proxy has other callers."""
+    page = "{color: red}" * 10_000
+    began = time.process_time()
+    assert page in told(from_provider(503, page)).message
+    assert time.process_time() - began < 1
+
+
+def test_a_dict_behind_a_long_page_becomes_the_words_in_it() -> None:
+    """Its own length counts, not its place."""
+    assert told(from_provider(503, "x" * 4000 + "{'message': 'Not now.'}")).message.endswith("xNot now.")
+
+
+def test_half_a_character_does_not_take_the_answer_from_the_caller() -> None:
+    """A provider may cut what it repeats in two; JSON can spell that, and no answer can hold it."""
+    answer = answer_at("/v1/embeddings", raised_while_handling(from_provider(400, '{"error": "Bad input: \\ud83d"}')))
+    assert "Bad input: ?" in json.loads(bytes(answer.body))["error"]["message"]
 
 
 @pytest.mark.parametrize(
