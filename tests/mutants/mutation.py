@@ -54,7 +54,11 @@ KILLERS = {
     "litellm_core_utils/first_event": Killers(quick=("router_unit_tests/test_first_event.py",)),
     "router_utils/failover_attempts": Killers(
         quick=("router_unit_tests/test_failover_attempts.py",),
-        thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_automatic_fallbacks.py"),
+        thorough=(
+            "router_unit_tests/test_policy_decisions.py",
+            "router_unit_tests/test_fallback.py",
+            "router_unit_tests/test_automatic_fallbacks.py",
+        ),
     ),
     "router_utils/failover_policy": Killers(
         quick=("router_unit_tests/test_policy_table.py", "router_unit_tests/test_policy_decisions.py"),

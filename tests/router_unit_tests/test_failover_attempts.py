@@ -22,6 +22,7 @@ from litellm.router_utils.failover_attempts import (
     noting_the_deployment,
     remembering_attempts,
     retry_by_policy,
+    unasked,
     untried,
 )
 from litellm.types.router import AllowedFailsPolicy, Deployment
@@ -459,6 +460,27 @@ async def test_a_fallback_adds_to_what_was_tried_before_it(router: Any) -> None:
     assert [one[:2] for one in await attempts_of(router, body)] == [("a", GROUP), ("z", ANOTHER), ("b", GROUP)]
 
 
+async def test_a_group_the_request_has_been_to_is_not_asked_again(router: Any) -> None:
+    """Not as a fallback of another group either, in whichever format it is named."""
+    again = {"model": ANOTHER, "temperature": 0}  # for another answer
+
+    async def fallback() -> None:
+        assert list(unasked([GROUP, ANOTHER, {"model": "third"}])) == [{"model": "third"}]
+
+    async def body() -> None:
+        fallbacks = unasked([GROUP, {"model": GROUP}, ANOTHER, ANOTHER, again, again, "third", "last"])
+        assert next(fallbacks) == ANOTHER
+        await request(router, fallback, model=ANOTHER, fallback_depth=1)
+        assert list(fallbacks) == [again, "last"]
+
+    await request(router, body)
+
+
+def test_without_a_request_each_fallback_is_asked_once() -> None:
+    """Whoever calls LiteLLM's function without the router; what names no group is LiteLLM's to judge."""
+    assert list(unasked([GROUP, ANOTHER, GROUP, {}])) == [GROUP, ANOTHER, {}]
+
+
 async def test_a_request_made_within_another_is_its_own(router: Any) -> None:
     """A callback may make one."""
 
@@ -593,6 +615,7 @@ A_FALLBACK: dict[str, dict[str, Any]] = {
     "not quite disabled": {**FALLBACK, "disable_fallbacks": None},
     "one allowed": {**FALLBACK, "max_fallbacks": 1},
     "one left": {**FALLBACK, "max_fallbacks": 2, "fallback_depth": 1},
+    "one of five left": {**FALLBACK, "max_fallbacks": 5, "fallback_depth": 4},
 }
 
 
@@ -667,6 +690,7 @@ async def test_a_later_order_is_a_fallback(ordered: Any, monkeypatch: pytest.Mon
     assert await decision(ordered, failed, "", _target_order=2) is None
     assert await decision(ordered, failed, "", _target_order=3) is None
     assert await decision(ordered, failed, "", disable_fallbacks=True) is None
+    assert await decision(ordered, failed, "", max_fallbacks=1, fallback_depth=2) is None
     monkeypatch.setattr(failover_attempts, "_FALLS_BACK_BY_ORDER", False)
     assert await decision(ordered, failed, "") is None
 

@@ -185,6 +185,7 @@ def test_a_fallbacks_fallback_is_one(surrounded: Any, steps: int, stands_ready: 
     for first in (BEFORE, "forgotten"):
         assert has_fallback(surrounded, GROUP, [{GROUP: [first]}, {first: [GROUP, AFTER]}], steps=steps) is stands_ready
         assert has_fallback(surrounded, GROUP, [{GROUP: [first]}, {first: [GROUP]}], steps=steps) is False
+        assert has_fallback(surrounded, GROUP, [{GROUP: [first]}, {first: [AFTER]}]) is False
 
 
 def test_a_group_without_deployments_is_no_fallback(surrounded: Any) -> None:
