@@ -110,7 +110,6 @@ def has_fallback(router: Any, model_group: str, fallbacks: object, asked: Collec
         reached = {name for group in reached for name in fallback_groups(group, fallbacks)} - known
         if _is_in_rotation(router, reached):
             return True
-        known.update(reached)
     return False
 
 
