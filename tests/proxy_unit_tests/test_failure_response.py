@@ -215,8 +215,16 @@ def test_an_error_of_the_proxys_own_stays(failure: Exception) -> None:
 
 def test_what_a_hook_put_in_its_place_stays() -> None:
     """Its author chose the words and the status."""
-    answer = ProxyException("We are closed.", "closed", None, 418)
-    assert restate(answer, from_provider(503)).code == "418"
+    for failure in (from_provider(503), httpx.ReadTimeout("")):
+        answer = ProxyException("We are closed.", "closed", None, 418)
+        assert restate(answer, failure, of_stream=True).code == "418"
+
+
+@pytest.mark.parametrize("traceback", ["", "\n\nTraceback (most recent call last):"])
+def test_a_failure_without_words_is_restated(traceback: str) -> None:
+    """The proxy has none for it then, but for the traceback that some releases append."""
+    answer = ProxyException(traceback, "None", "None", 500)
+    assert restate(answer, httpx.ReadTimeout(""), of_stream=True).code == "504"
 
 
 @pytest.mark.parametrize("failure", [None, KeyboardInterrupt(), "text"])

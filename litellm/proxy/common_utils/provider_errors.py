@@ -81,9 +81,12 @@ def in_band_error(exc: ProxyException, request_data: Mapping[str, Any]) -> str:
 
 
 def _stands_for(exc: ProxyException, failure: Exception) -> bool:
-    """Whether `exc` repeats the words of `failure`, redacted or not."""
+    """Whether `exc` repeats the words of `failure`, redacted or not; of one that has none, whether it has none either,
+    but for a traceback some releases append."""
     words: Final = str(peek(failure, "message") or failure)
     repeated: Final = exc.message.removeprefix(_AFTER_AN_ATTRIBUTE_ERROR)
+    if not words:
+        return not repeated or repeated.startswith("\n")
     return any(repeated.startswith(said) for said in (words, *_as_the_proxy_redacts(words)))
 
 
