@@ -135,8 +135,10 @@ def test_the_way_to_the_fallback_is_short(limited: Gateways, stream: bool) -> No
             began = time.monotonic()
             assert limited.ask(ROUTES["chat"], group, stream).status_code == 200
             times.append(time.monotonic() - began)
+    added = median(by_fallback) - median(direct)
+    print(f"median of {SAMPLES}: {median(direct) * 1000:.1f} ms, by way of the limited group {added * 1000:+.1f} ms")
     assert limited.limited.attempts - asked == SAMPLES
-    assert median(by_fallback) - median(direct) < ADDED
+    assert added < ADDED
 
 
 # --- which fallback it is, and what is said where there is none
