@@ -40,8 +40,11 @@ STOCK, PATCHED, CONTROL = "stock", "patched", "stock again"
 TURNS = ((STOCK, PATCHED, CONTROL), (CONTROL, PATCHED, STOCK))
 """Patched stands in the middle and the stock sides change places: a drift of the machine falls on both alike."""
 
-GENERATIONS = 3
+GENERATIONS = 9
 """Sets of fresh processes: where an interpreter's memory happens to lie makes it a few per cent faster or slower."""
+
+PARTS = 3
+"""What the run is divided into to see how far stock is from itself."""
 
 MAPPING_LIMIT = 1.05
 """Patched over stock for exception_type(), all ANSWERS together."""
@@ -81,11 +84,11 @@ class Samples:
         return median(self._ratios(side))
 
     def noise(self) -> float:
-        """The factor by which stock differs from itself in either direction, in the generation where it is largest."""
+        """The factor by which stock differs from itself in either direction, in the part where it is largest."""
         ratios = self._ratios(CONTROL)
-        size = max(1, len(ratios) // GENERATIONS)
-        generations = [median(ratios[begin : begin + size]) for begin in range(0, len(ratios), size)]
-        return max(max(ratio, 1 / ratio) for ratio in generations)
+        size = max(1, len(ratios) // PARTS)
+        parts = [median(ratios[begin : begin + size]) for begin in range(0, len(ratios), size)]
+        return max(max(ratio, 1 / ratio) for ratio in parts)
 
     def _ratios(self, side: str) -> list[float]:
         return [a / b for a, b in zip(self.values[side], self.values[STOCK], strict=True)]
@@ -213,9 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stock", required=True, metavar="PYTHON", help="interpreter that imports stock litellm")
     parser.add_argument("--patched", required=True, metavar="PYTHON", help="interpreter that imports the patched one")
     parser.add_argument("--json", metavar="FILE", type=json_file, help="write every block to FILE")
-    parser.add_argument(
-        "--turns", type=positive, default=15, help=f"blocks a side in each of {GENERATIONS} generations"
-    )
+    parser.add_argument("--turns", type=positive, default=5, help=f"blocks a side in each of {GENERATIONS} generations")
     options = parser.parse_args(arguments)
     pythons = {STOCK: options.stock, PATCHED: options.patched, CONTROL: options.stock}
     run = {figure: Samples() for figure in FIGURES}

@@ -199,8 +199,8 @@ class TestOverhead:
     def run(
         figure: overhead.Figure | None = None, worse: float = 1.0, control: Sequence[float] = (1, 1, 1)
     ) -> dict[overhead.Figure, overhead.Samples]:
-        """Three generations of three turns. Patched is so much worse than stock in one `figure`, and in each turn of a
-        generation stock is so many times itself."""
+        """Three parts of three turns. Patched is so much worse than stock in one `figure`, and in each turn of a part
+        stock is so many times itself."""
         stock = [1.0, 2.0, 3.0] * 3
         factors = [factor for factor in control for _ in range(3)]
 
@@ -217,7 +217,7 @@ class TestOverhead:
         assert overhead.complaints(self.run()) == []
 
     def test_noise(self) -> None:
-        """Stock is as far from itself as in its worst generation, in whichever direction."""
+        """Stock is as far from itself as in its worst part, in whichever direction."""
         [figure, *_] = overhead.FIGURES
         assert self.run(control=(1.0, 1.25, 1.1))[figure].noise() == pytest.approx(1.25)
         assert self.run(control=(1.0, 0.5, 1.1))[figure].noise() == pytest.approx(2.0)
