@@ -237,12 +237,7 @@ def _make_way_for_the_fallback(router: Any, hop: _Hop, kwargs: Mapping[str, Any]
     of_the_caller: Final = hop.failed.signal is FailureSignal.TIMED_OUT and kwargs.get("timeout") is not None
     if (
         is_alone(router, hop.failed.deployment_id)
-        and has_fallback(
-            router,
-            hop.group,
-            router.fallbacks or automatic_fallbacks(router, hop.group, {}),
-            steps=router.max_fallbacks,
-        )
+        and _leads_on(router, {}, hop.group, asked=())
         and not of_the_caller
         and not _counts_allowed_fails(router, hop.failed.deployment_id)
     ):

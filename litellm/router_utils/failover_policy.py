@@ -108,16 +108,18 @@ def has_fallback(router: Any, model_group: str, fallbacks: object, asked: Collec
     reached = {model_group}
     for _ in range(steps):
         reached = {name for group in reached for name in fallback_groups(group, fallbacks)} - known
-        if _is_in_rotation(router, reached):
+        deployments = [one for name in reached for one in router.get_model_list(model_name=name) or ()]
+        if any_in_rotation(router, {deployment["model_info"]["id"] for deployment in deployments}):
             return True
     return False
 
 
-def _is_in_rotation(router: Any, groups: Collection[str]) -> bool:
-    """Whether any deployment of `groups` is not cooling down."""
-    deployments: Final = [one for name in groups for one in router.get_model_list(model_name=name) or ()]
-    ids: Final = {deployment["model_info"]["id"] for deployment in deployments}
-    return bool(ids) and len(ids) > len(router.cooldown_cache.get_active_cooldowns(list(ids), parent_otel_span=None))
+def any_in_rotation(router: Any, deployment_ids: Collection[str]) -> bool:
+    """Whether one of the deployments, each named once, is not cooling down."""
+    if not deployment_ids:
+        return False
+    cooling_down: Final = router.cooldown_cache.get_active_cooldowns(list(deployment_ids), parent_otel_span=None)
+    return len(deployment_ids) > len(cooling_down)
 
 
 def fallback_groups(model_group: str, fallbacks: object) -> list[Any]:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from litellm._logging import verbose_proxy_logger
+from litellm.router_utils.failover_policy import any_in_rotation
 
 HealthCheck = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
 HealthCheckLoop = Callable[[], Coroutine[Any, Any, None]]
@@ -81,7 +82,7 @@ def may_cool_down(router: Any, deployment_id: str) -> bool:
     group: Final = router.get_model_group(id=deployment_id) or ()
     infos: Final = [deployment["model_info"] for deployment in group]
     others: Final = [info["id"] for info in infos if info["id"] != deployment_id and info.get("blocked") is not True]
-    return bool(others) and len(others) > len(router.cooldown_cache.get_active_cooldowns(others, parent_otel_span=None))
+    return any_in_rotation(router, others)
 
 
 async def _return_to_rotation(deployment_id: str | None, check_began: float) -> None:
