@@ -45,20 +45,25 @@ class StockFailures:
         self.path = path
         self.update = update
         self.partial = partial
-        self.failed: set[str] = set()
+        self.reasons: dict[str, str] = {}
         self.passed: set[str] = set()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that needs one of our own is one failure."""
         if report.failed:
-            self.failed.add(report.nodeid)
+            self.reasons[report.nodeid] = report.longreprtext
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Set-up and tear-down count as the test."""
         if report.failed:
-            self.failed.add(report.nodeid)
+            self.reasons[report.nodeid] = report.longreprtext
         elif report.when == "call" and report.passed:
             self.passed.add(report.nodeid)
+
+    @property
+    def failed(self) -> set[str]:
+        """The tests that failed, and the modules that could not be collected."""
+        return set(self.reasons)
 
     @property
     def known(self) -> set[str]:
@@ -75,13 +80,14 @@ class StockFailures:
         session.exitstatus = pytest.ExitCode.OK if self.failed == self.known else pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Failures by file, and whatever differs from the list by name."""
+        """Failures by file, and whatever differs from the list, by name and with its traceback."""
         terminalreporter.section(f"stock LiteLLM {self.path.stem}")
         failed, passed = (Counter(test.partition("::")[0] for test in tests) for tests in (self.failed, self.passed))
         for file in sorted({*failed, *passed}):
             terminalreporter.write_line(f"{failed[file]:4} fail, {passed[file]:4} pass  {file}")
         for test in sorted(self.failed - self.known):
             terminalreporter.write_line(f"fails, and is not in {self.path.name}: {test}", red=True)
+            terminalreporter.write_line(self.reasons[test])
         for test in sorted(self.known - self.failed):
             terminalreporter.write_line(f"passes, and is in {self.path.name}: {test}", red=True)
         if self.failed == self.known:
