@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.routes import ProxiedProviders, proxied_providers
+from proxy.routes import ProxiedProviders
 from support.faulty_provider import FAULTS, HEALTHY, TORN, Fault
 from support.gateway import MASTER_KEY
 
@@ -32,12 +31,6 @@ CLASSES: dict[str, tuple[int, str]] = {
     "html-200": (502, "InternalServerError"),
     "empty-200": (502, "InternalServerError"),
 }
-
-
-@pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedProviders]:
-    with proxied_providers(tmp_path_factory.mktemp("proxy")) as proxied:
-        yield proxied
 
 
 def ask(proxied: ProxiedProviders, call: str, fault: Fault, retries: int = 0) -> dict[str, Any]:

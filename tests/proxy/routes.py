@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from support.faulty_provider import HEALTHY, MODELS, UNRESOLVABLE, Fault, FaultyProvider, Kind, litellm_params
-from support.gateway import Gateway
+from support.gateway import MASTER_KEY, Gateway
 
 TIMEOUT = 1.0
 """Seconds a deployment of the proxy may be silent."""
@@ -21,7 +21,8 @@ TIMEOUT = 1.0
 PATIENCE = 20.0
 """Seconds a caller waits for an answer, and a test for what takes a few seconds; only a broken proxy reaches it."""
 
-MESSAGES = [{"role": "user", "content": "ping"}]
+QUESTION = "asked by a caller, not by a health check"
+MESSAGES = [{"role": "user", "content": QUESTION}]
 API_KEY = "sk-test"
 """Of every deployment, as `litellm_params` has it."""
 
@@ -40,6 +41,10 @@ class Route:
         """Whether its errors are in Anthropic's format; all others are in OpenAI's."""
         return self.path == "/v1/messages"
 
+    def question(self, group: str, stream: bool, **more: Any) -> dict[str, Any]:
+        """The body of a request for `group`."""
+        return {"model": group, **({"stream": stream} if self.streams else {}), **self.body, **more}
+
 
 ROUTES: dict[str, Route] = {
     "chat": Route("/v1/chat/completions", {"messages": MESSAGES}),
@@ -52,6 +57,30 @@ MODES = [(name, stream) for name, route in ROUTES.items() for stream in ((False,
 """Each route without and, where there is that, with streaming."""
 
 
+def ask(
+    gateway: Gateway,
+    group: str,
+    route: Route = ROUTES["chat"],
+    stream: bool = False,
+    *,
+    key: str = MASTER_KEY,
+    **more: Any,
+) -> httpx.Response:
+    """The proxy's answer to one request of the holder of `key`, with `more` in its body."""
+    return httpx.post(
+        gateway.url + route.path,
+        headers={"Authorization": f"Bearer {key}"},
+        json=route.question(group, stream, **more),
+        timeout=PATIENCE,
+        trust_env=False,
+    )
+
+
+def callers(provider: FaultyProvider) -> int:
+    """Chat requests of callers that have reached the provider."""
+    return sum(QUESTION in str(request.body) for request in provider.requests)
+
+
 class ProxiedProviders:
     """A proxy with a group for each provider, named like it, of one deployment; no retries and no cooldowns."""
 
@@ -59,22 +88,15 @@ class ProxiedProviders:
         self.gateway = gateway
         self.providers = providers
 
-    def ask(self, route: Route, provider: str, fault: Fault, stream: bool, **more: Any) -> httpx.Response:
+    def ask(self, route: Route, provider: str, fault: Fault, stream: bool) -> httpx.Response:
         """The proxy's answer to one request that meets `fault`; the provider is healthy afterwards."""
         if fault.kind is Kind.UNRESOLVABLE:
-            return self._post(route, f"{provider}-unresolvable", stream, **more)
+            return ask(self.gateway, f"{provider}-unresolvable", route, stream)
         self.providers[provider].fault = fault
         try:
-            return self._post(route, provider, stream, **more)
+            return ask(self.gateway, provider, route, stream)
         finally:
             self.providers[provider].fault = HEALTHY
-
-    def _post(self, route: Route, group: str, stream: bool, **more: Any) -> httpx.Response:
-        body = {"model": group, "stream": stream, **route.body, **more}
-        if not route.streams:
-            del body["stream"]
-        url = self.gateway.url + route.path
-        return httpx.post(url, headers=self.gateway.authorization, json=body, timeout=PATIENCE, trust_env=False)
 
 
 @contextmanager

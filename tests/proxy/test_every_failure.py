@@ -53,6 +53,9 @@ TYPES = {
 }
 BROKE_OFF = Told(502, "server_error", "api_error", ("The connection to the provider broke off.",))
 UNREADABLE = Told(502, "server_error", "api_error", ("The provider's answer cannot be read.",))
+ENDED_EARLY = BROKE_OFF._replace(words=BROKE_OFF.words + UNREADABLE.words)
+"""A bridge to another API may take the early end for an answer without words."""
+
 OUT_OF_REACH = Told(502, "server_error", "api_error", ("The provider cannot be reached.",))
 
 TOLD = {
@@ -65,9 +68,8 @@ TOLD = {
     "unresolvable": OUT_OF_REACH,
     "reset": BROKE_OFF,
     "close": BROKE_OFF,
-    # A bridge to another API may take the end that came too early for an answer without words.
-    "truncated": BROKE_OFF._replace(words=BROKE_OFF.words + UNREADABLE.words),
-    "torn": BROKE_OFF._replace(words=BROKE_OFF.words + UNREADABLE.words),
+    "truncated": ENDED_EARLY,
+    "torn": ENDED_EARLY,
     "silence": Told(504, "server_error", "timeout_error", ("The provider did not answer in time.",)),
     "html-200": UNREADABLE,
     "empty-200": UNREADABLE,

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
-from proxy.routes import MODES, PATIENCE, ROUTES, Route, comes_true
+from proxy.routes import MODES, ROUTES, ask, comes_true
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider, litellm_params
 from support.gateway import Gateway
 
@@ -37,19 +36,12 @@ NAMED_BY: dict[str, dict[str, Any]] = {
 """Who names the fallback, and what a request says for that; the fallback group is `named by …`."""
 
 
-class Gateways:
-    """A proxy with a group for each test, all of which `limited` serves, and a fallback group for each in NAMED_BY."""
+class Limited(NamedTuple):
+    """A proxy with a group for each test, all of which `provider` serves, and a fallback group for each in NAMED_BY."""
 
-    def __init__(self, gateway: Gateway, limited: FaultyProvider, fallbacks: dict[str, FaultyProvider]) -> None:
-        self.gateway = gateway
-        self.limited = limited
-        self.fallbacks = fallbacks
-
-    def ask(self, route: Route, group: str, stream: bool = False, **more: Any) -> httpx.Response:
-        """The proxy's answer."""
-        body = {"model": group, **route.body, **more} | ({"stream": stream} if route.streams else {})
-        url = self.gateway.url + route.path
-        return httpx.post(url, headers=self.gateway.authorization, json=body, timeout=PATIENCE, trust_env=False)
+    gateway: Gateway
+    provider: FaultyProvider
+    fallbacks: dict[str, FaultyProvider]
 
 
 def group_for(limit: str, named_by: str, route: str, stream: bool) -> str:
@@ -67,7 +59,7 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limited]:
     groups = {group_for(*cell): LIMITS[cell[0]] for cell in CELLS} | {
         f"sample {number} {stream}": {} for number in range(SAMPLES) for stream in (False, True)
     }
@@ -90,31 +82,31 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
             },
         }
         gateway = stack.enter_context(Gateway(config, tmp_path_factory.mktemp("proxy")))
-        yield Gateways(gateway, primary, fallbacks)
+        yield Limited(gateway, primary, fallbacks)
 
 
 @pytest.mark.parametrize(("limit", "named_by", "route_name", "stream"), CELLS)
 def test_a_limited_group_answers_from_its_fallback(
-    limited: Gateways, limit: str, named_by: str, route_name: str, stream: bool
+    limited: Limited, limit: str, named_by: str, route_name: str, stream: bool
 ) -> None:
     """It is itself asked once at the most while its cooldown, or its minute, lasts."""
-    limited.limited.fault = HEALTHY if LIMITS[limit] else FAULTS["429"]
+    limited.provider.fault = HEALTHY if LIMITS[limit] else FAULTS["429"]
     fallback = limited.fallbacks[named_by]
-    began, asked, answered = minute(), limited.limited.attempts, fallback.answered
+    began, asked, answered = minute(), limited.provider.attempts, fallback.answered
 
-    def ask() -> int:
+    def status() -> int:
         group = group_for(limit, named_by, route_name, stream)
-        return limited.ask(ROUTES[route_name], group, stream, **NAMED_BY[named_by]).status_code
+        return ask(limited.gateway, group, ROUTES[route_name], stream, **NAMED_BY[named_by]).status_code
 
-    statuses = [ask()]
+    statuses = [status()]
     # Tokens are counted a moment after the answer.
     if limit.startswith("tpm"):
-        assert comes_true(lambda: ask() == 200 and fallback.answered > answered)
-        asked, answered = limited.limited.attempts, fallback.answered
-    statuses += [ask() for _ in range(3)]
+        assert comes_true(lambda: status() == 200 and fallback.answered > answered)
+        asked, answered = limited.provider.attempts, fallback.answered
+    statuses += [status() for _ in range(3)]
     assert statuses == [200] * 4
     minutes = 1 + minute() - began
-    assert limited.limited.attempts - asked <= minutes
+    assert limited.provider.attempts - asked <= minutes
     assert fallback.answered - answered >= 4 - minutes
 
 
@@ -124,32 +116,24 @@ def minute() -> int:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_way_to_the_fallback_is_short(limited: Gateways, stream: bool) -> None:
+def test_the_way_to_the_fallback_is_short(limited: Limited, stream: bool) -> None:
     """Of many groups' first requests, each of which meets the limit, the median takes little longer than the others."""
-    limited.limited.fault = FAULTS["429"]
-    asked = limited.limited.attempts
+    limited.provider.fault = FAULTS["429"]
+    asked = limited.provider.attempts
     direct: list[float] = []
     by_fallback: list[float] = []
     for number in range(SAMPLES):
         for group, times in ((f"sample {number} {stream}", by_fallback), ("named by fallbacks", direct)):
             began = time.monotonic()
-            assert limited.ask(ROUTES["chat"], group, stream).status_code == 200
+            assert ask(limited.gateway, group, ROUTES["chat"], stream).status_code == 200
             times.append(time.monotonic() - began)
     added = median(by_fallback) - median(direct)
     print(f"median of {SAMPLES}: {median(direct) * 1000:.1f} ms, by way of the limited group {added * 1000:+.1f} ms")
-    assert limited.limited.attempts - asked == SAMPLES
+    assert limited.provider.attempts - asked == SAMPLES
     assert added < ADDED
 
 
 # --- which fallback it is, and what is said where there is none
-
-
-def ask(gateway: Gateway, group: str, key: str | None = None) -> httpx.Response:
-    """The proxy's answer to one chat request."""
-    headers = {"Authorization": f"Bearer {key}"} if key else gateway.authorization
-    body = {"model": group, **ROUTES["chat"].body}
-    url = gateway.url + ROUTES["chat"].path
-    return httpx.post(url, headers=headers, json=body, timeout=PATIENCE, trust_env=False)
 
 
 def config(providers: dict[str, FaultyProvider], **router_settings: Any) -> dict[str, Any]:
@@ -221,9 +205,9 @@ def test_an_automatic_fallback_is_a_group_the_key_may_use(tmp_path: Path) -> Non
         settings = config(groups, automatic_fallbacks=True, num_retries=0, disable_cooldowns=True)
         settings["general_settings"] = {"custom_auth": "keys.known"}
         with Gateway(settings, tmp_path) as gateway:
-            refused = ask(gateway, "limited", "sk-first")
+            refused = ask(gateway, "limited", key="sk-first")
             assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
             assert (next_one.attempts, last.attempts) == (0, 0)
             for key, answered in (("sk-last", (0, 1)), ("sk-all", (1, 1))):
-                assert ask(gateway, "limited", key).status_code == 200
+                assert ask(gateway, "limited", key=key).status_code == 200
                 assert (next_one.attempts, last.attempts) == answered

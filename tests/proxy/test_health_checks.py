@@ -6,15 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from proxy.routes import comes_true
+from proxy.routes import ask, callers, comes_true
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider, litellm_params
 from support.gateway import Gateway
 
 GROUP = "the-group"
-QUESTION = "asked by a caller, not by a check"
 LONG = 600
 """Seconds of a cooldown that outlasts the test."""
 
@@ -51,18 +49,6 @@ def config(*providers: FaultyProvider, group: str = GROUP, mode: str = "chat", *
     return {"model_list": deployments, "general_settings": settings, **more}
 
 
-def ask(gateway: Gateway, group: str = GROUP) -> int:
-    """A caller's request; the status of the answer."""
-    body = {"model": group, "messages": [{"role": "user", "content": QUESTION}]}
-    url = f"{gateway.url}/v1/chat/completions"
-    return httpx.post(url, headers=gateway.authorization, json=body, timeout=30, trust_env=False).status_code
-
-
-def callers(provider: FaultyProvider) -> int:
-    """Requests of callers that have reached the provider."""
-    return sum(QUESTION in str(request.body) for request in provider.requests)
-
-
 def checks(provider: FaultyProvider) -> int:
     """Health checks that have reached the provider; LiteLLM's look at /v1/models has no content and is none."""
     return sum(bool(request.body) for request in provider.requests) - callers(provider)
@@ -77,7 +63,7 @@ def is_checked_again(provider: FaultyProvider, rounds: int = 3) -> bool:
 def is_asked(provider: FaultyProvider, gateway: Gateway) -> bool:
     """Whether one of many callers' requests reaches the provider."""
     before = callers(provider)
-    return comes_true(lambda: bool(ask(gateway)) and callers(provider) > before)
+    return comes_true(lambda: bool(ask(gateway, GROUP)) and callers(provider) > before)
 
 
 def cool_down(provider: FaultyProvider, gateway: Gateway, fault: Fault) -> None:
@@ -160,7 +146,7 @@ def test_a_rate_limited_deployment_stays_out_until_its_retry_after(tmp_path: Pat
             cool_down(recovering, gateway, limited)
             before = callers(recovering)
             assert is_checked_again(recovering)
-            assert [ask(gateway) for _ in range(20)] == [200] * 20
+            assert [ask(gateway, GROUP).status_code for _ in range(20)] == [200] * 20
             assert callers(recovering) == before
 
 
@@ -173,5 +159,5 @@ def test_a_failed_check_leaves_each_group_in_service(tmp_path: Path) -> None:
             for provider in (alone, one, two):
                 assert is_checked_again(provider)
                 assert {request.path for request in provider.requests if request.body} == {"/v1/images/generations"}
-            assert [ask(gateway, "of one") for _ in range(10)] == [200] * 10
-            assert [ask(gateway) for _ in range(10)] == [200] * 10
+            assert [ask(gateway, "of one").status_code for _ in range(10)] == [200] * 10
+            assert [ask(gateway, GROUP).status_code for _ in range(10)] == [200] * 10

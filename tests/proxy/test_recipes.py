@@ -9,10 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
 import pytest
 
-from proxy.routes import PATIENCE, ROUTES, comes_true
+from proxy.routes import ask, callers, comes_true
 from support.faulty_provider import FAULTS, HEALTHY, FaultyProvider
 from support.gateway import Gateway
 
@@ -27,9 +26,6 @@ PLACES: dict[str, dict[str, str]] = {
 """The variables by which each recipe's providers are found, and the path that follows a provider's host there."""
 
 
-WORDS = "asked by a caller"
-
-
 class Kitchen(NamedTuple):
     """A recipe at work, and its providers by the variable they are found by."""
 
@@ -38,9 +34,7 @@ class Kitchen(NamedTuple):
 
     def ask(self, group: str) -> int:
         """The status of the answer to one request."""
-        body = {"model": group, "messages": [{"role": "user", "content": WORDS}]}
-        url = self.gateway.url + ROUTES["chat"].path
-        return httpx.post(url, headers=Gateway.authorization, json=body, timeout=PATIENCE, trust_env=False).status_code
+        return ask(self.gateway, group).status_code
 
 
 @contextmanager
@@ -95,8 +89,3 @@ def test_a_pool_needs_one_machine_and_uses_those_that_are_back(tmp_path: Path) -
                 machine.fault = HEALTHY if machine is up else FAULTS["refused"]
             assert comes_true(functools.partial(is_used, up))
             assert [kitchen.ask("qwen") for _ in range(12)] == [200] * 12
-
-
-def callers(machine: FaultyProvider) -> int:
-    """Requests of callers that have reached it; a health check has words of its own."""
-    return sum(WORDS in str(request.body) for request in machine.requests)

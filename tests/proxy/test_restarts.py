@@ -10,14 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from proxy.routes import PATIENCE, ROUTES, comes_true
+from proxy.routes import ROUTES, ask, comes_true
 from support.faulty_provider import FAULTS, HEALTHY, SILENT, Fault, FaultyProvider, litellm_params
 from support.gateway import Gateway
 
 CALLERS = 8
-CHAT = ROUTES["chat"]
 
 
 def config(*providers: FaultyProvider, **router_settings: Any) -> dict[str, Any]:
@@ -29,11 +26,9 @@ def config(*providers: FaultyProvider, **router_settings: Any) -> dict[str, Any]
     }
 
 
-def ask(gateway: Gateway, stream: bool = False) -> str:
+def outcome_of(gateway: Gateway, stream: bool = False) -> str:
     """What became of one request: "answered", or else the proxy's words."""
-    body = {"model": "the-group", "stream": stream, **CHAT.body}
-    url = gateway.url + CHAT.path
-    response = httpx.post(url, headers=gateway.authorization, json=body, timeout=PATIENCE, trust_env=False)
+    response = ask(gateway, "the-group", ROUTES["chat"], stream)
     return "answered" if response.is_success and "pong" in response.text else response.text
 
 
@@ -45,7 +40,7 @@ def load(gateway: Gateway) -> Iterator[list[str]]:
 
     def keep_asking(stream: bool) -> None:
         while not enough.is_set():
-            outcomes.append(ask(gateway, stream))
+            outcomes.append(outcome_of(gateway, stream))
 
     with ThreadPoolExecutor(CALLERS) as pool:
         futures = [pool.submit(keep_asking, bool(number % 2)) for number in range(CALLERS)]
@@ -86,7 +81,7 @@ def test_a_proxy_that_starts_beside_a_dead_host_answers_its_first_request(tmp_pa
         gateway = Gateway(config(dead, healthy, cooldown_time=600), tmp_path)
         for _ in range(3):
             with gateway:
-                assert [ask(gateway) for _ in range(6)] == ["answered"] * 6
+                assert [outcome_of(gateway) for _ in range(6)] == ["answered"] * 6
 
 
 def test_a_proxy_that_is_stopped_finishes_what_it_has_begun(tmp_path: Path) -> None:
@@ -96,7 +91,7 @@ def test_a_proxy_that_is_stopped_finishes_what_it_has_begun(tmp_path: Path) -> N
         for price, deployment in zip((1e-6, 2e-6), group["model_list"], strict=True):
             deployment["litellm_params"] |= {"input_cost_per_token": price, "output_cost_per_token": price}
         with Gateway(group, tmp_path) as gateway, ThreadPoolExecutor(1) as pool:
-            outcome = pool.submit(ask, gateway)
+            outcome = pool.submit(outcome_of, gateway)
             assert comes_true(lambda: silent.attempts == 1)
             gateway.stop()
             assert outcome.result() == "answered"

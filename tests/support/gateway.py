@@ -1,7 +1,7 @@
 """The LiteLLM proxy as its operators run it: a process of `litellm --config`, on a loopback port of its own.
 
 with Gateway({"model_list": [...]}, tmp_path) as gateway:
-    httpx.post(f"{gateway.url}/v1/chat/completions", headers=gateway.authorization, json={...})
+    httpx.post(f"{gateway.url}/v1/chat/completions", headers={"Authorization": f"Bearer {MASTER_KEY}"}, json={...})
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 
@@ -35,8 +35,6 @@ class Gateway:
 
     It runs in `folder` and writes its output to gateway.log there.
     """
-
-    authorization: ClassVar = {"Authorization": f"Bearer {MASTER_KEY}"}
 
     def __init__(self, config: dict[str, Any] | Path, folder: Path, **environment: str) -> None:
         self.port = _free_port()
