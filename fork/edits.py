@@ -198,6 +198,31 @@ class WidenCondition:
 
 
 @dataclass(frozen=True)
+class RemoveHandler:
+    """Remove the one `except` clause for `exception` in `function`, with the comments in it, so that the exception goes
+    where those without a clause go. Refused for the only one of its `try`."""
+
+    function: str
+    exception: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        function = find_function(module, self.function, where)
+        exception = parse_expression(self.exception, where, self.function)
+        handlers = [
+            (statement, handler)
+            for statement in walk(function.body)
+            if isinstance(statement, cst.Try)
+            for handler in statement.handlers
+            if same(exception, handler.type)
+        ]
+        statement, handler = only(handlers, f"a handler of {self.exception}", where, self.function)
+        if len(statement.handlers) == 1:
+            where.refuse(f"the handler of {self.exception} is the only one of its try", self.function)
+        kept = [other for other in statement.handlers if other is not handler]
+        return replaced(module, statement, statement.with_changes(handlers=kept))
+
+
+@dataclass(frozen=True)
 class AddParameter:
     """Append `parameter`, such as "cause: Exception | None = None", to `function`'s parameters: the last of the
     positional ones, or keyword-only where the function takes *args or has keyword-only parameters already."""

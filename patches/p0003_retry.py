@@ -22,7 +22,8 @@ Change
   way, and one that is cooling down for its own fallback. A loop of
   fallbacks ends once each group was asked.
 - A stream is an answer from its first event on, and one that ends without
-  any has failed.
+  any has failed, as has an answer that breaks off.
+- A deployment's timeout holds on the way to another API too.
 - An embedding request with `max_retries=0`, which is what the router
   sends, is not retried by OpenAI's client behind the router's back.
 - What the router raises in the end says in its message, and as
@@ -41,7 +42,24 @@ over two to five deployments of which any are broken; a state machine with
 retries and fallbacks; a soak.
 """
 
-from fork.edits import AddImport, Decorate, ForReleases, InsertBeforeCall, InsertFirst, ReplaceExpression
+from fork.edits import (
+    AddArgument,
+    AddImport,
+    Decorate,
+    ForReleases,
+    InsertBeforeCall,
+    InsertFirst,
+    RemoveHandler,
+    ReplaceExpression,
+)
+
+HANDLER = "BaseLLMHTTPHandler"
+OF_THE_DEPLOYMENT = ("async_httpx_client.post", "timeout=litellm_params.timeout")
+INTERRUPTIONS = (
+    "(aiohttp.ClientPayloadError, aiohttp.client_exceptions.ClientPayloadError)",
+    "aiohttp.http_exceptions.TransferEncodingError",
+    "RuntimeError",
+)
 
 EDITS = {
     "litellm/litellm_core_utils/streaming_handler.py": (
@@ -58,6 +76,36 @@ EDITS = {
             "OpenAIChatCompletion.embedding",
             "max_retries or litellm.DEFAULT_MAX_RETRIES",
             by="litellm.DEFAULT_MAX_RETRIES if max_retries is None else max_retries",
+        ),
+    ),
+    "litellm/responses/main.py": (
+        ForReleases(
+            "<1.88",
+            (
+                AddArgument(
+                    "responses", "litellm_completion_transformation_handler.response_api_handler", "timeout=timeout"
+                ),
+            ),
+            why="1.88 passes the deployment's timeout on to the API it translates to",
+        ),
+    ),
+    "litellm/llms/custom_httpx/aiohttp_transport.py": (
+        ForReleases(
+            "<1.95",
+            tuple(RemoveHandler("AiohttpResponseStream.__aiter__", exception) for exception in INTERRUPTIONS),
+            why="1.95 does not take an answer that breaks off for a whole one",
+        ),
+    ),
+    "litellm/llms/custom_httpx/llm_http_handler.py": (
+        ForReleases(
+            "<1.84",
+            (AddArgument(f"{HANDLER}.async_anthropic_messages_handler", *OF_THE_DEPLOYMENT),),
+            why="1.84 posts a message in a method of its own",
+        ),
+        ForReleases(
+            ">=1.84,<1.95",
+            (AddArgument(f"{HANDLER}._async_post_anthropic_messages_with_http_error_retry", *OF_THE_DEPLOYMENT),),
+            why="1.95 heeds the deployment's timeout by itself",
         ),
     ),
     "litellm/router_utils/cooldown_handlers.py": (

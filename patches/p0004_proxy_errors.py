@@ -92,22 +92,22 @@ EDITS = {
     ),
     "litellm/proxy/common_utils/responses_stream_errors.py": (
         ForReleases(
-            "> 1.82.6",
+            ">=1.103",
             (
                 AddImport("litellm.router_utils.failure_response", ("as_told",)),
                 InsertFirst("ResponsesStreamErrorState.format_failure", "exception = as_told(exception)"),
             ),
-            why="1.82.6 has no error event for /v1/responses: a stream that breaks off there ends as if it were whole",
+            why="earlier ones have no event for it: a stream of /v1/responses ends with the error object of the others",
         ),
     ),
     "litellm/llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py": (
         ForReleases(
-            "> 1.82.6",
+            ">=1.103",
             (
                 AddImport("litellm.router_utils.failure_response", ("as_told",)),
                 InsertFirst("_mid_stream_error_sse_event", "exc = as_told(exc)"),
             ),
-            why="1.82.6 leaves the event to the proxy, which makes it of the failure itself",
+            why="earlier ones leave the event to the proxy, which makes it of the failure itself",
         ),
     ),
     "litellm/llms/anthropic/experimental_pass_through/responses_adapters/streaming_iterator.py": (

@@ -16,6 +16,7 @@ from fork.edits import (
     InsertAfterCall,
     InsertBeforeCall,
     InsertFirst,
+    RemoveHandler,
     ReplaceBody,
     ReplaceExpression,
     WidenCondition,
@@ -407,6 +408,63 @@ def test_a_name_that_is_taken_is_refused() -> None:
     """With whatever default or value."""
     assert "already has a parameter text" in refusal(MODULE, AddParameter("Router.method", "text=None"))
     assert "already passes `text=None`" in refusal(MODULE, AddArgument("Router.method", "decide", "text=None"))
+
+
+# --- handlers
+
+
+HANDLERS = """
+def read(source):
+    try:
+        return source.read()
+    # the first one's remark
+    except (OSError, net.Torn) as error:
+        # swallowed
+        log.debug(error)
+        return
+    # the second one's remark
+    except ValueError:
+        raise
+    finally:
+        source.close()
+
+def twice(source):
+    try:
+        read(source)
+    except KeyError:
+        pass
+    try:
+        read(source)
+    except KeyError:
+        pass
+"""
+
+
+def test_a_removed_handler_takes_its_remarks_along() -> None:
+    """The others, and theirs, stay as they are."""
+    removed, added = changed(HANDLERS, RemoveHandler("read", "(OSError, net.Torn)"))
+    assert added == ""
+    assert removed == "\n".join(HANDLERS.splitlines()[4:9])
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (RemoveHandler("read", "OSError"), "looked for a handler of OSError, expected one place and found 0"),
+        (RemoveHandler("twice", "KeyError"), "looked for a handler of KeyError, expected one place and found 2"),
+        (RemoveHandler("gone", "KeyError"), "function gone"),
+    ],
+)
+def test_a_handler_in_no_place_or_in_two_is_refused(edit: Edit, reason: str) -> None:
+    """The message names the exception."""
+    assert reason in refusal(HANDLERS, edit)
+
+
+def test_the_only_handler_of_a_try_stays() -> None:
+    """A `try` needs one; what is meant is another edit."""
+    once = RemoveHandler("read", "(OSError, net.Torn)")
+    last = RemoveHandler("read", "ValueError")
+    assert "the handler of ValueError is the only one of its try" in refusal(HANDLERS, once, last)
 
 
 # --- calls

@@ -116,7 +116,8 @@ def _deployment(group: str, url: str, **params: Any) -> dict[str, Any]:
     provider = group.partition("-")[0]
     return {
         "model_name": group,
-        "litellm_params": {**litellm_params(provider, url), "timeout": TIMEOUT, **params},
+        # 1.82.6 asks for tools, if an empty list of them, on the way from /v1/responses to chat; publicai takes none.
+        "litellm_params": {**litellm_params(provider, url), "timeout": TIMEOUT, "drop_params": True, **params},
         "model_info": {"id": f"the-{group}"},
     }
 

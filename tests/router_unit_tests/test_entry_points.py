@@ -10,14 +10,12 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from typing import Any, NamedTuple
 
 import httpx
 import openai
 import pytest
 from litellm import Router
-from packaging.version import Version
 
 from support.faulty_provider import FAULTS, HEALTHY, STREAM_TYPES, Fault, FaultyProvider, Format
 from support.provider_formats import EMBEDDING, stream
@@ -116,21 +114,14 @@ STREAMED = [name for name, entry in ENTRY_POINTS.items() if entry.format]
 TELLING = [name for name, entry in ENTRY_POINTS.items() if entry.answer == ANSWER]
 
 NATIVE_RESPONSES = "aresponses-stream"
-"""Its provider opens the answer itself, so it has begun: what fails from there on is for a patch about broken streams,
-and LiteLLM 1.82 does not tell the caller."""
+"""Its provider opens the answer itself, so it has begun; what fails from there on is told in the stream."""
 
 BLAMED = ("401", "402", "404", "429", "503", "refused", "reset", "empty-200", "html-200")
 PATIENCE = 0.3
 """Seconds the router is to wait for a silent provider."""
 
-IS_1_82 = Version(metadata.version("litellm")) < Version("1.83")
-LEFT_TO_WAIT = {"aresponses-by-chat", "aresponses-by-chat-stream", "messages", "messages-stream"}
-"""Entry points at which LiteLLM 1.82 does not pass a deployment's `timeout` on: a silent one is waited for anyway."""
-
-WAITING = LEFT_TO_WAIT if IS_1_82 else set()
 CELLS = [
-    *((name, fault) for name in ENTRY_POINTS for fault in BLAMED),
-    *((name, "silence") for name in ENTRY_POINTS if name not in WAITING),
+    *((name, fault) for name in ENTRY_POINTS for fault in (*BLAMED, "silence")),
     *((name, "truncated") for name in ENTRY_POINTS if name not in STREAMED),
 ]
 
@@ -180,7 +171,7 @@ async def test_an_answer_may_be_empty(name: str) -> None:
         assert attempts() == (1, 0)
 
 
-@pytest.mark.parametrize("name", [name for name in STREAMED if name != NATIVE_RESPONSES or not IS_1_82])
+@pytest.mark.parametrize("name", STREAMED)
 async def test_a_stream_that_is_cut_off_is_no_success(name: str) -> None:
     """The caller sees the whole answer or an exception, also where the cut comes too late to ask another."""
     entry = ENTRY_POINTS[name]
