@@ -24,6 +24,8 @@ Change
 - A stream is an answer from its first event on, and one that ends without
   any has failed, as has an answer that breaks off.
 - A deployment's timeout holds on the way to another API too.
+- A stream of Gemini that ends in the middle of its JSON ends: it was read
+  for ever, and nothing else was served meanwhile.
 - An embedding request with `max_retries=0`, which is what the router
   sends, is not retried by OpenAI's client behind the router's back.
 - What the router raises in the end says in its message, and as
@@ -87,6 +89,20 @@ EDITS = {
                 ),
             ),
             why="1.88 passes the deployment's timeout on to the API it translates to",
+        ),
+    ),
+    "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py": (
+        ForReleases(
+            "<1.95",
+            tuple(
+                InsertBeforeCall(
+                    f"ModelResponseIterator.{function}",
+                    "self.handle_accumulated_json_chunk",
+                    'self.chunk_type = "valid_json"  # so that a rest that cannot be read is not tried for ever',
+                )
+                for function in ("__next__", "__anext__")
+            ),
+            why="1.95 ends a stream whose rest is no JSON, such as an HTML page, by itself",
         ),
     ),
     "litellm/llms/custom_httpx/aiohttp_transport.py": (
