@@ -16,8 +16,10 @@ nox.options.sessions = ["check", "baseline", "router"]
 nox.options.stop_on_first_error = True  # so that the end of the output says what failed
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-BASES = list(nox.project.load_toml("fork/bases.toml"))
 DEFAULT_BASE: str = PROJECT["tool"]["fork"]["base"]
+OLDEST_BASE, *_ = nox.project.load_toml("fork/bases.toml")
+BASES = [OLDEST_BASE, DEFAULT_BASE]
+"""What is tested day by day: the oldest release and the default one; `compat` tests all."""
 
 OWN_MODULES = [path.relative_to(".") for path in sorted(Path("litellm").rglob("*_utils/*.py"))]
 ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests", "tests/support"]
@@ -42,7 +44,7 @@ def check(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("base", BASES)
 def router(session: nox.Session, base: str) -> None:
-    """The whole suite on the patched package, for every supported base (the maintainers' command)."""
+    """The whole suite on the patched package, for the oldest base and the default one (the maintainers' command)."""
     install_patched(session, base, *dependencies("test"))
     # Not `python -m pytest`, which would put this folder, and so a vendored litellm/, before the installed package.
     # Once is enough: our modules are the same on every base.
@@ -80,6 +82,17 @@ def baseline(session: nox.Session, base: str) -> None:
     plugin += ["--hypothesis-profile=no-shrinking", "--tb=no", "-rN", "-q"]  # how a known failure fails is no news
     impatient = {"ROUTER_PATIENCE": "1", "PYTHONPATH": "tests"}
     session.run("pytest", *IN_PARALLEL, *plugin, *ABOUT_LITELLM, *session.posargs, env=impatient)
+
+
+@nox.session
+def compat(session: nox.Session) -> None:
+    """Build every supported release and run the suite on it; ends with which patch each one gets (RELEASE ...)."""
+    session.install("uv", *dependencies("build"))
+    folder = Path(session.create_tmp()).resolve()
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join(dependencies("test")))
+    script = ["tests/fork/releases.py", folder, requirements, *session.posargs]
+    session.run("python", *map(str, script), env={"PYTHONPATH": "."})
 
 
 @nox.session

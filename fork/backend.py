@@ -17,6 +17,7 @@ import io
 import os
 import re
 import stat
+import sys
 import tarfile
 import time
 import zipfile
@@ -28,6 +29,8 @@ from packaging.specifiers import SpecifierSet
 
 from fork import ForkError
 from fork.base import LOCAL_LABEL, PACKAGE, PYTHON, Base, check, find, read_toml
+from fork.compat import warnings
+from fork.patches import load
 from fork.tree import lay, own_files, patched
 
 Settings = Mapping[str, object]
@@ -88,8 +91,10 @@ prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
 def build_wheel(
     wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None
 ) -> str:
-    """Write the wheel of the patched package and return its file name."""
+    """Write the wheel of the patched package and return its file name; what the base cannot have is said on stderr."""
     base = _base(config_settings)
+    for warning in warnings(load(Path("patches")), base.version):
+        print(f"litellm-failover: {warning}", file=sys.stderr)
     return _write_wheel(Path(wheel_directory), base, patched(base, Path.cwd()))
 
 

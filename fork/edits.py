@@ -6,14 +6,16 @@ that finds no place, or several, or its own result, raises `EditError`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol, cast
 
 import libcst as cst
 from packaging.specifiers import SpecifierSet
 
 from fork.syntax import (
+    EditError,
     Location,
     appended,
     either,
@@ -46,14 +48,29 @@ class Edit(Protocol):
         """Return the changed module; raises EditError."""
 
 
+class Otherwise(Enum):
+    """What holds for a release that gets none of a `ForReleases`."""
+
+    FIXED = "fixed upstream"
+    MISSING = "not available"
+    MOVED = "moved"  # other edits of the patch do it there
+
+
 @dataclass(frozen=True)
 class ForReleases:
-    """Edits for some of the base releases only: those a PEP 440 version specifier names. `why` says what is different
-    in the others."""
+    """Edits for some of the base releases only, by the PEP 440 version specifier of those that get them; one of these
+    at the most may name a release. `why` says what is different where none does, `otherwise` of which kind that is."""
 
-    releases: str
-    edits: tuple[Edit, ...]
+    edits: Mapping[str, tuple[Edit, ...]]
     why: str
+    otherwise: Otherwise
+
+    def at(self, base: str) -> tuple[Edit, ...]:
+        """The edits for the base release `base`; raises EditError if two entries name it."""
+        naming = [releases for releases in self.edits if base in SpecifierSet(releases)]
+        if len(naming) > 1:
+            raise EditError(f"Both {' and '.join(naming)} name the base {base}: let one entry of ForReleases do so.")
+        return self.edits[naming[0]] if naming else ()
 
 
 AnyEdits = Sequence[Edit | ForReleases]
@@ -63,10 +80,7 @@ def for_base(edits: AnyEdits, base: str) -> list[Edit]:
     """Those of `edits` that are for the base release `base`."""
     chosen: list[Edit] = []
     for edit in edits:
-        if not isinstance(edit, ForReleases):
-            chosen.append(edit)
-        elif base in SpecifierSet(edit.releases):
-            chosen.extend(edit.edits)
+        chosen.extend(edit.at(base) if isinstance(edit, ForReleases) else [edit])
     return chosen
 
 

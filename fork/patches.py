@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fork import ForkError
 from fork.edits import AnyEdits, ForReleases, apply_edits, for_base
+from fork.places import path_at
 from fork.syntax import EditError, Location
 
 FILE_NAME = re.compile(r"p(\d{4})_[a-z0-9_]+\.py")
@@ -57,8 +58,8 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     """
     changed: dict[str, bytes] = {}
     for patch in patches:
-        for path, all_edits in patch.edits.items():
-            edits = for_base(all_edits, base)
+        for oldest_path, all_edits in patch.edits.items():
+            path, edits = path_at(oldest_path, base), for_base(all_edits, base)
             if not edits:
                 continue
             source = changed[path] if path in changed else read(path)

@@ -51,11 +51,15 @@ from fork.edits import (
     ForReleases,
     InsertBeforeCall,
     InsertFirst,
+    Otherwise,
     RemoveHandler,
     ReplaceExpression,
 )
 
-HANDLER = "BaseLLMHTTPHandler"
+POSTING_A_MESSAGE = {
+    "<1.84": "async_anthropic_messages_handler",
+    ">=1.84,<1.95": "_async_post_anthropic_messages_with_http_error_retry",
+}
 OF_THE_DEPLOYMENT = ("async_httpx_client.post", "timeout=litellm_params.timeout")
 INTERRUPTIONS = (
     "(aiohttp.ClientPayloadError, aiohttp.client_exceptions.ClientPayloadError)",
@@ -82,46 +86,50 @@ EDITS = {
     ),
     "litellm/responses/main.py": (
         ForReleases(
-            "<1.88",
-            (
-                AddArgument(
-                    "responses", "litellm_completion_transformation_handler.response_api_handler", "timeout=timeout"
-                ),
-            ),
-            why="1.88 passes the deployment's timeout on to the API it translates to",
+            {
+                "<1.88": (
+                    AddArgument(
+                        "responses",
+                        "litellm_completion_transformation_handler.response_api_handler",
+                        "timeout=timeout",
+                    ),
+                )
+            },
+            why="1.88 passes the deployment's timeout on to the API it translates /v1/responses to",
+            otherwise=Otherwise.FIXED,
         ),
     ),
     "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py": (
         ForReleases(
-            "<1.95",
-            tuple(
-                InsertBeforeCall(
-                    f"ModelResponseIterator.{function}",
-                    "self.handle_accumulated_json_chunk",
-                    'self.chunk_type = "valid_json"  # so that a rest that cannot be read is not tried for ever',
+            {
+                "<1.95": tuple(
+                    InsertBeforeCall(
+                        f"ModelResponseIterator.{function}",
+                        "self.handle_accumulated_json_chunk",
+                        'self.chunk_type = "valid_json"  # so that a rest that cannot be read is not tried for ever',
+                    )
+                    for function in ("__next__", "__anext__")
                 )
-                for function in ("__next__", "__anext__")
-            ),
-            why="1.95 ends a stream whose rest is no JSON, such as an HTML page, by itself",
+            },
+            why="1.95 ends a stream of Gemini whose rest is no JSON, such as an HTML page, by itself",
+            otherwise=Otherwise.FIXED,
         ),
     ),
     "litellm/llms/custom_httpx/aiohttp_transport.py": (
         ForReleases(
-            "<1.95",
-            tuple(RemoveHandler("AiohttpResponseStream.__aiter__", exception) for exception in INTERRUPTIONS),
+            {"<1.95": tuple(RemoveHandler("AiohttpResponseStream.__aiter__", error) for error in INTERRUPTIONS)},
             why="1.95 does not take an answer that breaks off for a whole one",
+            otherwise=Otherwise.FIXED,
         ),
     ),
     "litellm/llms/custom_httpx/llm_http_handler.py": (
         ForReleases(
-            "<1.84",
-            (AddArgument(f"{HANDLER}.async_anthropic_messages_handler", *OF_THE_DEPLOYMENT),),
-            why="1.84 posts a message in a method of its own",
-        ),
-        ForReleases(
-            ">=1.84,<1.95",
-            (AddArgument(f"{HANDLER}._async_post_anthropic_messages_with_http_error_retry", *OF_THE_DEPLOYMENT),),
-            why="1.95 heeds the deployment's timeout by itself",
+            {
+                specifier: (AddArgument(f"BaseLLMHTTPHandler.{method}", *OF_THE_DEPLOYMENT),)
+                for specifier, method in POSTING_A_MESSAGE.items()
+            },
+            why="1.95 heeds the deployment's timeout at /v1/messages by itself",
+            otherwise=Otherwise.FIXED,
         ),
     ),
     "litellm/router_utils/cooldown_handlers.py": (
@@ -137,12 +145,14 @@ EDITS = {
     ),
     "litellm/router_utils/fallback_event_handlers.py": (
         ForReleases(
-            "<1.97",
-            (
-                AddImport("litellm.router_utils.failover_attempts", ("unasked",)),
-                ReplaceExpression("run_async_fallback", "fallback_model_group", by="unasked(fallback_model_group)"),
-            ),
+            {
+                "<1.97": (
+                    AddImport("litellm.router_utils.failover_attempts", ("unasked",)),
+                    ReplaceExpression("run_async_fallback", "fallback_model_group", by="unasked(fallback_model_group)"),
+                )
+            },
             why="1.97 remembers by itself which fallbacks a request has been to (`AttemptedFallbackTargets`)",
+            otherwise=Otherwise.FIXED,
         ),
     ),
     "litellm/router.py": (

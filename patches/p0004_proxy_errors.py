@@ -41,19 +41,44 @@ from fork.edits import (
     ForReleases,
     InsertAfterCall,
     InsertFirst,
+    Otherwise,
     ReplaceExpression,
     WrapCall,
 )
 
+KNOWN_CREDENTIALS = "litellm.litellm_core_utils.known_credentials"
+AS_TOLD = AddImport("litellm.router_utils.failure_response", ("as_told",))
 GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
 
 EDITS = {
     "litellm/_logging.py": (
-        AddImport("litellm.litellm_core_utils.known_credentials", ("redacting_known_credentials",)),
-        Decorate("_redact_string", "redacting_known_credentials"),
+        ForReleases(
+            {
+                "<1.106": (
+                    AddImport(KNOWN_CREDENTIALS, ("redacting_known_credentials",)),
+                    Decorate("_redact_string", "redacting_known_credentials"),
+                )
+            },
+            why="redaction has a module of its own",
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/litellm_core_utils/secret_redaction.py": (
+        ForReleases(
+            {
+                ">=1.106": (
+                    AddImport(KNOWN_CREDENTIALS, ("redacting_known_credentials",)),
+                    Decorate("python_redact_string", "redacting_known_credentials"),
+                    Decorate("redact_string", "redacting_known_credentials"),
+                    Decorate("redact_internal_details", "redacting_known_credentials"),
+                )
+            },
+            why="redaction is a part of the logging module",
+            otherwise=Otherwise.MOVED,
+        ),
     ),
     "litellm/router.py": (
-        AddImport("litellm.litellm_core_utils.known_credentials", ("remembering_credentials",)),
+        AddImport(KNOWN_CREDENTIALS, ("remembering_credentials",)),
         Decorate("Router._add_deployment", "remembering_credentials"),
     ),
     GEMINI: (
@@ -78,40 +103,57 @@ EDITS = {
         InsertAfterCall("async_data_generator", "ProxyException", "restate(proxy_exception, e, of_stream=True)"),
     ),
     "litellm/proxy/common_request_processing.py": (
-        AddImport("litellm.proxy.common_utils.provider_errors", ("in_band_error", "restate")),
+        AddImport("litellm.proxy.common_utils.provider_errors", ("restate",)),
         InsertAfterCall(
             "ProxyBaseLLMRequestProcessing.async_streaming_data_generator",
             "ProxyException",
             "restate(proxy_exception, e, of_stream=True)",
         ),
-        ReplaceExpression(
-            "ProxyBaseLLMRequestProcessing.async_sse_data_generator",
-            "f\"{STREAM_SSE_DATA_PREFIX}{json.dumps({'error': proxy_exc.to_dict()})}\\n\\n\"",
-            by="in_band_error(proxy_exc, request_data)",
+        ForReleases(
+            {
+                "<1.104": (
+                    AddImport("litellm.proxy.common_utils.provider_errors", ("in_band_error",)),
+                    ReplaceExpression(
+                        "ProxyBaseLLMRequestProcessing.async_sse_data_generator",
+                        "f\"{STREAM_SSE_DATA_PREFIX}{json.dumps({'error': proxy_exc.to_dict()})}\\n\\n\"",
+                        by="in_band_error(proxy_exc, request_data)",
+                    ),
+                )
+            },
+            why="1.106 ends a stream of /v1/messages that breaks off with Anthropic's event by itself",
+            otherwise=Otherwise.FIXED,
         ),
     ),
     "litellm/proxy/common_utils/responses_stream_errors.py": (
         ForReleases(
-            ">=1.103",
-            (
-                AddImport("litellm.router_utils.failure_response", ("as_told",)),
-                InsertFirst("ResponsesStreamErrorState.format_failure", "exception = as_told(exception)"),
-            ),
-            why="earlier ones have no event for it: a stream of /v1/responses ends with the error object of the others",
+            {
+                ">=1.103": (
+                    AS_TOLD,
+                    InsertFirst("ResponsesStreamErrorState.format_failure", "exception = as_told(exception)"),
+                )
+            },
+            why="a stream of /v1/responses that breaks off ends with the error object of the others, not with an event",
+            otherwise=Otherwise.MISSING,
         ),
     ),
     "litellm/llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py": (
         ForReleases(
-            ">=1.103",
-            (
-                AddImport("litellm.router_utils.failure_response", ("as_told",)),
-                InsertFirst("_mid_stream_error_sse_event", "exc = as_told(exc)"),
-            ),
-            why="earlier ones leave the event to the proxy, which makes it of the failure itself",
+            {">=1.103": (AS_TOLD, InsertFirst("_mid_stream_error_sse_event", "exc = as_told(exc)"))},
+            why="the proxy itself makes the event that ends a broken stream of /v1/messages",
+            otherwise=Otherwise.MOVED,
         ),
     ),
     "litellm/llms/anthropic/experimental_pass_through/responses_adapters/streaming_iterator.py": (
-        InsertAfterCall("AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.error", "raise"),
+        ForReleases(
+            {
+                "<1.104": (
+                    InsertAfterCall("AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.error", "raise"),
+                ),
+                ">=1.104": (AS_TOLD, InsertFirst("_failure_status_and_message", "exception = as_told(exception)")),
+            },
+            why="each of them needs one of the two",
+            otherwise=Otherwise.MOVED,
+        ),
     ),
     "litellm/proxy/anthropic_endpoints/endpoints.py": (
         AddImport("litellm.proxy.common_utils.provider_errors", ("restate",)),

@@ -32,7 +32,7 @@ The proxy as a process, its provider failing and healing; intervals of all
 kinds; a round that raises; groups of one and of two.
 """
 
-from fork.edits import AddImport, Decorate, ForReleases, InsertBeforeCall, ReplaceExpression
+from fork.edits import AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, ReplaceExpression
 
 OURS = "litellm.proxy.health_check_utils.background_health_checks"
 
@@ -50,19 +50,21 @@ EDITS = {
         ),
         Decorate("_run_background_health_check", "surviving_failed_rounds"),
         ForReleases(
-            "> 1.82.6",
-            (
-                AddImport(OURS, ("may_cool_down",)),
-                InsertBeforeCall(
-                    "_write_health_state_to_router_cache",
-                    "increment_deployment_failures_for_current_minute",
-                    """
-                    if not may_cool_down(llm_router, model_id):
-                        continue
-                    """,
-                ),
-            ),
-            why="in 1.82.6 a check does not touch routing",
+            {
+                ">1.82.6": (
+                    AddImport(OURS, ("may_cool_down",)),
+                    InsertBeforeCall(
+                        "_write_health_state_to_router_cache",
+                        "increment_deployment_failures_for_current_minute",
+                        """
+                        if not may_cool_down(llm_router, model_id):
+                            continue
+                        """,
+                    ),
+                )
+            },
+            why="no health check takes a deployment out of rotation",
+            otherwise=Otherwise.MISSING,
         ),
     ),
 }

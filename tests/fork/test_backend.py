@@ -216,6 +216,17 @@ def test_two_bases_make_two_packages(known: Path, install: Install, out: Path) -
     assert "litellm/new.py" not in contents(out / older)
 
 
+def test_a_build_says_what_its_base_cannot_have(known: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, where an installer shows it; the rest of the patch is applied."""
+    patch = known / "patches" / "p0001_answer.py"
+    part = 'ForReleases({">9": (ReplaceBody("question", "pass"),)}, "there is no question", Otherwise.MISSING)'
+    text = patch.read_text().replace('ReplaceBody("answer"', f'{part},\n        ReplaceBody("answer"')
+    patch.write_text(text.replace("AddImport, ReplaceBody\n", "AddImport, ForReleases, Otherwise, ReplaceBody\n"))
+    assert b"return ANSWER" in contents(out / backend.build_wheel(str(out)))["litellm/router.py"]
+    warning = "patches/p0001_answer.py is not applied whole on LiteLLM 1.2.3: there is no question."
+    assert capsys.readouterr().err == f"litellm-failover: {warning}\n"
+
+
 @pytest.mark.parametrize(
     "hook", [backend.prepare_metadata_for_build_wheel, backend.prepare_metadata_for_build_editable]
 )

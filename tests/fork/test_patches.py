@@ -12,6 +12,13 @@ PATCH = '"""fix: the text"""\nfrom fork.edits import Decorate\nEDITS = {"litellm
 SOURCES = {"litellm/a.py": b"def f():\n    pass\n", "litellm/b.py": b"def g():\n    pass\n"}
 
 
+def for_releases(edits: str, more: str = "") -> str:
+    """A patch whose `edits` are for some releases, with `more` edits for all of them."""
+    some = f'({more}ForReleases({edits}, why="it is old", otherwise=Otherwise.FIXED),)'
+    patch = PATCH.replace('(Decorate("f", "ours"),)', some)
+    return patch.replace("import Decorate", "import Decorate, ForReleases, Otherwise")
+
+
 def load(folder: Path, **files: str) -> tuple[patches.Patch, ...]:
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
@@ -77,13 +84,38 @@ def test_a_patch_whose_target_moved_is_named(tmp_path: Path, patch: str, said: s
 @pytest.mark.parametrize(("base", "expected"), [("1.2.3", b"@ours\n@theirs\n"), ("1.2.4", b"@ours\n")])
 def test_some_edits_are_for_some_releases(tmp_path: Path, base: str, expected: bytes) -> None:
     """The others get the rest of the patch."""
-    some = PATCH.replace('"ours"),)', '"ours"), ForReleases("< 1.2.4", (Decorate("f", "theirs"),), why="it moved"))')
-    series = load(tmp_path, p0001_a=some.replace("import Decorate", "import Decorate, ForReleases"))
+    series = load(tmp_path, p0001_a=for_releases('{"< 1.2.4": (Decorate("f", "theirs"),)}', 'Decorate("f", "ours"), '))
     assert patches.apply(series, SOURCES.get, base) == {"litellm/a.py": expected + b"def f():\n    pass\n"}
 
 
 def test_a_module_with_no_edit_for_a_release_may_be_missing_from_it(tmp_path: Path) -> None:
     """So a patch can name one that later releases brought."""
-    some = PATCH.replace('(Decorate("f", "ours"),)', '(ForReleases("> 9", (Decorate("f", "ours"),), why="it is new"),)')
-    series = load(tmp_path, p0001_a=some.replace("import Decorate", "import Decorate, ForReleases"))
+    series = load(tmp_path, p0001_a=for_releases('{"> 9": (Decorate("f", "ours"),)}'))
     assert patches.apply(series, lambda path: None, "1.2.3") == {}
+
+
+@pytest.mark.parametrize(("base", "expected"), [("1.2.3", b"@old\n"), ("2.0", b"@new\n"), ("3.0", b"")])
+def test_releases_may_need_different_edits(tmp_path: Path, base: str, expected: bytes) -> None:
+    """Each gets those of the specifier that names it."""
+    edits = '{"< 2": (Decorate("f", "old"),), "< 3, >= 2": (Decorate("f", "new"),)}'
+    changed = patches.apply(load(tmp_path, p0001_a=for_releases(edits)), SOURCES.get, base)
+    assert changed.get("litellm/a.py", SOURCES["litellm/a.py"]) == expected + b"def f():\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "folder"),
+    [("1.103.7", "experimental_pass_through"), ("1.106.10", "pass_through"), ("1.109.1", "messages")],
+)
+def test_a_module_is_edited_where_the_release_has_it(tmp_path: Path, base: str, folder: str) -> None:
+    """The patch names the oldest place."""
+    place = "litellm/llms/anthropic/{}/adapters/x.py".format
+    series = load(tmp_path, p0001_a=PATCH.replace("litellm/a.py", place("experimental_pass_through")))
+    sources = {place(folder): b"def f():\n    pass\n"}
+    assert patches.apply(series, sources.get, base) == {place(folder): b"@ours\ndef f():\n    pass\n"}
+
+
+def test_two_entries_that_name_one_release_are_refused(tmp_path: Path) -> None:
+    """The message names them and the release."""
+    series = load(tmp_path, p0001_a=for_releases('{"< 2": (Decorate("f", "old"),), "> 1": (Decorate("f", "new"),)}'))
+    with pytest.raises(ForkError, match="Both < 2 and > 1 name the base 1.2.3: let one entry"):
+        patches.apply(series, SOURCES.get, "1.2.3")
