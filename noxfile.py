@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -87,12 +88,13 @@ def baseline(session: nox.Session, base: str) -> None:
 @nox.session
 def compat(session: nox.Session) -> None:
     """Build every supported release and run the suite on it; ends with which patch each one gets (RELEASE ...)."""
-    session.install("uv", *dependencies("build"))
-    folder = Path(session.create_tmp()).resolve()
-    requirements = folder / "requirements.txt"
-    requirements.write_text("\n".join(dependencies("test")))
-    script = ["tests/fork/releases.py", folder, requirements, *session.posargs]
-    session.run("python", *map(str, script), env={"PYTHONPATH": "."})
+    try_releases(session, "tests/releases/compat.py")
+
+
+@nox.session
+def upstream(session: nox.Session) -> None:
+    """Look at the newest release: do the patches still apply, and are they needed? For a scheduled job."""
+    try_releases(session, "tests/releases/newest.py")
 
 
 @nox.session
@@ -179,6 +181,22 @@ def chosen_base(session: nox.Session) -> str:
     """The release after --base, or the default one."""
     arguments = [*session.posargs, None]
     return arguments[arguments.index("--base") + 1] or DEFAULT_BASE if "--base" in arguments else DEFAULT_BASE
+
+
+def try_releases(session: nox.Session, script: str) -> None:
+    """Run a script that makes an environment for each release it looks at, with the tests' requirements."""
+    session.install("uv", *dependencies("build"))
+    folder = Path(session.create_tmp()).resolve()
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join(dependencies("test")))
+    session.run(
+        "python",
+        script,
+        str(folder),
+        str(requirements),
+        *session.posargs,
+        env={"PYTHONPATH": os.pathsep.join((".", "tests"))},
+    )
 
 
 def compare(session: nox.Session, script: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m fork`: what the nox sessions `vendor` and `base` run where the base release is installed.
+"""`python -m fork`: what the nox sessions `vendor`, `base` and `upstream` run where a release is installed.
 
 Run it in the repository's root. A mistake ends in one sentence and exit code 2.
 """
@@ -38,6 +38,12 @@ def add_base(options: argparse.Namespace, root: Path) -> str:
     return f"fork/bases.toml: LiteLLM {options.version} has the digest {base.add(options.version, root)}"
 
 
+def apply(options: argparse.Namespace, root: Path) -> str:
+    """Say whether the patches apply to the LiteLLM release installed here, supported or not."""
+    changed = tree.changed_files(base.installed(options.version), root)
+    return f"the patches change {len(changed)} modules of LiteLLM {options.version}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fork", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -48,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("base", help=add_base.__doc__)
     command.add_argument("version", help="the release, which must be the one installed")
     command.set_defaults(run=add_base)
+    command = commands.add_parser("apply", help=apply.__doc__)
+    command.add_argument("version", help="the release, which must be the one installed")
+    command.set_defaults(run=apply)
     return parser
 
 

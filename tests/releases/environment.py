@@ -1,0 +1,83 @@
+"""An environment for one release of LiteLLM, and what the suite says there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+UV = [sys.executable, "-m", "uv"]
+SUITE = ["tests/exception_mapping", "tests/proxy_unit_tests", "tests/router_unit_tests", "tests/support"]
+REQUIRES = "import importlib.metadata as m, json; print(json.dumps(m.requires('litellm')))"
+
+
+class Counts(NamedTuple):
+    """How many tests."""
+
+    passed: int
+    failed: int
+
+
+class Environment:
+    """A virtual environment for one release, below `work`; installs by uv."""
+
+    def __init__(self, base: str, work: Path) -> None:
+        self.base = base
+        self.work = work / base
+        self.folder = self.work / "environment"
+        self.overrides = self.work / "overrides.txt"
+        run(*UV, "venv", "--quiet", "--clear", self.folder)
+        self.overrides.write_text("")
+
+    def program(self, name: str) -> Path:
+        """An executable of it."""
+        windows = sys.platform == "win32"
+        return self.folder / ("Scripts" if windows else "bin") / (f"{name}.exe" if windows else name)
+
+    def install(self, *arguments: object) -> bool:
+        """Whether `uv pip install` was able to; see what it says where it was not."""
+        command = [*UV, "pip", "install", "--quiet", "--python", self.folder, "--override", self.overrides, *arguments]
+        return subprocess.run(list(map(str, command)), cwd=ROOT, check=False).returncode == 0
+
+    def relax(self) -> list[str]:
+        """Let go of those requirements of the release that the index cannot meet, and return them."""
+        if self.install("--dry-run", f"litellm==={self.base}"):
+            return []
+        require(self.install("--no-deps", f"litellm==={self.base}"), f"LiteLLM {self.base} cannot be installed")
+        found = json.loads(output(self.program("python"), "-c", REQUIRES))
+        needed = [Requirement(line) for line in found]
+        needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+        missing = [one for one in needed if not self.install("--dry-run", "--no-deps", f"{one.name}{one.specifier}")]
+        self.overrides.write_text("".join(f"{one.name}\n" for one in missing))
+        return [f"{one.name}{one.specifier}" for one in missing]
+
+
+def counts(environment: Environment) -> Counts:
+    """What the suite says there."""
+    report = environment.work / "tests.xml"
+    options = ["-q", "--tb=short", "-n", "2", "--dist", "worksteal", "--continue-on-collection-errors"]
+    run(environment.program("pytest"), *options, f"--junitxml={report}", *SUITE, check=False)
+    require(report.exists(), f"the tests on LiteLLM {environment.base} did not run")
+    numbers = ElementTree.parse(report).getroot()[0].attrib
+    failed = int(numbers["failures"]) + int(numbers["errors"])
+    return Counts(int(numbers["tests"]) - failed - int(numbers["skipped"]), failed)
+
+
+def run(*command: object, check: bool = True) -> None:
+    subprocess.run(list(map(str, command)), cwd=ROOT, check=check)
+
+
+def output(*command: object, given: str | None = None) -> str:
+    arguments = list(map(str, command))
+    return subprocess.run(arguments, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, input=given).stdout
+
+
+def require(fact: bool, otherwise: str) -> None:
+    if not fact:
+        sys.exit(f"{otherwise}: see above")

@@ -1,0 +1,53 @@
+"""Looks at the newest release on the index, if this branch does not support it yet: what `nox -s upstream` runs.
+
+Ends in one sentence. Exit code 0: it is supported, or the patches apply to it and the tests fail without them.
+Exit code 1: it cannot be built on, as when a patch has lost its place, or no test fails any more.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from fork.base import PACKAGE, supported
+from releases.environment import ROOT, UV, Environment, counts, output, require
+
+
+def newest() -> str:
+    """The newest LiteLLM an installer would choose."""
+    resolved = output(*UV, "pip", "compile", "--quiet", "--no-header", "--no-deps", "--no-annotate", "-", given=PACKAGE)
+    return resolved.strip().removeprefix(f"{PACKAGE}==")
+
+
+def judged(release: str, environment: Environment, requirements: list[str]) -> tuple[int, str]:
+    """The exit code and the sentence for a release that is not in bases.toml."""
+    relaxed = environment.relax()
+    require(environment.install(f"{PACKAGE}==={release}", *requirements), f"LiteLLM {release} cannot be installed")
+    without = f" (without {', '.join(relaxed)}, which the index does not have)" if relaxed else ""
+    applied = [str(environment.program("python")), "-m", "fork", "apply", release]
+    tried = subprocess.run(applied, cwd=ROOT, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        why = tried.stderr.strip().removeprefix("litellm-failover: ")
+        return 1, f"LiteLLM {release} is new, and this branch does not fit it: {why}"
+    failed = counts(environment).failed
+    if not failed:
+        return 1, f"LiteLLM {release} is new and passes every test as it is{without}: are the patches merged?"
+    said = f"the patches apply, and {failed} tests fail without them{without}"
+    return 0, f"LiteLLM {release} is new: {said}. Add it with `nox -s base -- {release}`."
+
+
+def main() -> int:
+    """The arguments are a folder to work in and a file of requirements."""
+    work, requirements = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).read_text("utf-8").splitlines()
+    release = newest()
+    if release in supported(ROOT):
+        code, sentence = 0, f"LiteLLM {release} is the newest release, and supported."
+    else:
+        code, sentence = judged(release, Environment(release, work), requirements)
+    print(sentence)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
