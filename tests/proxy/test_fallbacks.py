@@ -14,6 +14,7 @@ import pytest
 from proxy.routes import MODES, ROUTES, ask, comes_true
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider, litellm_params
 from support.gateway import Gateway
+from support.routing import minute
 
 LONG = 600
 """Seconds of a cooldown that outlasts the tests."""
@@ -108,11 +109,6 @@ def test_a_limited_group_answers_from_its_fallback(
     minutes = 1 + minute() - began
     assert limited.provider.attempts - asked <= minutes
     assert fallback.answered - answered >= 4 - minutes
-
-
-def minute() -> int:
-    """LiteLLM counts what a group may do by the minute of the clock."""
-    return int(time.time() // 60)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -155,6 +155,11 @@ def failures(router: Router, name: str) -> int:
     return get_deployment_failures_for_current_minute(litellm_router_instance=router, deployment_id=name)
 
 
+def minute() -> int:
+    """LiteLLM counts what a group may do, its `rpm` and `tpm`, by the clock's minute: a test may see two of them."""
+    return int(time.time() // 60)
+
+
 async def until(condition: Callable[[], object]) -> bool:
     """Waits for `condition`, for PATIENCE at the most; whether it came true."""
     deadline = time.monotonic() + PATIENCE
