@@ -51,7 +51,7 @@ class Edit(Protocol):
 class Otherwise(Enum):
     """What holds for a release that gets none of a `ForReleases`."""
 
-    FIXED = "fixed upstream"
+    NOT_NEEDED = "not needed"
     MISSING = "not available"
     MOVED = "moved"  # other edits of the patch do it there
 

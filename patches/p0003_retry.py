@@ -96,7 +96,7 @@ EDITS = {
                 )
             },
             why="1.88 passes the deployment's timeout on to the API it translates /v1/responses to",
-            otherwise=Otherwise.FIXED,
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
     "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py": (
@@ -112,14 +112,14 @@ EDITS = {
                 )
             },
             why="1.95 ends a stream of Gemini whose rest is no JSON, such as an HTML page, by itself",
-            otherwise=Otherwise.FIXED,
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
     "litellm/llms/custom_httpx/aiohttp_transport.py": (
         ForReleases(
             {"<1.95": tuple(RemoveHandler("AiohttpResponseStream.__aiter__", error) for error in INTERRUPTIONS)},
             why="1.95 does not take an answer that breaks off for a whole one",
-            otherwise=Otherwise.FIXED,
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
     "litellm/llms/custom_httpx/llm_http_handler.py": (
@@ -129,7 +129,7 @@ EDITS = {
                 for specifier, method in POSTING_A_MESSAGE.items()
             },
             why="1.95 heeds the deployment's timeout at /v1/messages by itself",
-            otherwise=Otherwise.FIXED,
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
     "litellm/router_utils/cooldown_handlers.py": (
@@ -142,6 +142,19 @@ EDITS = {
                 return True
             """,
         ),
+        ForReleases(
+            {
+                ">=1.104": (
+                    ReplaceExpression(
+                        "_should_cooldown_deployment",
+                        "exception_status_int == 402",
+                        by="exception_status_int == 402 and not yields_to_a_fallback(original_exception)",
+                    ),
+                )
+            },
+            why="before 1.106 a 402 is no exception among the failures of a lone deployment",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
     ),
     "litellm/router_utils/fallback_event_handlers.py": (
         ForReleases(
@@ -152,7 +165,7 @@ EDITS = {
                 )
             },
             why="1.97 remembers by itself which fallbacks a request has been to (`AttemptedFallbackTargets`)",
-            otherwise=Otherwise.FIXED,
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
     "litellm/router.py": (

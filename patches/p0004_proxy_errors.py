@@ -121,7 +121,7 @@ EDITS = {
                 )
             },
             why="1.106 ends a stream of /v1/messages that breaks off with Anthropic's event by itself",
-            otherwise=Otherwise.FIXED,
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
     "litellm/proxy/common_utils/responses_stream_errors.py": (

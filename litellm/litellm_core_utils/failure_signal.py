@@ -212,7 +212,8 @@ _SIGNAL_OF_WORDING: Final = tuple(
         ),
         (
             r"connection reset|connection aborted|broken pipe|server disconnected|peer closed connection"
-            r"|closed connection without|midstreamfallbackerror|response payload is not completed|incomplete read",
+            r"|closed connection without|closed the responses stream before|midstreamfallbackerror"
+            r"|response payload is not completed|incomplete read",
             FailureSignal.INTERRUPTED,
         ),
         (r"timed out|litellm\.Timeout\b|time-?out exceeded", FailureSignal.TIMED_OUT),

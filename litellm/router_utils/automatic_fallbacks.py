@@ -114,7 +114,14 @@ async def _may_use(router: Any, model_group: str, request: Mapping[str, Any]) ->
     try:
         await can_key_call_model(model_group, router.model_list, key, router)
         if key.team_id is not None:
-            _can_object_call_model(model_group, router, key.team_models, key.team_model_aliases, key.team_id, "team")
+            _can_object_call_model(
+                model=model_group,
+                llm_router=router,
+                models=key.team_models,
+                team_model_aliases=key.team_model_aliases,
+                team_id=key.team_id,
+                object_type="team",
+            )
     except ProxyException:
         return False
     return True

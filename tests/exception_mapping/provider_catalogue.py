@@ -335,16 +335,17 @@ def _names(text: str) -> frozenset[str]:
 
 
 PLAIN = _names("""
-    a2a abliteration ai21 ai21_chat aihubmix aiml aiohttp_openai amazon_nova anthropic anthropic_text apertis assemblyai
-    azure azure_ai azure_text baseten bedrock_mantle cerebras charity_engine chutes codestral cognition cohere
-    cohere_chat cometapi compactifai crusoe custom custom_openai darkbloom dashscope databricks datarobot deepinfra
-    deepseek docker_model_runner empiriolabs empower featherless_ai fireworks_ai friendliai galadriel gemini github gmi
-    gradient_ai groq helicone heroku hosted_vllm huggingface hyperbolic inception lambda_ai langflow langgraph lemonade
-    libertai litellm_proxy llamafile llamagate lm_studio maritalk meta meta_llama minimax mistral modelscope moonshot
-    morph nano-gpt nebius neosantara novita nscale nvidia_nim ollama ollama_chat oobabooga openai openrouter ovhcloud
-    parasail perplexity petals pinstripes poe publicai qwen_ai_platform qwencloud sambanova sarvam scaleway scx-ai
-    snowflake synthetic tencent tensormesh text-completion-codestral text-completion-inception text-completion-openai
-    together_ai v0 veniceai vercel_ai_gateway volcengine wandb xai xiaomi_mimo xinference zai
+    a2a abliteration ai21 ai21_chat aihubmix aiml aiohttp_openai amazon_nova anthropic anthropic_text apertis
+    assemblyai azure azure_ai azure_text baseten bedrock_mantle cerebras charity_engine chutes codestral cognition
+    cohere cohere_chat cometapi compactifai cortecs crusoe custom custom_openai darkbloom dashscope databricks
+    datarobot deepinfra deepseek docker_model_runner edenai empiriolabs empower featherless_ai fireworks_ai
+    friendliai galadriel gemini github gmi gradient_ai groq helicone heroku hosted_vllm huggingface hyperbolic
+    inception lambda_ai langflow langgraph lemonade libertai litellm_proxy llamafile llamagate lm_studio maritalk
+    meta meta_llama minimax mistral modelscope moonshot morph nadir nano-gpt nebius neosantara novita nscale
+    nvidia_nim ollama ollama_chat oobabooga openai openrouter ovhcloud parasail perplexity petals pinstripes poe
+    prism publicai qwen_ai_platform qwencloud reka sail sambanova sarvam scaleway scx-ai snowflake synthetic tencent
+    tensormesh text-completion-codestral text-completion-inception text-completion-openai together_ai v0 veniceai
+    vercel_ai_gateway volcengine wandb xai xiaomi_mimo xinference zai
 """)
 """Providers that `api_base` and `api_key` alone lead to the server."""
 
@@ -382,7 +383,7 @@ WAYS: Mapping[str, Way] = {
 NO_CHAT = _names("""
     a2a_agent auto_router aws_polly aws_textract azure_speech black_forest_labs cursor deepgram dotprompt elevenlabs
     fal_ai humanloop infinity jina_ai langfuse litellm_agent manus milvus mongodb nvidia_riva openai_like pg_vector
-    recraft reducto runwayml s3_vectors soniox stability topaz transcribe valkey voyage
+    recraft reducto runwayml s3_vectors soniox stability strands_decider topaz transcribe typesafe valkey voyage
 """)
 
 LEFT_OUT: Mapping[str, str] = {
@@ -393,9 +394,10 @@ LEFT_OUT: Mapping[str, str] = {
 """Providers no server can stand in for, each with the reason."""
 
 SINCE_1_83 = _names("""
-    aihubmix aws_textract azure_speech cognition crusoe darkbloom empiriolabs gdc inception langflow libertai meta
-    modelscope mongodb neosantara nvidia_riva parasail pinstripes qwen_ai_platform qwencloud reducto scx-ai soniox
-    tencent tensormesh text-completion-inception transcribe valkey
+    aihubmix aws_textract azure_speech cognition cortecs crusoe darkbloom edenai empiriolabs gdc inception langflow
+    libertai meta modelscope mongodb nadir neosantara nvidia_riva parasail pinstripes prism qwen_ai_platform
+    qwencloud reducto reka sail scx-ai soniox strands_decider tencent tensormesh text-completion-inception
+    transcribe typesafe valkey
 """)
 """Catalogued names that the oldest supported base, 1.82.6, does not have."""
 

@@ -18,8 +18,8 @@ def some(releases: str, otherwise: Otherwise) -> ForReleases:
 
 
 WHOLE = patch(1, (EDIT,))
-PARTLY = patch(2, (EDIT, some("<2", Otherwise.FIXED)), (some(">1", Otherwise.MISSING),))
-ONCE = patch(3, (some("<2", Otherwise.FIXED),))
+PARTLY = patch(2, (EDIT, some("<2", Otherwise.NOT_NEEDED)), (some(">1", Otherwise.MISSING),))
+ONCE = patch(3, (some("<2", Otherwise.NOT_NEEDED),))
 ELSEWHERE = patch(4, (some("<2", Otherwise.MOVED),), (some(">=2", Otherwise.MOVED),))
 
 
@@ -30,10 +30,10 @@ def test_the_matrix_says_what_each_release_gets() -> None:
         "| base | 0001 | 0002 | 0003 | 0004 | tests |",
         "| --- | --- | --- | --- | --- | --- |",
         "| 1 | applied | applied [1] | applied | applied | not run |",
-        "| 2 | applied | applied [2] | fixed upstream [2] | applied | 7 passed |",
+        "| 2 | applied | applied [2] | not needed [2] | applied | 7 passed |",
         "",
         "1. not available: only >1",
-        "2. fixed upstream: only <2",
+        "2. not needed: only <2",
     ]
 
 

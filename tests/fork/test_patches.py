@@ -14,7 +14,7 @@ SOURCES = {"litellm/a.py": b"def f():\n    pass\n", "litellm/b.py": b"def g():\n
 
 def for_releases(edits: str, more: str = "") -> str:
     """A patch whose `edits` are for some releases, with `more` edits for all of them."""
-    some = f'({more}ForReleases({edits}, why="it is old", otherwise=Otherwise.FIXED),)'
+    some = f'({more}ForReleases({edits}, why="it is old", otherwise=Otherwise.NOT_NEEDED),)'
     patch = PATCH.replace('(Decorate("f", "ours"),)', some)
     return patch.replace("import Decorate", "import Decorate, ForReleases, Otherwise")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import importlib
 import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -26,11 +28,19 @@ from litellm.litellm_core_utils.first_event import (
     wait_for_first_event,
 )
 from litellm.litellm_core_utils.litellm_logging import Logging
-from litellm.llms.anthropic.experimental_pass_through.adapters.streaming_iterator import AnthropicStreamWrapper
 from litellm.types.utils import ModelResponseStream, TextChoices, TextCompletionResponse
 
 from support.faulty_provider import EMPTY_200, HTML_200, Fault, FaultyProvider
 from support.routing import GROUP, MESSAGES, cooling_down, deployment, failures, lost, outcomes, routed, until
+
+
+def _messages_from_chat() -> Any:
+    """LiteLLM's stream that translates a chat into a message; its folder has been renamed."""
+    for folder in ("experimental_pass_through", "pass_through"):
+        with suppress(ModuleNotFoundError):
+            module = importlib.import_module(f"litellm.llms.anthropic.{folder}.adapters.streaming_iterator")
+            return module.AnthropicStreamWrapper
+    raise AssertionError("add the new name of the folder")
 
 
 def chunk(finish_reason: str | None = None, **delta: Any) -> ModelResponseStream:
@@ -146,6 +156,14 @@ class LiteLLMCompletionStreamingIterator(Source):
     """Passes for LiteLLM's bridge to the Responses API, which makes up how an answer opens."""
 
 
+class Wrapped(Source):
+    """Passes for an iterator that a release has put around one of its own."""
+
+    def __init__(self, inner: Source) -> None:
+        super().__init__(inner.events)
+        self._inner = inner
+
+
 class AnotherSource(Source):
     """Passes for an iterator of LiteLLM's with a name before the bridge's in the alphabet."""
 
@@ -212,6 +230,14 @@ class TestBeginning:
         with pytest.raises(APIConnectionError) as raised:
             await begun(mode, LiteLLMCompletionStreamingIterator([NOTHING_YET[nothing]]))
         assert classify(raised.value) is FailureSignal.GARBLED
+
+    @in_both_modes
+    @pytest.mark.parametrize(("inner", "taken"), [(LiteLLMCompletionStreamingIterator, 2), (Source, 1)])
+    async def test_a_bridge_may_be_wrapped(self, mode: str, inner: type[Source], taken: int) -> None:
+        """What it makes up tells as little then; the same event from a provider begins the answer."""
+        source = Wrapped(inner([NOTHING_YET["response created"], chunk(content="p")]))
+        await begun(mode, source)
+        assert source.taken == taken
 
     @in_both_modes
     async def test_a_stream_that_is_kept_alive_begins(self, mode: str) -> None:
@@ -505,8 +531,8 @@ class TestTranslation:
     ("owner", "name"),
     [
         (CustomStreamWrapper, "finish_reason_handler"),
-        (AnthropicStreamWrapper, "__anext__"),
-        (AnthropicStreamWrapper, "async_anthropic_sse_wrapper"),
+        (_messages_from_chat(), "__anext__"),
+        (_messages_from_chat(), "async_anthropic_sse_wrapper"),
     ],
 )
 def test_a_wrapped_method_looks_as_it_did(owner: type, name: str) -> None:
