@@ -31,10 +31,13 @@ IN_PARALLEL = ["-n", "2", "--dist", "worksteal"]
 
 @nox.session
 def check(session: nox.Session) -> None:
-    """Format, lint and strict types of all our code."""
+    """Format, lint and strict types of all our code, and the workflows for GitHub."""
     install_patched(session, DEFAULT_BASE, *dependencies("check"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
+    workflows = [str(path) for path in sorted(Path(".github/workflows").glob("*.yml"))]
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", *workflows)
     session.run("mypy")
     # As part of the whole package, where LiteLLM's own types are known.
     modules = [argument for path in own_modules() for argument in ("-m", path)]
