@@ -17,7 +17,7 @@ import openai
 import pytest
 from litellm import Router
 
-from support.faulty_provider import FAULTS, HEALTHY, STREAM_TYPES, Fault, FaultyProvider, Format
+from support.faulty_provider import FAULTS, HEALTHY, STREAM_TYPES, Fault, FaultyProvider, Format, patience
 from support.provider_formats import EMBEDDING, stream
 from support.routing import GROUP, ask, back_offs, deployment, routed
 
@@ -117,9 +117,6 @@ NATIVE_RESPONSES = "aresponses-stream"
 """Its provider opens the answer itself, so it has begun; what fails from there on is told in the stream."""
 
 BLAMED = ("401", "402", "404", "429", "503", "refused", "reset", "empty-200", "html-200")
-PATIENCE = 0.3
-"""Seconds the router is to wait for a silent provider."""
-
 CELLS = [
     *((name, fault) for name in ENTRY_POINTS for fault in (*BLAMED, "silence")),
     *((name, "truncated") for name in ENTRY_POINTS if name not in STREAMED),
@@ -145,8 +142,7 @@ def pair(
 async def test_the_other_deployment_answers(name: str, fault: str) -> None:
     """After one attempt at the one at fault, without back-off; a streamed answer is whole."""
     entry = ENTRY_POINTS[name]
-    params: dict[str, Any] = {"timeout": PATIENCE} if fault == "silence" else {}
-    with pair(entry, FAULTS[fault], HEALTHY, **params) as (router, attempts), back_offs() as waits:
+    with pair(entry, FAULTS[fault], HEALTHY, **patience(FAULTS[fault])) as (router, attempts), back_offs() as waits:
         assert await entry.ask(router) == entry.answer
         seen = {"refused": 0, "reset": 1 + entry.sends_again}.get(fault, 1)
         assert (attempts(), waits) == ((seen, 1), [0])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from litellm.types.router import AllowedFailsPolicy, RetryPolicy
 
-from support.faulty_provider import FAULTS, REFUSED, SILENT, Fault, FaultyProvider
+from support.faulty_provider import FAULTS, REFUSED, SILENT, Fault, FaultyProvider, patience
 from support.routing import GROUP, cooldown_seconds, cooling_down, deployment, failures, lost, outcomes, routed, until
 
 
@@ -16,8 +16,6 @@ def group(bad: FaultyProvider, good: FaultyProvider, **params: Any) -> list[dict
 
 
 SETTINGS: dict[str, Any] = {"routing_strategy": "cost-based-routing", "num_retries": 0}
-PATIENCE: dict[str, dict[str, float]] = {"silence": {"timeout": 0.3}}
-"""What a deployment with the fault needs, so that no test waits long."""
 
 
 async def test_disabled_cooldowns_stay_disabled() -> None:
@@ -110,7 +108,7 @@ async def test_silence_counts_in_the_failure_rate() -> None:
 async def test_no_retries_means_one_attempt(fault: str) -> None:
     """`num_retries=0`, though another deployment could answer."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
-        with routed(group(bad, good, **PATIENCE.get(fault, {})), **SETTINGS) as router:
+        with routed(group(bad, good, **patience(FAULTS[fault])), **SETTINGS) as router:
             assert lost(await outcomes(router, 1)) == [0]
             assert good.attempts == 0
 
@@ -145,7 +143,7 @@ async def test_a_retry_policy_wins(fault: str, policy: RetryPolicy, attempts: in
     """Also where it asks for less than the policy table, or to retry a rejected request."""
     chosen = {"retry_policy": policy} if of == "router" else {"model_group_retry_policy": {GROUP: policy}}
     with FaultyProvider(FAULTS[fault]) as a, FaultyProvider(FAULTS[fault]) as b:
-        two = group(a, b, **PATIENCE.get(fault, {}))
+        two = group(a, b, **patience(FAULTS[fault]))
         with routed(
             two, routing_strategy="cost-based-routing", num_retries=1, disable_cooldowns=True, **chosen
         ) as router:

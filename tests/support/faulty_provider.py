@@ -146,6 +146,12 @@ def litellm_params(provider: str, url: str) -> dict[str, str]:
     return {"model": MODELS[provider], "api_base": api_base, "api_key": "sk-test"}
 
 
+def patience(fault: Fault) -> dict[str, Any]:
+    """The parameters of a call to a provider with `fault`: a silent one is left after 0.3 s, one that speaks has all
+    the time a busy machine needs."""
+    return {"timeout": 0.3} if fault.kind is Kind.SILENCE else {}
+
+
 @dataclass(frozen=True)
 class Request:
     """One request as it was read, with the fault that met it."""

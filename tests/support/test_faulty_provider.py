@@ -35,6 +35,7 @@ from support.faulty_provider import (
     FaultyProvider,
     Kind,
     litellm_params,
+    patience,
 )
 from support.provider_formats import EMBEDDING, OPENAI_USAGE, RESPONSES_USAGE
 
@@ -64,9 +65,6 @@ ENTRIES: dict[str, dict[str, Any]] = {
 
 PATHS = {"text_completion": "/v1/completions", "embedding": "/v1/embeddings", "responses": "/v1/responses"}
 MODES = [(entry, stream) for entry in ENTRIES for stream in (False, True) if (entry, stream) != ("embedding", True)]
-PATIENCE = 0.3
-"""Seconds a litellm call waits for a silent provider; one that speaks has all the time a busy machine needs."""
-
 CLIENT_DEADLINE = 10.0
 """Seconds after which a raw client gives up; only a broken provider reaches it."""
 
@@ -95,11 +93,6 @@ def enter(entry: str, provider: FaultyProvider, *, stream: bool = False, **param
 def _question(entry: str, provider: FaultyProvider, stream: bool) -> dict[str, Any]:
     asked = {**litellm_params("openai", provider.url), **ENTRIES[entry], "max_retries": 0}
     return {**asked, "stream": True} if stream else asked
-
-
-def patience(fault: Fault) -> dict[str, Any]:
-    """The parameters of a call to a provider with this fault."""
-    return {"timeout": PATIENCE} if fault.kind is Kind.SILENCE else {}
 
 
 @pytest.fixture
