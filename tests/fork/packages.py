@@ -1,4 +1,4 @@
-"""Builds and installs this commit for real, on every supported base: what the unit tests of the build cannot show.
+"""Builds and installs this commit for real, on the bases it is given: what the unit tests of the build cannot show.
 
 `nox -s packages` runs it. It needs the index, pip and uv, and clones the repository, so only what is committed counts.
 """

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fork import patches
 from fork.base import supported
 from fork.compat import matrix
-from releases.environment import ROOT, UV, Counts, Environment, counts, require, run
+from releases.environment import ROOT, UV, Counts, Environment, arguments, counts, require, run
 
 
 class Outcome(NamedTuple):
@@ -33,8 +33,7 @@ class Outcome(NamedTuple):
 def tried(base: str, work: Path, requirements: Sequence[str]) -> Outcome:
     """Build on `base` and run the suite on what was built."""
     environment = Environment(base, work)
-    relaxed = environment.relax()
-    require(environment.install(f"litellm==={base}", *requirements), f"LiteLLM {base} cannot be installed")
+    relaxed = environment.prepare(requirements)
     began = time.monotonic()
     build = [*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", environment.program("python")]
     run(*build, "-C", f"base={base}", "--out-dir", environment.work, ".")
@@ -46,8 +45,8 @@ def tried(base: str, work: Path, requirements: Sequence[str]) -> Outcome:
 
 def main() -> int:
     """Try the releases named after the folder to work in and the file of requirements, or all of them."""
-    work, requirements = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).read_text("utf-8").splitlines()
-    bases = sys.argv[3:] or list(supported(ROOT))
+    work, requirements, chosen = arguments()
+    bases = chosen or list(supported(ROOT))
     outcomes = {}
     for base in bases:
         print(f"=== LiteLLM {base}", flush=True)

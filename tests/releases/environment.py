@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -43,7 +44,14 @@ class Environment:
     def install(self, *arguments: object) -> bool:
         """Whether `uv pip install` was able to; see what it says where it was not."""
         command = [*UV, "pip", "install", "--quiet", "--python", self.folder, "--override", self.overrides, *arguments]
-        return subprocess.run(list(map(str, command)), cwd=ROOT, check=False).returncode == 0
+        return run(*command, check=False) == 0
+
+    def prepare(self, requirements: Sequence[str]) -> list[str]:
+        """Install the stock release and `requirements`; return those of its own that the index cannot meet, which are
+        let go of from then on."""
+        relaxed = self.relax()
+        require(self.install(f"litellm==={self.base}", *requirements), f"LiteLLM {self.base} cannot be installed")
+        return relaxed
 
     def relax(self) -> list[str]:
         """Let go of those requirements of the release that the index cannot meet, and return them."""
@@ -69,8 +77,13 @@ def counts(environment: Environment) -> Counts:
     return Counts(int(numbers["tests"]) - failed - int(numbers["skipped"]), failed)
 
 
-def run(*command: object, check: bool = True) -> None:
-    subprocess.run(list(map(str, command)), cwd=ROOT, check=check)
+def arguments() -> tuple[Path, list[str], list[str]]:
+    """What `nox` gives a script here: a folder to work in, the requirements in a file, and whatever else there is."""
+    return Path(sys.argv[1]).resolve(), Path(sys.argv[2]).read_text("utf-8").splitlines(), sys.argv[3:]
+
+
+def run(*command: object, check: bool = True) -> int:
+    return subprocess.run(list(map(str, command)), cwd=ROOT, check=check).returncode
 
 
 def output(*command: object, given: str | None = None) -> str:

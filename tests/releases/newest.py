@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 from fork.base import PACKAGE, supported
-from releases.environment import ROOT, UV, Environment, counts, output, require
+from releases.environment import ROOT, UV, Environment, arguments, counts, output
 
 
 def newest() -> str:
@@ -22,8 +21,7 @@ def newest() -> str:
 
 def judged(release: str, environment: Environment, requirements: list[str]) -> tuple[int, str]:
     """The exit code and the sentence for a release that is not in bases.toml."""
-    relaxed = environment.relax()
-    require(environment.install(f"{PACKAGE}==={release}", *requirements), f"LiteLLM {release} cannot be installed")
+    relaxed = environment.prepare(requirements)
     without = f" (without {', '.join(relaxed)}, which the index does not have)" if relaxed else ""
     applied = [str(environment.program("python")), "-m", "fork", "apply", release]
     tried = subprocess.run(applied, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -39,7 +37,7 @@ def judged(release: str, environment: Environment, requirements: list[str]) -> t
 
 def main() -> int:
     """The arguments are a folder to work in and a file of requirements."""
-    work, requirements = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).read_text("utf-8").splitlines()
+    work, requirements, _ = arguments()
     release = newest()
     if release in supported(ROOT):
         code, sentence = 0, f"LiteLLM {release} is the newest release, and supported."
