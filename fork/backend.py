@@ -108,7 +108,9 @@ def build_editable(
     """
     base = _base(config_settings)
     lay(base, Path.cwd())
-    return _write_wheel(Path(wheel_directory), base, {f"__editable__.{PACKAGE}.pth": f"{Path.cwd()}\n".encode()})
+    others = {name: path.read_bytes() for name, path in base.package.items() if not name.startswith(f"{PACKAGE}/")}
+    link = {f"__editable__.{PACKAGE}.pth": f"{Path.cwd()}\n".encode()}
+    return _write_wheel(Path(wheel_directory), base, {**others, **link})
 
 
 @hook

@@ -24,6 +24,7 @@ else:
     import tomli as tomllib
 
 PACKAGE = "litellm"
+PACKAGES = (PACKAGE, "litellm_cli")  # in newer releases the commands have one of their own
 LOCAL_LABEL = "failover"
 PYTHON = SpecifierSet(">=3.10")  # what the modules of this branch need, whatever the base supports
 COMPILED = (".so", ".pyd", ".dylib")
@@ -49,7 +50,8 @@ class Supported:
 
 @dataclass(frozen=True)
 class Base:
-    """An installed base release: `package` by path in the wheel ("litellm/main.py"), `dist_info` by path in there."""
+    """An installed base release: `package`, which may be several, by path in the wheel ("litellm/main.py"), `dist_info`
+    by path in there."""
 
     version: str
     package: dict[str, Path]
@@ -137,7 +139,7 @@ def installed(version: str) -> Base:
     """LiteLLM as installed in this environment, which must be the unpatched release `version`.
 
     Raises BaseError if it is not there, is another release, is already patched, ships a .pth file, which would run in
-    every Python process of an environment it is installed in, or a file outside its package.
+    every Python process of an environment it is installed in, or a file outside its packages.
     """
     try:
         found = distribution(PACKAGE)
@@ -164,10 +166,10 @@ def installed(version: str) -> Base:
         located = Path(str(file.locate()))
         if not located.is_file():
             continue  # so that the digest differs, as it does where importlib.metadata leaves such a file out
-        if top == PACKAGE:
+        if top in PACKAGES:
             base.package[path.as_posix()] = located
         elif not top.endswith(".dist-info"):
-            raise BaseError(f"LiteLLM {version} ships {path}, which is outside its package and so would not be packed.")
+            raise BaseError(f"LiteLLM {version} ships {path}, which is outside its packages and would not be packed.")
         elif name not in INSTALLER_FILES:
             base.dist_info[name] = located
     return base

@@ -291,19 +291,19 @@ class AddArgument:
 
 @dataclass(frozen=True)
 class WrapCall:
-    """Pass the value of the one call of `call` in `function` on to `wrapper`, followed by `argument`: `f(x)` becomes
-    `wrapper(f(x), argument)`, over as many lines as the call has."""
+    """Pass the value of the one call of `call` in `function` on to `wrapper`, followed by `arguments`: `f(x)` becomes
+    `wrapper(f(x), arguments)`, over as many lines as the call has."""
 
     function: str
     call: str
     wrapper: str
-    argument: str
+    arguments: str
 
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
         function = find_function(module, self.function, where)
         call = find_call(function, self.call, where, self.function)
-        wrapper = parse_expression(self.wrapper, where, self.function)
-        wrapped = wrapped_call(call, wrapper, parse_expression(self.argument, where, self.function))
+        pattern = parse_expression(f"{self.wrapper}({self.arguments})", where, self.function)
+        wrapped = wrapped_call(call, cst.ensure_type(pattern, cst.Call))
         if any(same(wrapped, node) for node in walk(function.body)):
             where.refuse(f"the call of {self.call} is already wrapped in {self.wrapper}", self.function)
         return replaced(module, call, wrapped)

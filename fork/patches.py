@@ -1,7 +1,7 @@
 """Reads the files of `patches/`, one pull request each, and applies them to a base release's modules.
 
-`patches/p0001_some_name.py` opens with the pull request's text as its docstring and defines `EDITS`: a mapping from a
-module's path in the wheel to the edits it gets.
+`patches/p0001_some_name.py` opens with the pull request's text as its docstring and defines `EDITS`, a mapping from a
+module's path in the wheel to the edits it gets, and `BRINGS`, the files of this repository that come with it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from fork import ForkError
 from fork.edits import AnyEdits, ForReleases, apply_edits, for_base
-from fork.places import path_at
-from fork.syntax import EditError, Location
+from fork.places import location
+from fork.syntax import EditError
 
 FILE_NAME = re.compile(r"p(\d{4})_[a-z0-9_]+\.py")
 
@@ -26,19 +26,21 @@ class PatchError(ForkError):
 
 @dataclass(frozen=True)
 class Patch:
-    """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order."""
+    """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order; `brings`
+    the paths of our modules and tests that it adds."""
 
     number: int
     name: str
     text: str
     edits: Mapping[str, AnyEdits]
+    brings: tuple[str, ...] = ()
 
 
 def load(folder: Path) -> tuple[Patch, ...]:
     """All patches of `folder`, in series order.
 
     Raises PatchError for a file that is not named pNNNN_name.py, a number that is missing or taken twice, an empty
-    docstring or an `EDITS` that is not a mapping from module paths to tuples of edits.
+    docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, or a `BRINGS` that is no tuple.
     """
     patches = [_read(path) for path in sorted(folder.glob("*.py"))]
     for expected, patch in enumerate(patches, 1):
@@ -59,14 +61,14 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     changed: dict[str, bytes] = {}
     for patch in patches:
         for oldest_path, all_edits in patch.edits.items():
-            path, edits = path_at(oldest_path, base), for_base(all_edits, base)
+            where, edits = location(oldest_path, base), for_base(all_edits, base)
             if not edits:
                 continue
-            source = changed[path] if path in changed else read(path)
+            source = changed[where.path] if where.path in changed else read(where.path)
             if source is None:
-                raise EditError(f"patches/{patch.name}.py edits {path}, which base {base} does not have.")
+                raise EditError(f"patches/{patch.name}.py edits {where.path}, which base {base} does not have.")
             try:
-                changed[path] = apply_edits(source, edits, Location(path, base))
+                changed[where.path] = apply_edits(source, edits, where)
             except EditError as error:
                 raise EditError(f"patches/{patch.name}.py: {error}") from None
     return changed
@@ -87,7 +89,10 @@ def _read(path: Path) -> Patch:
     edits = contents.get("EDITS")
     if not isinstance(edits, dict) or not edits or not all(map(_is_entry, edits.items())):
         raise PatchError(f"{where} must define EDITS, a dict from module paths to non-empty tuples of edits.")
-    return Patch(int(match[1]), path.stem, text, edits)
+    brings = contents.get("BRINGS", ())
+    if not isinstance(brings, tuple) or not all(isinstance(name, str) for name in brings):
+        raise PatchError(f"{where} must define BRINGS, if any, as a tuple of paths in this repository.")
+    return Patch(int(match[1]), path.stem, text, edits, brings)
 
 
 def _is_entry(entry: tuple[object, object]) -> bool:

@@ -6,8 +6,8 @@ Everything here that fails raises `EditError` through `Location.refuse`, so that
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from textwrap import dedent
 from typing import NoReturn, TypeVar, cast
 
@@ -40,13 +40,20 @@ class EditError(ForkError):
 
 @dataclass(frozen=True)
 class Location:
-    """The module an edit is applied to: its path in the wheel, and the version of the base release it comes from."""
+    """The module an edit is applied to: its path in the wheel, the version of the base release it comes from, and the
+    `names` it has for classes and methods that edits know by older ones."""
 
     path: str
     base: str
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, function: str) -> str:
+        """The dotted name the module has for `function`."""
+        name, dot, rest = function.partition(".")
+        return self.names.get(function) or self.names.get(name, name) + dot + rest
 
     def refuse(self, why: str, function: str | None = None) -> NoReturn:
-        place = f"{self.path} (base {self.base})" + (f", function {function}" if function else "")
+        place = f"{self.path} (base {self.base})" + (f", function {self.named(function)}" if function else "")
         raise EditError(f"{place}: {why}.")
 
 
@@ -78,7 +85,7 @@ class _Functions(cst.CSTVisitor):
 
 
 def find_function(module: cst.Module, name: str, where: Location) -> cst.FunctionDef:
-    finder = _Functions(name)
+    finder = _Functions(where.named(name))
     module.visit(finder)
     return only(finder.found, "the function", where, name)
 
@@ -276,20 +283,21 @@ class _OneStepIn(cst.CSTTransformer):
         return updated_node.with_changes(last_line=cst.SimpleWhitespace(updated_node.last_line.value + "    "))
 
 
-def wrapped_call(call: cst.Call, wrapper: cst.BaseExpression, argument: cst.BaseExpression) -> cst.Call:
-    """`wrapper(call, argument)`: in one line, or with the call's own lines one step further in."""
+def wrapped_call(call: cst.Call, outer: cst.Call) -> cst.Call:
+    """`outer` with `call` before its arguments: in one line, or with the call's own lines one step further in."""
     opening = call.whitespace_before_args
     if not call.args or not isinstance(opening, cst.ParenthesizedWhitespace):
-        return cst.Call(wrapper, [cst.Arg(call), cst.Arg(argument)])
+        return outer.with_changes(args=[cst.Arg(call), *outer.args])
     last = call.args[-1]
     closing = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else last.whitespace_after_arg
     before, after = (cst.ParenthesizedWhitespace(indent=True, last_line=_last_line(gap)) for gap in (opening, closing))
     inner = cst.ensure_type(call.visit(_OneStepIn()), cst.Call)
+    *others, final = [cst.Arg(inner), *outer.args]
     arguments = [
-        cst.Arg(inner, comma=cst.Comma(whitespace_after=before)),
-        cst.Arg(argument, comma=cst.Comma(whitespace_after=after)),
+        *(argument.with_changes(comma=cst.Comma(whitespace_after=before)) for argument in others),
+        final.with_changes(comma=cst.Comma(whitespace_after=after)),
     ]
-    return cst.Call(wrapper, arguments, whitespace_before_args=before)
+    return outer.with_changes(args=arguments, whitespace_before_args=before)
 
 
 def _last_line(gap: cst.BaseParenthesizableWhitespace) -> cst.SimpleWhitespace:

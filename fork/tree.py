@@ -66,6 +66,7 @@ def diff(base: Base, root: Path) -> str:
 
 def lay(base: Base, root: Path) -> int:
     """Lay the rest of the patched package beside our files in `litellm/`, hidden from git, and return how many files.
+    Other packages of the base, which no patch is about, are not laid.
 
     Files laid earlier are replaced or removed. Raises TreeError if one of them was edited since, before anything is
     written, and as `patched` does.
@@ -78,7 +79,7 @@ def lay(base: Base, root: Path) -> int:
             f"{', '.join(edited)} was edited after it was laid: move the change into a patch or delete the file, "
             "which this step would overwrite."
         )
-    theirs = {name: data for name, data in files.items() if name in base.package}
+    theirs = {name: data for name, data in files.items() if name in base.package and name.startswith(f"{PACKAGE}/")}
     _write_lists(root, {**earlier, **{name: hashlib.sha256(data).hexdigest() for name, data in theirs.items()}})
     for name in earlier.keys() - theirs.keys():
         (root / name).unlink(missing_ok=True)

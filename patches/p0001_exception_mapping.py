@@ -25,7 +25,8 @@ Change
 - The mapped exception has the original as `__cause__` and carries a
   `failure_signal`, which later steps read instead of the message.
 - Response headers (Retry-After) are looked for in the whole exception
-  chain: the classes of twelve providers drop them.
+  chain: the classes of twelve providers drop them. That of a thirteenth,
+  microsoft_365_copilot, is given them.
 - Where the tests of this repository assert another class for a provider,
   that class stays: `_UPSTREAM_CLASS` lists every such row.
 
@@ -36,8 +37,22 @@ a socket; properties over arbitrary statuses, providers and shapes of
 exception; the report of #24366 as written.
 """
 
-from fork.edits import AddImport, Decorate, InsertBeforeCall, WidenCondition
+from fork.edits import AddArgument, AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, WidenCondition
 
+BRINGS = (
+    "litellm/litellm_core_utils/failure_signal.py",
+    "litellm/litellm_core_utils/http_status_mapping.py",
+    "tests/conftest.py",
+    "tests/exception_mapping/__init__.py",
+    "tests/exception_mapping/expectations.py",
+    "tests/exception_mapping/provider_catalogue.py",
+    "tests/exception_mapping/test_classification.py",
+    "tests/exception_mapping/test_classification_edges.py",
+    "tests/exception_mapping/test_every_provider.py",
+    "tests/exception_mapping/test_http_status_mapping.py",
+    "tests/exception_mapping/test_http_status_mapping_edges.py",
+    "tests/exception_mapping/test_properties.py",
+)
 EDITS = {
     "litellm/litellm_core_utils/exception_mapping_utils.py": (
         AddImport(
@@ -55,6 +70,13 @@ EDITS = {
             "exception_type",
             "exception_logging",
             "e = agreeing_with_http_status(e, original_exception, model, custom_llm_provider)",
+        ),
+    ),
+    "litellm/llms/microsoft_365_copilot/chat/handler.py": (
+        ForReleases(
+            {">=1.107": (AddArgument("_graph_error", "Microsoft365CopilotError", "headers=response.headers"),)},
+            why="there is no provider that drops the headers before the mapping sees them",
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
 }

@@ -31,28 +31,48 @@ async, streaming and not; a state machine over a router whose deployments
 break and heal.
 """
 
-from fork.edits import AddArgument, AddImport, AddParameter, ReplaceBody, WidenCondition
+from fork.edits import AddArgument, AddImport, AddParameter, ForReleases, Otherwise, ReplaceBody, WidenCondition
 
+ROUTER = {"<1.107": "litellm_router_instance", ">=1.107": "ctx"}  # the name of the parameter
+DECIDED_BY_THE_POLICY = '''
+"""
+Whether a failure may cool the deployment down, by the policy table of `failover_policy`.
+
+Parameters:
+    model_id (str): The id of the deployment.
+    exception_status (str | int): The HTTP status of the exception, "" if it has none.
+    exception_str (str | None): The text of the exception, read only where nothing else tells.
+    original_exception (Exception | None): The exception itself, where the caller has it.
+"""
+return requires_cooldown({router}, model_id, exception_status, exception_str, original_exception)
+'''
+
+BRINGS = (
+    "litellm/router_utils/failover_policy.py",
+    "tests/router_unit_tests/__init__.py",
+    "tests/router_unit_tests/test_cooldown_decision.py",
+    "tests/router_unit_tests/test_every_strategy.py",
+    "tests/router_unit_tests/test_policy_table.py",
+    "tests/router_unit_tests/test_properties.py",
+    "tests/router_unit_tests/test_reports.py",
+    "tests/router_unit_tests/test_user_settings.py",
+    "tests/support/__init__.py",
+    "tests/support/faulty_provider.py",
+    "tests/support/provider_formats.py",
+    "tests/support/routing.py",
+    "tests/support/wire.py",
+)
 EDITS = {
     "litellm/router_utils/cooldown_handlers.py": (
         AddImport("litellm.router_utils.failover_policy", ("cools_down_at_once", "requires_cooldown")),
         AddParameter("_is_cooldown_required", "original_exception: Exception | None = None"),
-        ReplaceBody(
-            "_is_cooldown_required",
-            '''
-            """
-            Whether a failure may cool the deployment down, by the policy table of `failover_policy`.
-
-            Parameters:
-                model_id (str): The id of the deployment.
-                exception_status (str | int): The HTTP status of the exception, "" if it has none.
-                exception_str (str | None): The text of the exception, read only where nothing else tells.
-                original_exception (Exception | None): The exception itself, where the caller has it.
-            """
-            return requires_cooldown(
-                litellm_router_instance, model_id, exception_status, exception_str, original_exception
-            )
-            ''',
+        ForReleases(
+            {
+                releases: (ReplaceBody("_is_cooldown_required", DECIDED_BY_THE_POLICY.format(router=router)),)
+                for releases, router in ROUTER.items()
+            },
+            why="each of them needs one of the two",
+            otherwise=Otherwise.MOVED,
         ),
         AddArgument("_should_run_cooldown_logic", "_is_cooldown_required", "original_exception=original_exception"),
         WidenCondition(

@@ -60,6 +60,7 @@ POSTING_A_MESSAGE = {
     "<1.84": "async_anthropic_messages_handler",
     ">=1.84,<1.95": "_async_post_anthropic_messages_with_http_error_retry",
 }
+BEGUN = "response = await begun(self, response, initial_kwargs)"
 OF_THE_DEPLOYMENT = ("async_httpx_client.post", "timeout=litellm_params.timeout")
 INTERRUPTIONS = (
     "(aiohttp.ClientPayloadError, aiohttp.client_exceptions.ClientPayloadError)",
@@ -67,6 +68,20 @@ INTERRUPTIONS = (
     "RuntimeError",
 )
 
+BRINGS = (
+    "litellm/litellm_core_utils/anthropic_errors.py",
+    "litellm/litellm_core_utils/first_event.py",
+    "litellm/router_utils/failover_attempts.py",
+    "tests/router_unit_tests/test_entry_points.py",
+    "tests/router_unit_tests/test_failover_attempts.py",
+    "tests/router_unit_tests/test_fallback.py",
+    "tests/router_unit_tests/test_first_event.py",
+    "tests/router_unit_tests/test_policy_decisions.py",
+    "tests/router_unit_tests/test_retry.py",
+    "tests/router_unit_tests/test_soak.py",
+    "tests/router_unit_tests/test_state_machine.py",
+    "tests/support/soak.py",
+)
 EDITS = {
     "litellm/litellm_core_utils/streaming_handler.py": (
         AddImport("litellm.litellm_core_utils.first_event", ("requiring_an_event",)),
@@ -193,15 +208,44 @@ EDITS = {
                 raise error
             """,
         ),
-        InsertBeforeCall(
-            "Router._acompletion",
-            "self._acompletion_streaming_iterator",
-            "response = await await_first_event(response)",
+        ForReleases(
+            {
+                "<1.107": (
+                    InsertBeforeCall(
+                        "Router._acompletion",
+                        "self._acompletion_streaming_iterator",
+                        "response = await await_first_event(response)",
+                    ),
+                ),
+                ">=1.107": (
+                    InsertBeforeCall(
+                        "Router._acompletion",
+                        "_aread_first_chunk",
+                        """
+                        if isinstance(response, CustomStreamWrapper):
+                            response = await await_first_event(response)
+                        """,
+                    ),
+                ),
+            },
+            why="each of them needs one of the two",
+            otherwise=Otherwise.MOVED,
         ),
         InsertBeforeCall(
             "Router._completion",
             "self._completion_streaming_iterator",
             "response = wait_for_first_event(response)",
+        ),
+        ForReleases(
+            {
+                ">=1.104": (
+                    AddImport("litellm.router_utils.failover_attempts", ("begun",)),
+                    InsertFirst("Router._aanthropic_messages_streaming_iterator", BEGUN),
+                    InsertFirst("Router._aresponses_streaming_iterator", BEGUN),
+                )
+            },
+            why="before 1.106 the router does not retry what it wraps such a stream in",
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
 }

@@ -50,6 +50,14 @@ KNOWN_CREDENTIALS = "litellm.litellm_core_utils.known_credentials"
 AS_TOLD = AddImport("litellm.router_utils.failure_response", ("as_told",))
 GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
 
+BRINGS = (
+    "litellm/litellm_core_utils/known_credentials.py",
+    "litellm/litellm_core_utils/message_for_callers.py",
+    "litellm/proxy/common_utils/provider_errors.py",
+    "litellm/router_utils/failure_response.py",
+    "tests/proxy_unit_tests/__init__.py",
+    "tests/proxy_unit_tests/test_failure_response.py",
+)
 EDITS = {
     "litellm/_logging.py": (
         ForReleases(
@@ -82,12 +90,20 @@ EDITS = {
         Decorate("Router._add_deployment", "remembering_credentials"),
     ),
     GEMINI: (
-        AddParameter("make_call", "timeout: float | httpx.Timeout | None = None"),
-        AddArgument("make_call", "client.post", "timeout=timeout"),
-        AddArgument("VertexLLM.async_streaming", "partial", "timeout=timeout"),
-        AddParameter("make_sync_call", "timeout: float | httpx.Timeout | None = None"),
-        AddArgument("make_sync_call", "client.post", "timeout=timeout"),
-        AddArgument("VertexLLM.completion", "partial", "timeout=timeout"),
+        ForReleases(
+            {
+                "<1.107": (
+                    AddParameter("make_call", "timeout: float | httpx.Timeout | None = None"),
+                    AddArgument("make_call", "client.post", "timeout=timeout"),
+                    AddArgument("VertexLLM.async_streaming", "partial", "timeout=timeout"),
+                    AddParameter("make_sync_call", "timeout: float | httpx.Timeout | None = None"),
+                    AddArgument("make_sync_call", "client.post", "timeout=timeout"),
+                    AddArgument("VertexLLM.completion", "partial", "timeout=timeout"),
+                )
+            },
+            why="1.109 heeds the timeout of Gemini's streams by itself",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
     ),
     "litellm/anthropic_interface/exceptions/exception_mapping_utils.py": (
         AddImport("litellm.litellm_core_utils.anthropic_errors", ("anthropic_error_type",)),
@@ -100,7 +116,20 @@ EDITS = {
     "litellm/proxy/proxy_server.py": (
         AddImport("litellm.proxy.common_utils.provider_errors", ("answering_by_the_policy", "restate")),
         Decorate("openai_exception_handler", "answering_by_the_policy"),
-        InsertAfterCall("async_data_generator", "ProxyException", "restate(proxy_exception, e, of_stream=True)"),
+        ForReleases(
+            {
+                "<1.107": (
+                    InsertAfterCall(
+                        "async_data_generator", "ProxyException", "restate(proxy_exception, e, of_stream=True)"
+                    ),
+                ),
+                ">=1.107": (
+                    WrapCall("async_data_generator", "route_failure_proxy_exception", "restate", "e, of_stream=True"),
+                ),
+            },
+            why="each of them needs one of the two",
+            otherwise=Otherwise.MOVED,
+        ),
     ),
     "litellm/proxy/common_request_processing.py": (
         AddImport("litellm.proxy.common_utils.provider_errors", ("restate",)),

@@ -26,6 +26,10 @@ at a real proxy.
 
 from fork.edits import AddImport, AddParameter, Decorate, InsertFirst
 
+BRINGS = (
+    "litellm/router_utils/automatic_fallbacks.py",
+    "tests/router_unit_tests/test_automatic_fallbacks.py",
+)
 EDITS = {
     "litellm/router.py": (
         AddImport("litellm.router_utils.automatic_fallbacks", ("with_automatic_fallbacks",)),

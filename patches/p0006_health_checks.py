@@ -35,7 +35,15 @@ kinds; a round that raises; groups of one and of two.
 from fork.edits import AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, ReplaceExpression
 
 OURS = "litellm.proxy.health_check_utils.background_health_checks"
+COUNTING_A_FAILURE = {
+    ">1.82.6,<1.107": "increment_deployment_failures_for_current_minute",
+    ">=1.107": "llm_router.health().record_failure",
+}
 
+BRINGS = (
+    "litellm/proxy/health_check_utils/background_health_checks.py",
+    "tests/proxy_unit_tests/test_background_health_checks.py",
+)
 EDITS = {
     "litellm/proxy/health_check.py": (
         AddImport(OURS, ("ending_cooldowns",)),
@@ -51,17 +59,18 @@ EDITS = {
         Decorate("_run_background_health_check", "surviving_failed_rounds"),
         ForReleases(
             {
-                ">1.82.6": (
+                releases: (
                     AddImport(OURS, ("may_cool_down",)),
                     InsertBeforeCall(
                         "_write_health_state_to_router_cache",
-                        "increment_deployment_failures_for_current_minute",
+                        counting_a_failure,
                         """
                         if not may_cool_down(llm_router, model_id):
                             continue
                         """,
                     ),
                 )
+                for releases, counting_a_failure in COUNTING_A_FAILURE.items()
             },
             why="no health check takes a deployment out of rotation",
             otherwise=Otherwise.MISSING,

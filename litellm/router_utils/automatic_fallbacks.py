@@ -39,10 +39,9 @@ def with_automatic_fallbacks(fall_back: Callable[..., Awaitable[Any]]) -> Callab
 
 def automatic_fallbacks(router: Any, model_group: str, request: Mapping[str, Any]) -> list[str]:
     """The groups to ask in place of `model_group`, in the order they are declared in: of the same mode, and with a
-    context window the request fits into as far as that is known. None if the switch is off, if fallbacks are
-    configured, or for what is a fallback already."""
-    is_on: Final = getattr(router, "automatic_fallbacks", False)  # not there where only the retry's patch is applied
-    if not is_on or request.get("fallback_depth") or "fallbacks" in request:
+    context window the request fits into as far as that is known. None if fallbacks are configured, or for what is a
+    fallback already."""
+    if request.get("fallback_depth") or "fallbacks" in request:
         return []
     if fallback_groups(model_group, router.fallbacks):
         return []

@@ -17,7 +17,6 @@ from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek
 from litellm.litellm_core_utils.first_event import await_first_event
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
-from litellm.router_utils.automatic_fallbacks import automatic_fallbacks
 from litellm.router_utils.failover_policy import (
     ANSWERED_BY_A_FALLBACK,
     POLICY,
@@ -26,6 +25,7 @@ from litellm.router_utils.failover_policy import (
     has_fallback,
     is_alone,
     leaves_no_deployment,
+    routing_context,
 )
 from litellm.router_utils.router_callbacks.track_deployment_metrics import (
     increment_deployment_failures_for_current_minute,
@@ -147,7 +147,7 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[...
             hop.is_noting = _any_deployment_will_do(original_function, kwargs)
         try:
             response: Final = await make_call(self, original_function, *args, **kwargs)
-            return await _begun(self, response, kwargs)
+            return await begun(self, response, kwargs)
         except Exception as error:
             if hop is not None and hop.attempting is not None:
                 hop.failed = _attempt(hop, error, kwargs)
@@ -263,7 +263,7 @@ def _cool_down_if_due(router: Any, deployment_id: str, error: Exception) -> None
         seconds for seconds in (of_deployment, retry_after(error)) if seconds is not None and seconds >= 0
     ]
     _set_cooldown_deployments(
-        litellm_router_instance=router,
+        routing_context(router),
         original_exception=error,
         exception_status=getattr(error, "status_code", ""),
         deployment=deployment_id,
@@ -275,7 +275,7 @@ def _counts_allowed_fails(router: Any, deployment_id: str) -> bool:
     """Whether the user has set how many failures the deployment may have; LiteLLM's failure callback counts them."""
     from litellm.router_utils.cooldown_handlers import _is_allowed_fails_set_on_router
 
-    if router.allowed_fails_policy is not None or _is_allowed_fails_set_on_router(litellm_router_instance=router):
+    if router.allowed_fails_policy is not None or _is_allowed_fails_set_on_router(routing_context(router)):
         return True
     names: Final = ("allowed_fails", "allowed_fails_policy")
     return any(_setting(router, deployment_id, name) is not None for name in names)
@@ -288,8 +288,9 @@ def _setting(router: Any, deployment_id: str, name: str) -> Any:
     return next((value for value in found if value is not None), None)
 
 
-async def _begun(router: Any, response: Any, kwargs: Mapping[str, Any]) -> Any:
-    """`response`, once it has begun if it is a stream. A chat completion's has begun before the router wrapped it."""
+async def begun(router: Any, response: Any, kwargs: Mapping[str, Any]) -> Any:
+    """`response`, once it has begun if it is a stream. A chat completion's has begun before the router wrapped it, as
+    since 1.106 the others have: what the router wraps them in retries by itself, on any deployment of the group."""
     if (
         kwargs.get("stream") is not True
         or not hasattr(response, "__anext__")
@@ -305,15 +306,23 @@ async def _begun(router: Any, response: Any, kwargs: Mapping[str, Any]) -> Any:
             and hop.attempting is not None
             and _name(kwargs.get("original_generic_function")) in _UNLOGGED
         ):
-            increment_deployment_failures_for_current_minute(router, hop.attempting)
+            increment_deployment_failures_for_current_minute(routing_context(router), hop.attempting)
             _cool_down_if_due(router, hop.attempting, error)
         raise
 
 
 def _leads_on(router: Any, kwargs: Mapping[str, Any], group: str, asked: Collection[str]) -> bool:
     """Whether a request that `group` has failed has fallbacks left, besides those `asked`."""
-    fallbacks: Final = kwargs.get("fallbacks", router.fallbacks) or automatic_fallbacks(router, group, kwargs)
+    fallbacks: Final = kwargs.get("fallbacks", router.fallbacks) or _automatic_fallbacks(router, group, kwargs)
     return has_fallback(router, group, fallbacks, asked, _steps_left(router, kwargs))
+
+
+def _automatic_fallbacks(router: Any, group: str, kwargs: Mapping[str, Any]) -> list[str]:
+    if not getattr(router, "automatic_fallbacks", False):  # no router has them before the change that brings them
+        return []
+    from litellm.router_utils.automatic_fallbacks import automatic_fallbacks
+
+    return automatic_fallbacks(router, group, kwargs)
 
 
 def _has_later_order(router: Any, kwargs: Mapping[str, Any], group: str) -> bool:

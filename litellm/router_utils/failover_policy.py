@@ -118,7 +118,7 @@ def any_in_rotation(router: Any, deployment_ids: Collection[str]) -> bool:
     """Whether one of the deployments, each named once, is not cooling down."""
     if not deployment_ids:
         return False
-    cooling_down: Final = router.cooldown_cache.get_active_cooldowns(list(deployment_ids), parent_otel_span=None)
+    cooling_down: Final = cooldowns_of(router).get_active_cooldowns(list(deployment_ids), parent_otel_span=None)
     return len(deployment_ids) > len(cooling_down)
 
 
@@ -154,8 +154,25 @@ def _reported_signal(status: str | int, text: str) -> FailureSignal:
 
 def is_alone(router: Any, model_id: str) -> bool:
     """Whether deployment `model_id` is the only one of its model group."""
-    group: Final = router.get_model_group(id=model_id)
+    group: Final = group_of(router, model_id)
     return isinstance(group, list) and len(group) == 1
+
+
+def routing_context(router: Any) -> Any:
+    """What LiteLLM's cooldown functions take for a router: since 1.109 its `RoutingContext`, before that itself."""
+    return getattr(router, "_core_ctx", router)
+
+
+def group_of(router: Any, model_id: str) -> Any:
+    """The deployments of the model group that deployment `model_id` is in, None if there is none. `router` may be its
+    `RoutingContext`, which since 1.109 the cooldown functions hand on."""
+    find: Final = getattr(router, "get_model_group", None)
+    return find(id=model_id) if find else router.registry().resolve(model_id, kind="group_of_id")
+
+
+def cooldowns_of(router: Any) -> Any:
+    """LiteLLM's store of cooldowns."""
+    return router.cooldown_cache
 
 
 def _required_alone(status: str | int, text: str) -> bool:

@@ -335,17 +335,19 @@ def _names(text: str) -> frozenset[str]:
 
 
 PLAIN = _names("""
-    a2a abliteration ai21 ai21_chat aihubmix aiml aiohttp_openai amazon_nova anthropic anthropic_text apertis
-    assemblyai azure azure_ai azure_text baseten bedrock_mantle cerebras charity_engine chutes codestral cognition
-    cohere cohere_chat cometapi compactifai cortecs crusoe custom custom_openai darkbloom dashscope databricks
-    datarobot deepinfra deepseek docker_model_runner edenai empiriolabs empower featherless_ai fireworks_ai
-    friendliai galadriel gemini github gmi gradient_ai groq helicone heroku hosted_vllm huggingface hyperbolic
-    inception lambda_ai langflow langgraph lemonade libertai litellm_proxy llamafile llamagate lm_studio maritalk
-    meta meta_llama minimax mistral modelscope moonshot morph nadir nano-gpt nebius neosantara novita nscale
-    nvidia_nim ollama ollama_chat oobabooga openai openrouter ovhcloud parasail perplexity petals pinstripes poe
-    prism publicai qwen_ai_platform qwencloud reka sail sambanova sarvam scaleway scx-ai snowflake synthetic tencent
-    tensormesh text-completion-codestral text-completion-inception text-completion-openai together_ai v0 veniceai
-    vercel_ai_gateway volcengine wandb xai xiaomi_mimo xinference zai
+    a2a abliteration ai21 ai21_chat aiand aihubmix aiml aiohttp_openai amazon_nova anthropic anthropic_text apertis
+    assemblyai azure azure_ai azure_text baseten bedrock_mantle bigmodel cerebras charity_engine chutes
+    clf_ai_gateway codestral cognition cohere cohere_chat cometapi compactifai coralbricks cortecs crusoe custom
+    custom_openai darkbloom dashscope databricks databricks_agent datarobot deepinfra deepseek docker_model_runner
+    edenai empiriolabs empower featherless_ai fireworks_ai friendliai galadriel gemini github gmi gradient_ai groq
+    helicone heroku hosted_vllm hostinger_router huggingface hyperbolic inception inferenceapis kyma lambda_ai
+    langflow langgraph lemonade libertai litellm_proxy llamafile llamagate lm_studio maritalk meta meta_llama
+    minimax mistral modelscope moonshot morph nadir nano-gpt nebius neosantara novita nscale nvidia_nim ollama
+    ollama_chat oobabooga openai opencode_go openinfer openrouter ovhcloud parasail perplexity petals pinstripes poe
+    prism publicai qwen_ai_platform qwencloud refuseless reka sail sambanova sarvam scaleway scx-ai snowflake
+    streamlake synthetic tencent tensormesh text-completion-codestral text-completion-inception
+    text-completion-openai together_ai v0 veniceai vercel_ai_gateway volcengine wandb xai xiaomi_mimo xinference zai
+    zerogpu
 """)
 """Providers that `api_base` and `api_key` alone lead to the server."""
 
@@ -359,6 +361,7 @@ WAYS: Mapping[str, Way] = {
     "gdc": Way(params={"vertex_project": "project", "vertex_location": "location"}),
     "gigachat": Way(prepare=_gigachat_login),
     "github_copilot": Way(prepare=_copilot_login),
+    "microsoft_365_copilot": Way(hosts=("graph.microsoft.com",)),
     "nlp_cloud": Way(api_base="{url}/"),
     "oci": Way(
         params={"oci_compartment_id": "compartment", "oci_signer": _OciSigner()},
@@ -371,6 +374,7 @@ WAYS: Mapping[str, Way] = {
     "sagemaker_chat": Way(params={**AWS, "sagemaker_base_url": "{url}"}),
     "sagemaker_nova": Way(params={**AWS, "sagemaker_base_url": "{url}"}),
     "sap": Way(model="sap/gpt-4o", prepare=_sap_login),
+    "scaledown": Way(model="scaledown/summarize"),
     "triton": Way(api_base="{url}/generate"),
     "vertex_ai": Way(model="vertex_ai/gemini-2.0-flash", api_base="{url}/v1", prepare=_google_token),
     "vertex_ai_beta": Way(model="vertex_ai_beta/gemini-2.0-flash", api_base="{url}/v1", prepare=_google_token),
@@ -381,9 +385,10 @@ WAYS: Mapping[str, Way] = {
 }
 
 NO_CHAT = _names("""
-    a2a_agent auto_router aws_polly aws_textract azure_speech black_forest_labs cursor deepgram dotprompt elevenlabs
-    fal_ai humanloop infinity jina_ai langfuse litellm_agent manus milvus mongodb nvidia_riva openai_like pg_vector
-    recraft reducto runwayml s3_vectors soniox stability strands_decider topaz transcribe typesafe valkey voyage
+    a2a_agent auto_router aws_polly aws_textract azure_speech bespoke black_forest_labs cursor deepgram dotprompt
+    elevenlabs eu_jev fal_ai humanloop infinity jina_ai langfuse laya litellm_agent manus milvus mongodb nace
+    nvidia_riva openai_like opensearch pg_vector recraft reducto runwayml s3_vectors soniox stability
+    strands_decider topaz transcribe typesafe valkey voyage
 """)
 
 LEFT_OUT: Mapping[str, str] = {
@@ -394,10 +399,12 @@ LEFT_OUT: Mapping[str, str] = {
 """Providers no server can stand in for, each with the reason."""
 
 SINCE_1_83 = _names("""
-    aihubmix aws_textract azure_speech cognition cortecs crusoe darkbloom edenai empiriolabs gdc inception langflow
-    libertai meta modelscope mongodb nadir neosantara nvidia_riva parasail pinstripes prism qwen_ai_platform
-    qwencloud reducto reka sail scx-ai soniox strands_decider tencent tensormesh text-completion-inception
-    transcribe typesafe valkey
+    aiand aihubmix aws_textract azure_speech bespoke bigmodel clf_ai_gateway cognition coralbricks cortecs crusoe
+    darkbloom databricks_agent edenai empiriolabs eu_jev gdc hostinger_router inception inferenceapis kyma langflow
+    laya libertai meta microsoft_365_copilot modelscope mongodb nace nadir neosantara nvidia_riva opencode_go
+    openinfer opensearch parasail pinstripes prism qwen_ai_platform qwencloud reducto refuseless reka sail scaledown
+    scx-ai soniox strands_decider streamlake tencent tensormesh text-completion-inception transcribe typesafe valkey
+    zerogpu
 """)
 """Catalogued names that the oldest supported base, 1.82.6, does not have."""
 

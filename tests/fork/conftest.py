@@ -18,6 +18,7 @@ PACKAGE_FILES = {
     "litellm/__init__.py": "from litellm.router import answer\n",
     "litellm/router.py": "import os\n\n\ndef answer():\n    return 41  # upstream's comment\n",
     "litellm/providers.json": '{"some": "data"}\n',
+    "litellm_cli/main.py": "def run():\n    return 0\n",
     "litellm/[model].html": "<p>a name git would read as a pattern</p>\n",
 }
 METADATA = """\

@@ -36,6 +36,7 @@ def test_a_supported_release_is_found_with_all_its_files(known: Path) -> None:
         "litellm/__init__.py",
         "litellm/providers.json",
         "litellm/router.py",
+        "litellm_cli/main.py",
     ]
     assert sorted(base.dist_info) == ["METADATA", "WHEEL", "entry_points.txt", "licenses/LICENSE"]
     assert base.read("litellm/gone.py") is None
@@ -147,7 +148,7 @@ def test_a_base_with_files_elsewhere_is_refused(known: Path, install: Install, p
     """Nothing of a release is left out in silence; its console scripts the installer makes anew."""
     (known.parent / "bin").mkdir()
     install(files={path: ""})
-    assert f"ships {path}, which is outside its package" in refusal(known)
+    assert f"ships {path}, which is outside its packages" in refusal(known)
 
 
 def test_a_base_without_a_record_is_refused(known: Path, install: Install) -> None:

@@ -527,6 +527,15 @@ def test_a_call_is_wrapped_in_the_layout_it_has(call: str, expected: str) -> Non
     assert applied(source.format(call), WrapCall("f", "m.call", "ours", "e")) == source.format(expected)
 
 
+def test_a_call_is_wrapped_with_as_many_arguments_as_are_given() -> None:
+    """Each in a line of its own, if the call has those."""
+    source = "def f(a):\n    return {}\n"
+    edit = WrapCall("f", "m", "ours", "e, of=True")
+    assert applied(source.format("m(a)"), edit) == source.format("ours(m(a), e, of=True)")
+    lines = "ours(\n        m(\n            a\n        ),\n        e,\n        of=True,\n    )"
+    assert applied(source.format("m(\n        a\n    )"), edit) == source.format(lines)
+
+
 def test_a_statement_goes_before_the_one_that_calls() -> None:
     """Above its remark's blank line stays blank; the remark stays with the call."""
     assert (

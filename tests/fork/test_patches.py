@@ -114,6 +114,26 @@ def test_a_module_is_edited_where_the_release_has_it(tmp_path: Path, base: str, 
     assert patches.apply(series, sources.get, base) == {place(folder): b"@ours\ndef f():\n    pass\n"}
 
 
+@pytest.mark.parametrize(
+    ("edited", "there"),
+    [("Router.make_call", "make_call"), ("Router.get_available_deployment", "_get_available_deployment_unresolved")],
+)
+def test_a_method_is_edited_in_the_class_the_release_has_it_in(tmp_path: Path, edited: str, there: str) -> None:
+    """A class that was renamed, and methods of it that were."""
+    text = PATCH.replace("litellm/a.py", "litellm/router.py")
+    path, source = "litellm/router_python_core.py", f"class PythonCore:\n{{}}    def {there}(self):\n        pass\n"
+    changed = patches.apply(
+        load(tmp_path, p0001_a=text.replace('"f"', f'"{edited}"')), {path: source.format("").encode()}.get, "1.109.1"
+    )
+    assert changed == {path: source.format("    @ours\n").encode()}
+    with pytest.raises(ForkError, match="function PythonCore.other: looked for"):
+        patches.apply(
+            load(tmp_path, p0001_a=text.replace('"f"', '"Router.other"')),
+            {path: source.format("").encode()}.get,
+            "1.109.1",
+        )
+
+
 def test_two_entries_that_name_one_release_are_refused(tmp_path: Path) -> None:
     """The message names them and the release."""
     series = load(tmp_path, p0001_a=for_releases('{"< 2": (Decorate("f", "old"),), "> 1": (Decorate("f", "new"),)}'))

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from litellm._logging import verbose_proxy_logger
-from litellm.router_utils.failover_policy import any_in_rotation
+from litellm.router_utils.failover_policy import any_in_rotation, cooldowns_of, group_of
 
 HealthCheck = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
 HealthCheckLoop = Callable[[], Coroutine[Any, Any, None]]
@@ -79,7 +79,7 @@ def ending_cooldowns(check: HealthCheck) -> HealthCheck:
 
 def may_cool_down(router: Any, deployment_id: str) -> bool:
     """Whether a failed check may cool the deployment down: while another one of its model group is in rotation."""
-    group: Final = router.get_model_group(id=deployment_id) or ()
+    group: Final = group_of(router, deployment_id) or ()
     infos: Final = [deployment["model_info"] for deployment in group]
     others: Final = [info["id"] for info in infos if info["id"] != deployment_id and info.get("blocked") is not True]
     return any_in_rotation(router, others)
@@ -92,9 +92,10 @@ async def _return_to_rotation(deployment_id: str | None, check_began: float) -> 
     if router is None or deployment_id is None:
         return
     try:
-        for _, cooldown in await router.cooldown_cache.async_get_active_cooldowns([deployment_id], None):
+        cooldowns: Final = cooldowns_of(router)
+        for _, cooldown in await cooldowns.async_get_active_cooldowns([deployment_id], None):
             if _is_disproved(cooldown, check_began):
-                await _end_cooldown(router.cooldown_cache, deployment_id)
+                await _end_cooldown(cooldowns, deployment_id)
                 verbose_proxy_logger.info("Deployment %s is healthy again. Its cooldown has ended.", deployment_id)
     except Exception as error:  # such as a lost Redis; what the check found stands
         verbose_proxy_logger.warning("The cooldown of deployment %s was not ended: %s", deployment_id, error)
