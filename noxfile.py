@@ -91,13 +91,19 @@ def baseline(session: nox.Session, base: str) -> None:
 @nox.session
 def compat(session: nox.Session) -> None:
     """Build every supported release and run the suite on it; ends with which patch each one gets (RELEASE ...)."""
-    try_releases(session, "tests/releases/compat.py")
+    try_releases(session, "tests/releases/compat.py", *session.posargs)
+
+
+@nox.session
+def apart(session: nox.Session) -> None:
+    """Apply the patches one by one, in order: each builds and passes its own tests without the next (RELEASE ...)."""
+    try_releases(session, "tests/releases/apart.py", *(session.posargs or [DEFAULT_BASE]))
 
 
 @nox.session
 def upstream(session: nox.Session) -> None:
     """Look at the newest release: do the patches still apply, and are they needed? For a scheduled job."""
-    try_releases(session, "tests/releases/newest.py")
+    try_releases(session, "tests/releases/newest.py", *session.posargs)
 
 
 @nox.session
@@ -154,11 +160,20 @@ def vendor(session: nox.Session) -> None:
 
 
 @nox.session
+def patches(session: nox.Session) -> None:
+    """The series for `git am`, into series/ (--base RELEASE, --out FOLDER); or only --check CLONE, or --prove."""
+    session.install(*dependencies("build"))
+    session.install("--no-deps", f"litellm==={chosen_base(session)}")  # only its files are read
+    session.run("python", "-m", "fork", "series", *session.posargs)
+
+
+@nox.session
 def base(session: nox.Session) -> None:
     """Enter a LiteLLM release into fork/bases.toml: nox -s base -- VERSION."""
     if len(session.posargs) != 1:
         session.error("name the release: nox -s base -- VERSION")
-    session.install(f"litellm==={session.posargs[0]}", *dependencies("build"))
+    session.install(*dependencies("build"))
+    session.install("--no-deps", f"litellm==={session.posargs[0]}")  # only its files are read
     session.run("python", "-m", "fork", "base", *session.posargs)
 
 
@@ -185,7 +200,7 @@ def chosen_base(session: nox.Session) -> str:
     return arguments[arguments.index("--base") + 1] or DEFAULT_BASE if "--base" in arguments else DEFAULT_BASE
 
 
-def try_releases(session: nox.Session, script: str) -> None:
+def try_releases(session: nox.Session, script: str, *arguments: str) -> None:
     """Run a script that makes an environment for each release it looks at, with the tests' requirements."""
     session.install("uv", *dependencies("build"))
     folder = Path(session.create_tmp()).resolve()
@@ -196,7 +211,7 @@ def try_releases(session: nox.Session, script: str) -> None:
         script,
         str(folder),
         str(requirements),
-        *session.posargs,
+        *arguments,
         env={"PYTHONPATH": os.pathsep.join((".", "tests"))},
     )
 

@@ -1,4 +1,4 @@
-"""`python -m fork`: what the nox sessions `vendor`, `base` and `upstream` run where a release is installed.
+"""`python -m fork`: what nox sessions such as `vendor`, `base` and `patches` run where a release is installed.
 
 Run it in the repository's root. A mistake ends in one sentence and exit code 2.
 """
@@ -9,8 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from fork import ForkError, base, tree
+from fork import ForkError, base, series, tree
 from fork.backend import base_version
 
 
@@ -44,6 +45,25 @@ def apply(options: argparse.Namespace, root: Path) -> str:
     return f"the patches change {len(changed)} modules of LiteLLM {options.version}"
 
 
+def write_series(options: argparse.Namespace, root: Path) -> str:
+    """Write the patches as mails for `git am`, or only try them on a clone, or prove them."""
+    found = base.find(base_version(root, {"base": options.base} if options.base else None), root)
+    if options.check or options.prove:
+        with TemporaryDirectory() as scratch:
+            mails = series.write(found, root, Path(scratch))
+            if options.check:
+                return "\n".join(series.check(Path(options.check), mails))
+            return _proved(found, mails, series.prove(found, root, mails))
+    folder = Path(options.out, found.version)
+    mails = series.write(found, root, folder)
+    return f"{_proved(found, mails, series.prove(found, root, mails))}\nwritten to {folder}"
+
+
+def _proved(found: base.Base, mails: Sequence[Path], lines: Sequence[series.Lines]) -> str:
+    same = f"`git am` of {len(mails)} patches on LiteLLM {found.version} gives the package that is built"
+    return f"{same}\n\n{series.table([mail.stem for mail in mails], lines)}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fork", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -57,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("apply", help=apply.__doc__)
     command.add_argument("version", help="the release, which must be the one installed")
     command.set_defaults(run=apply)
+    command = commands.add_parser("series", help=write_series.__doc__)
+    command.add_argument("--base", help="the base release instead of the default one", metavar="VERSION")
+    command.add_argument("--out", help="where to write, ./series by default", metavar="FOLDER", default="series")
+    command.add_argument("--check", help="try the patches on this clone of upstream and write nothing", metavar="CLONE")
+    command.add_argument("--prove", action="store_true", help="compare with what is built and write nothing")
+    command.set_defaults(run=write_series)
     return parser
 
 

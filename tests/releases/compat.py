@@ -25,15 +25,16 @@ class Outcome(NamedTuple):
     relaxed: list[str]
 
     def __str__(self) -> str:
-        said = f"{self.tests.passed} passed, " + (f"{self.tests.failed} FAILED, " if self.tests.failed else "")
         without = f", without {', '.join(self.relaxed)}" if self.relaxed else ""
-        return f"{said}built in {self.build_seconds:.1f} s{without}"
+        return f"{self.tests}, built in {self.build_seconds:.1f} s{without}"
 
 
 def tried(base: str, work: Path, requirements: Sequence[str]) -> Outcome:
-    """Build on `base` and run the suite on what was built."""
+    """Build on `base`, with the series for `git am` held against it, and run the suite on what was built."""
     environment = Environment(base, work)
     relaxed = environment.prepare(requirements)
+    proof = run(environment.program("python"), "-m", "fork", "series", "--base", base, "--prove", check=False)
+    require(proof == 0, f"the series of patches for LiteLLM {base} is not what is built")
     began = time.monotonic()
     build = [*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", environment.program("python")]
     run(*build, "-C", f"base={base}", "--out-dir", environment.work, ".")

@@ -24,6 +24,9 @@ class Counts(NamedTuple):
     passed: int
     failed: int
 
+    def __str__(self) -> str:
+        return f"{self.passed} passed" + (f", {self.failed} FAILED" if self.failed else "")
+
 
 class Environment:
     """A virtual environment for one release, below `work`; installs by uv."""
@@ -66,11 +69,12 @@ class Environment:
         return [f"{one.name}{one.specifier}" for one in missing]
 
 
-def counts(environment: Environment) -> Counts:
-    """What the suite says there."""
+def counts(environment: Environment, tests: Sequence[str] = SUITE, folder: Path = ROOT) -> Counts:
+    """What `tests` of the repository in `folder` say there."""
     report = environment.work / "tests.xml"
     options = ["-q", "--tb=short", "-n", "2", "--dist", "worksteal", "--continue-on-collection-errors"]
-    run(environment.program("pytest"), *options, f"--junitxml={report}", *SUITE, check=False)
+    report.unlink(missing_ok=True)
+    run(environment.program("pytest"), *options, f"--junitxml={report}", *tests, check=False, folder=folder)
     require(report.exists(), f"the tests on LiteLLM {environment.base} did not run")
     numbers = ElementTree.parse(report).getroot()[0].attrib
     failed = int(numbers["failures"]) + int(numbers["errors"])
@@ -82,8 +86,8 @@ def arguments() -> tuple[Path, list[str], list[str]]:
     return Path(sys.argv[1]).resolve(), Path(sys.argv[2]).read_text("utf-8").splitlines(), sys.argv[3:]
 
 
-def run(*command: object, check: bool = True) -> int:
-    return subprocess.run(list(map(str, command)), cwd=ROOT, check=check).returncode
+def run(*command: object, check: bool = True, folder: Path = ROOT) -> int:
+    return subprocess.run(list(map(str, command)), cwd=folder, check=check).returncode
 
 
 def output(*command: object, given: str | None = None) -> str:

@@ -1,0 +1,224 @@
+"""The series as mails for `git am`: each patch with what it edits in a release, the modules it adds and their tests.
+
+git itself writes and applies them, in scratch repositories, with none of the user's own configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fork import ForkError
+from fork.base import Base
+from fork.patches import Patch, apply, load
+from fork.tree import own_files, patched
+
+OUR_TESTS = "tests/"
+UPSTREAM_TESTS = "tests/test_litellm/failover/"  # which upstream's `make test-unit` collects
+NAMELESS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+def _identity(name: str, mail: str, date: str) -> dict[str, str]:
+    said = {"NAME": name, "EMAIL": mail, "DATE": date}
+    return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in said.items()}
+
+
+NOBODY = _identity("litellm-failover", "litellm-failover@localhost", "2020-01-01T00:00:00Z")  # of scratch commits
+
+
+class SeriesError(ForkError):
+    """The series cannot be written, or does not do what the build does."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one patch does to upstream's files: those it changes and those it adds, by path there."""
+
+    patch: Patch
+    changed: Mapping[str, bytes]
+    added: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """How many lines a patch adds to upstream's modules and takes from them, and how many it brings in files of its
+    own, modules and tests."""
+
+    files: int = 0
+    added: int = 0
+    removed: int = 0
+    ours: int = 0
+
+
+def place_upstream(path: str) -> str:
+    """Where upstream would keep a file of this repository: a module where it is, a test among its own."""
+    return UPSTREAM_TESTS + path.removeprefix(OUR_TESTS) if path.startswith(OUR_TESTS) else path
+
+
+def steps(base: Base, root: Path) -> list[Step]:
+    """The series on `base`, in order. Raises SeriesError unless each file of ours in the package, and each that a patch
+    says it brings, is there and brought by one patch; ForkError as `patches` does."""
+    series = load(root / "patches")
+    _check_brought(series, root)
+    found: list[Step] = []
+    now: dict[str, bytes] = {}
+    for patch in series:
+        changed = apply([patch], lambda path: now[path] if path in now else base.read(path), base.version)
+        added = {place_upstream(path): (root / path).read_bytes() for path in patch.brings}
+        now.update(changed)
+        found.append(Step(patch, changed, added))
+    return found
+
+
+def write(base: Base, root: Path, folder: Path) -> list[Path]:
+    """Write a mail for each patch of the series into `folder` and return their paths, in order.
+
+    Author and date are those of the last commit of the patch's file. Raises SeriesError where it has none.
+    """
+    taken = steps(base, root)
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.patch"):
+        stale.unlink()
+    with TemporaryDirectory() as scratch:
+        repository = Path(scratch)
+        originals = {path: base.read(path) or b"" for step in taken for path in step.changed}
+        _begin(repository, {path: originals[path] for path in sorted(originals)})
+        for step in taken:
+            _commit(repository, {**step.changed, **step.added}, step.patch.text, _authorship(step.patch, root))
+        plain = ("--quiet", "--full-index", "--zero-commit", "--no-signature")
+        target = ("--output-directory", str(folder.resolve()), f"HEAD~{len(taken)}")
+        git(repository, "format-patch", *plain, *target)
+    return sorted(folder.glob("*.patch"))
+
+
+def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[Lines]:
+    """Apply `mails` to a git repository of the base's wheel and return the lines of each.
+
+    Raises SeriesError unless the package is then the one that is built, byte for byte, and git finds no fault with the
+    white space.
+    """
+    with TemporaryDirectory() as scratch:
+        repository = Path(scratch)
+        _begin(repository, {path: file.read_bytes() for path, file in base.package.items()})
+        for mail in mails:
+            git(repository, "am", "--quiet", "--keep-cr", str(mail.resolve()))
+        git(repository, "diff", "--check", f"HEAD~{len(mails)}", "HEAD")
+        expected = patched(base, root)
+        listed = git(repository, "ls-files", "-z").split("\0")
+        found = {name: (repository / name).read_bytes() for name in listed if name and not name.startswith(OUR_TESTS)}
+        differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        if differing:
+            raise SeriesError(f"The series and the build differ on LiteLLM {base.version} in {', '.join(differing)}.")
+        return [
+            _lines(git(repository, "show", "--numstat", "--format=", f"HEAD~{age}"), base.package)
+            for age in reversed(range(len(mails)))
+        ]
+
+
+def check(clone: Path, mails: Sequence[Path]) -> list[str]:
+    """Try `mails` in a scratch worktree of `clone`, whose own files and branches stay as they are, and return a line
+    for each.
+
+    Raises SeriesError, with the lines so far, at the first that does not apply, and if `clone` is no git repository.
+    """
+    with _worktree(clone) as worktree:
+        said: list[str] = []
+        for mail in mails:
+            tried = _run(worktree, "am", "--3way", "--keep-cr", str(mail.resolve()))
+            if tried.returncode:
+                said.append(f"{mail.name}: does NOT apply: {_reason(tried.stdout + tried.stderr)}")
+                raise SeriesError("\n".join(said))
+            merged = "Falling back" in tried.stdout + tried.stderr
+            said.append(f"{mail.name}: applies{', merged three ways' if merged else ''}")
+        return said
+
+
+def table(taken: Sequence[str], lines: Sequence[Lines]) -> str:
+    """How much each of the patches named `taken` touches, in Markdown."""
+    head = ["patch", "upstream modules", "lines added there", "lines removed there", "lines of our own files"]
+    rows = [
+        [name, str(one.files), str(one.added), str(one.removed), str(one.ours)]
+        for name, one in zip(taken, lines, strict=True)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def git(repository: Path, *arguments: str, **more: str) -> str:
+    """What git prints; `more` goes into its environment. Raises SeriesError with what it says where it fails."""
+    done = _run(repository, *arguments, **more)
+    if done.returncode:
+        raise SeriesError(f"git {arguments[0]} failed: {(done.stderr.strip() or done.stdout.strip())}")
+    return done.stdout
+
+
+def _run(repository: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(repository), *arguments]
+    environment = {**outside, **NAMELESS, **NOBODY, **more}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _reason(said: str) -> str:
+    """The line of what git says that names a file, else all of it."""
+    return next((line for line in said.splitlines() if line.startswith(("CONFLICT", "error: patch failed"))), said)
+
+
+def _authorship(patch: Patch, root: Path) -> dict[str, str]:
+    path = f"patches/{patch.name}.py"
+    found = git(root, "log", "-1", "--format=%an%n%ae%n%aI", "--", path).splitlines()
+    if not found:
+        raise SeriesError(f"{path} is not committed yet: commit it, for the mail to have an author and a date.")
+    return _identity(*found)
+
+
+def _begin(repository: Path, files: Mapping[str, bytes]) -> None:
+    git(repository, "init", "--quiet")
+    _commit(repository, files, "base", {})
+
+
+def _commit(repository: Path, files: Mapping[str, bytes], message: str, identity: Mapping[str, str]) -> None:
+    for name, data in files.items():
+        path = repository / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    git(repository, "add", "--force", ".")
+    git(repository, "commit", "--quiet", "--cleanup=whitespace", f"--message={message}", **identity)
+
+
+def _check_brought(series: Sequence[Patch], root: Path) -> None:
+    times = Counter(path for patch in series for path in patch.brings)
+    wrong = {
+        "is brought by no patch: name it in BRINGS of the one that needs it first": own_files(root).keys()
+        - times.keys(),
+        "is brought by several patches: name it in one of them": {path for path, count in times.items() if count > 1},
+        "is brought by a patch and is not there: take it out of BRINGS": {
+            path for path in times if not (root / path).is_file()
+        },
+    }
+    for what, paths in wrong.items():
+        if paths:
+            raise SeriesError(f"{sorted(paths)[0]} {what}.")
+
+
+def _lines(numstat: str, package: Mapping[str, Path]) -> Lines:
+    rows = [line.split("\t") for line in numstat.splitlines()]
+    theirs = [(int(added), int(removed)) for added, removed, path in rows if path in package]
+    ours = sum(int(added) for added, _, path in rows if path not in package)
+    return Lines(len(theirs), sum(added for added, _ in theirs), sum(removed for _, removed in theirs), ours)
+
+
+@contextmanager
+def _worktree(clone: Path) -> Iterator[Path]:
+    with TemporaryDirectory() as scratch:
+        worktree = Path(scratch, "worktree")
+        git(clone, "worktree", "add", "--quiet", "--detach", str(worktree), "HEAD")
+        try:
+            yield worktree
+        finally:
+            git(clone, "worktree", "remove", "--force", str(worktree))

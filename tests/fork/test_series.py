@@ -1,0 +1,226 @@
+"""The series that is written for upstream does to a clone what the build does to a release."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from fork import ForkError, patches, series
+from fork.__main__ import main
+from fork.base import Base, add, find
+
+Install = Callable[..., Path]
+ROOT = Path(__file__).parents[2]
+TEXT = '''"""fix: the answer
+
+Problem
+-------
+It is 41.
+"""
+'''
+TEST = "tests/router_unit_tests/test_answer.py"
+BRINGS = f'BRINGS = ("litellm/extra/failover.py", "{TEST}")\n'
+SECOND = '''"""feat: a second function"""
+from fork.edits import InsertFirst
+EDITS = {"litellm/router.py": (InsertFirst("answer", "pass"),)}
+'''
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def commit(folder: Path) -> None:
+    """All of `folder`, by its author at a time of its own."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet")
+    git(folder, "add", "--force", ".")
+    identity = ("-c", "user.name=The Author", "-c", "user.email=author@example.org")
+    git(folder, *identity, "commit", "--quiet", "--message", "all", "--date", "2026-01-02T03:04:05+06:00")
+
+
+@pytest.fixture
+def base(repository: Path, install: Install) -> Base:
+    """The release that `repository`, two patches of which are committed, is built on."""
+    install()
+    add("1.2.3", repository)
+    first = repository / "patches" / "p0001_answer.py"
+    first.write_text(TEXT + first.read_text().partition("\n")[2] + BRINGS)
+    first.with_name("p0002_second.py").write_text(SECOND)
+    (repository / TEST).parent.mkdir(parents=True)
+    (repository / TEST).write_text("def test_answer() -> None: ...\n")
+    commit(repository)
+    return find("1.2.3", repository)
+
+
+@pytest.fixture
+def mails(base: Base, repository: Path, tmp_path: Path) -> list[Path]:
+    return series.write(base, repository, tmp_path / "mails")
+
+
+@pytest.fixture
+def clone(base: Base, tmp_path: Path) -> Path:
+    """Upstream's repository at the release."""
+    clone = tmp_path / "clone"
+    for name, path in base.package.items():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_bytes(path.read_bytes())
+    commit(clone)
+    return clone
+
+
+def parsed(mail: Path) -> Message:
+    return message_from_bytes(mail.read_bytes())
+
+
+def test_each_patch_is_one_mail(mails: list[Path]) -> None:
+    """With the author and the date of its file's commit, and its docstring for a message."""
+    one, other = map(parsed, mails)
+    assert (one["Subject"], other["Subject"]) == ("[PATCH 1/2] fix: the answer", "[PATCH 2/2] feat: a second function")
+    assert one["From"] == "The Author <author@example.org>"
+    assert one["Date"] == "Fri, 2 Jan 2026 03:04:05 +0600"
+    assert str(one.get_payload()).startswith("Problem\n-------\nIt is 41.\n---\n")
+
+
+def test_the_mails_are_the_same_each_time(mails: list[Path], base: Base, repository: Path, tmp_path: Path) -> None:
+    """Byte for byte; one of an earlier series does not stay among them."""
+    before = [mail.read_bytes() for mail in mails]
+    (tmp_path / "mails" / "0003-gone.patch").write_text("")
+    again = series.write(base, repository, tmp_path / "mails")
+    assert (again, [mail.read_bytes() for mail in again]) == (mails, before)
+
+
+def test_a_test_goes_where_upstream_keeps_its_own(mails: list[Path], clone: Path) -> None:
+    """A module stays in its place; nothing else of the repository is sent."""
+    git(clone, "-c", "user.name=me", "-c", "user.email=me@example.org", "am", "--quiet", *map(str, mails))
+    added = git(clone, "diff", "--name-only", "--diff-filter=A", "HEAD~2").split()
+    assert added == ["litellm/extra/failover.py", f"tests/test_litellm/failover/{TEST.removeprefix('tests/')}"]
+    assert git(clone, "log", "-1", "--format=%B", "HEAD~1").strip() == TEXT.strip().strip('"').strip()
+
+
+def test_the_series_gives_what_is_built(mails: list[Path], base: Base, repository: Path) -> None:
+    """The lines it touches are counted: upstream's, and those of our own files."""
+    lines = series.prove(base, repository, mails)
+    assert lines == [series.Lines(files=1, added=2, removed=1, ours=2), series.Lines(files=1, added=1)]
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        (b"    return ANSWER", b"    return ANOTHE", "differ on LiteLLM 1.2.3 in litellm/router.py"),
+        (b"+ANSWER = 42", b"+ANSWER = 43", "differ on LiteLLM 1.2.3 in litellm/extra/failover.py"),
+        (b"b/litellm/extra/failover.py", b"b/litellm/extra/unwanted.py", "failover.py, litellm/extra/unwanted.py"),
+        (b"+ANSWER = 42", b"+ANSWER =42 ", "trailing whitespace"),
+    ],
+    ids=["an edit", "a module", "a name", "white space"],
+)
+def test_a_series_that_does_something_else_is_noticed(
+    mails: list[Path], base: Base, repository: Path, written: bytes, instead: bytes, said: str
+) -> None:
+    """And said with the file's name."""
+    for mail in mails:
+        mail.write_bytes(mail.read_bytes().replace(written, instead))
+    with pytest.raises(series.SeriesError, match=said):
+        series.prove(base, repository, mails)
+
+
+def test_it_is_tried_on_a_clone_that_stays_as_it_is(mails: list[Path], clone: Path) -> None:
+    """Neither its files nor its branches nor its worktrees change, whether the patches apply or not."""
+    state = [git(clone, *words) for words in (("status", "-s"), ("worktree", "list"), ("log", "--all", "--oneline"))]
+    assert series.check(clone, mails) == [
+        "0001-fix-the-answer.patch: applies",
+        "0002-feat-a-second-function.patch: applies",
+    ]
+    assert state == [
+        git(clone, *words) for words in (("status", "-s"), ("worktree", "list"), ("log", "--all", "--oneline"))
+    ]
+
+
+def test_a_clone_that_has_moved_on_is_merged_with(mails: list[Path], clone: Path) -> None:
+    """Where git can tell what is meant, and says so."""
+    router = clone / "litellm" / "router.py"
+    router.write_text(router.read_text().replace("\n\n\ndef", "\n\nNEW = 1\n\ndef"))
+    commit(clone)
+    said = series.check(clone, mails)
+    assert said[0] == "0001-fix-the-answer.patch: applies, merged three ways"
+
+
+def test_a_patch_that_does_not_apply_is_named(mails: list[Path], clone: Path) -> None:
+    """With git's reason; those behind it are not tried."""
+    router = clone / "litellm" / "router.py"
+    router.write_text("def answer():\n    return 40\n")
+    commit(clone)
+    with pytest.raises(
+        series.SeriesError, match="^0001-fix-the-answer.patch: does NOT apply: .*litellm/router.py"
+    ) as said:
+        series.check(clone, mails)
+    assert "0002" not in str(said.value)
+
+
+def test_a_folder_that_is_no_clone_is_refused(mails: list[Path], tmp_path: Path) -> None:
+    """In git's words."""
+    with pytest.raises(series.SeriesError, match="not a git repository"):
+        series.check(tmp_path, mails)
+
+
+@pytest.mark.parametrize(
+    ("brings", "said"),
+    [
+        ("", "litellm/extra/failover.py is brought by no patch: name it in BRINGS"),
+        (BRINGS.replace("extra/", "gone/"), "litellm/extra/failover.py is brought by no patch: name it in BRINGS"),
+        (
+            BRINGS.replace("test_answer", "gone"),
+            "tests/router_unit_tests/gone.py is brought by a patch and is not there",
+        ),
+        (BRINGS.replace(")", f', "{TEST}")'), f"{TEST} is brought by several patches: name it in one of them"),
+    ],
+    ids=["none", "another", "gone", "twice"],
+)
+def test_a_file_that_is_not_brought_once_is_named(base: Base, repository: Path, brings: str, said: str) -> None:
+    """A module no patch brings would be missing upstream."""
+    first = repository / "patches" / "p0001_answer.py"
+    first.write_text(first.read_text().replace(BRINGS, brings))
+    with pytest.raises(series.SeriesError, match=said):
+        series.steps(base, repository)
+
+
+def test_a_patch_without_a_commit_has_no_author(base: Base, repository: Path, tmp_path: Path) -> None:
+    """The message says what is to be done."""
+    (repository / "patches" / "p0003_new.py").write_text(SECOND.replace('"pass"', '"..."'))
+    with pytest.raises(series.SeriesError, match="patches/p0003_new.py is not committed yet: commit it"):
+        series.write(base, repository, tmp_path / "mails")
+
+
+def test_brings_that_are_no_paths_are_refused(repository: Path) -> None:
+    """As any other file that is not a patch."""
+    first = repository / "patches" / "p0001_answer.py"
+    first.write_text(first.read_text() + 'BRINGS = "litellm/extra/failover.py"\n')
+    with pytest.raises(ForkError, match="patches/p0001_answer.py must define BRINGS, if any, as a tuple of paths"):
+        patches.load(repository / "patches")
+
+
+def test_the_command_writes_proves_and_checks(
+    base: Base, repository: Path, clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into series/, by release; it writes nothing where it is to check or to prove."""
+    assert main(["series", "--prove"]) == main(["series", "--check", str(clone)]) == 0
+    assert not (repository / "series").exists()
+    assert main(["series"]) == 0
+    assert len(list((repository / "series" / "1.2.3").glob("*.patch"))) == 2
+    said = capsys.readouterr().out
+    assert "`git am` of 2 patches on LiteLLM 1.2.3 gives the package that is built" in said
+    assert "| 0001-fix-the-answer | 1 | 2 | 1 | 2 |" in said
+    assert "0002-feat-a-second-function.patch: applies" in said
+
+
+def test_every_test_about_litellm_is_brought() -> None:
+    """But for those of the real proxy, and for those about the benchmarks, which stay here."""
+    folders = ("exception_mapping", "router_unit_tests", "proxy_unit_tests")
+    there = {path.relative_to(ROOT).as_posix() for name in folders for path in (ROOT / "tests" / name).glob("*.py")}
+    brought = {path for patch in patches.load(ROOT / "patches") for path in patch.brings}
+    assert there <= brought
