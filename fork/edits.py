@@ -27,7 +27,9 @@ from fork.syntax import (
     holds_import,
     imported_names,
     indented_docstring,
+    lines_of,
     names_imported_from,
+    one_a_line,
     only,
     parse_expression,
     parse_statements,
@@ -37,6 +39,7 @@ from fork.syntax import (
     wrapped_call,
 )
 
+LONGEST_LINE = 120  # characters, as upstream's formatter has it
 LONGEST_IMPORT = 88  # characters; the narrower of the two line lengths upstream has formatted its releases with
 LEAVING = (cst.Return, cst.Raise, cst.Break, cst.Continue)
 
@@ -121,7 +124,9 @@ class AddImport:
             names = names_imported_from(self.module, statement, module)
             if names:
                 joined = self._statement(sorted({*names, *self.names}), where)
-                return replaced(module, statement, joined.with_changes(leading_lines=statement.leading_lines))
+                return replaced(
+                    module, statement, statement, joined.with_changes(leading_lines=statement.leading_lines)
+                )
         place = end_of_imports(module)
         if place and not holds_import(module.body[place - 1]):  # the docstring
             added = added.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
@@ -148,7 +153,7 @@ class Decorate:
         decorator = cst.Decorator(parse_expression(self.decorator, where, self.function))
         if any(same(decorator, present) for present in function.decorators):
             where.refuse(f"it already carries the decorator {self.decorator}", self.function)
-        return replaced(module, function, function.with_changes(decorators=[*function.decorators, decorator]))
+        return replaced(module, function, function, function.with_changes(decorators=[*function.decorators, decorator]))
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class ReplaceBody:
             where.refuse("looked for a body in lines of its own, found one beside the colon", self.function)
         if same(function.body.body, body):
             where.refuse("the body is already the one it was to be replaced by", self.function)
-        return replaced(module, function.body, function.body.with_changes(body=body))
+        return replaced(module, function, function.body, function.body.with_changes(body=body))
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ class ReplaceExpression:
             where.refuse(f"`{self.by}` already stands there", self.function)
         found = [node for node in walk(function.body) if same(expression, node)]
         place = only(found, f"the expression `{self.expression}`", where, self.function)
-        return replaced(module, place, by)
+        return replaced(module, function, place, by)
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,7 @@ class WidenCondition:
             where.refuse(f"the condition `{self.condition}` is already widened by `or {self.or_}`", self.function)
         found = [part for part in parts if same(condition, part)]
         place = cast(cst.BaseExpression, only(found, f"the condition `{self.condition}`", where, self.function))
-        return replaced(module, place, either(place, added, whole=any(place is test for test in tests)))
+        return replaced(module, function, place, either(place, added, whole=any(place is test for test in tests)))
 
 
 @dataclass(frozen=True)
@@ -233,7 +238,7 @@ class RemoveHandler:
         if len(statement.handlers) == 1:
             where.refuse(f"the handler of {self.exception} is the only one of its try", self.function)
         kept = [other for other in statement.handlers if other is not handler]
-        return replaced(module, statement, statement.with_changes(handlers=kept))
+        return replaced(module, function, statement, statement.with_changes(handlers=kept))
 
 
 @dataclass(frozen=True)
@@ -253,10 +258,10 @@ class AddParameter:
         opening = function.whitespace_before_params
         if isinstance(params.star_arg, cst.Param) and not params.kwonly_params:
             star_arg, added = appended([params.star_arg], added, opening)
-            return replaced(module, params, params.with_changes(star_arg=star_arg, kwonly_params=[added]))
+            return replaced(module, function, params, params.with_changes(star_arg=star_arg, kwonly_params=[added]))
         field = "kwonly_params" if params.kwonly_params else "params"
         return replaced(
-            module, params, params.with_changes(**{field: appended(getattr(params, field), added, opening)})
+            module, function, params, params.with_changes(**{field: appended(getattr(params, field), added, opening)})
         )
 
     def _parsed(self, where: Location) -> cst.Param:
@@ -271,7 +276,8 @@ class AddParameter:
 
 @dataclass(frozen=True)
 class AddArgument:
-    """Append `argument`, such as "cause=error", to the one call of `call` (a name, dotted or not) in `function`."""
+    """Append `argument`, such as "cause=error", to the one call of `call` (a name, dotted or not) in `function`. A call
+    that gets too long for its line has its arguments one a line then."""
 
     function: str
     call: str
@@ -286,7 +292,12 @@ class AddArgument:
         added = parsed.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
         if any(same(added, arg) or (arg.keyword and same(added.keyword, arg.keyword)) for arg in call.args):
             where.refuse(f"the call of {self.call} already passes `{self.argument}`", self.function)
-        return replaced(module, call, call.with_changes(args=appended(call.args, added, call.whitespace_before_args)))
+        longer = call.with_changes(args=appended(call.args, added, call.whitespace_before_args))
+        edited = replaced(module, function, call, longer)
+        new_lines = lines_of(edited, self.function, where) - lines_of(module, self.function, where)
+        if any(len(line) > LONGEST_LINE for line in new_lines):
+            edited = replaced(module, function, call, one_a_line(longer))
+        return edited
 
 
 @dataclass(frozen=True)
@@ -306,7 +317,7 @@ class WrapCall:
         wrapped = wrapped_call(call, cst.ensure_type(pattern, cst.Call))
         if any(same(wrapped, node) for node in walk(function.body)):
             where.refuse(f"the call of {self.call} is already wrapped in {self.wrapper}", self.function)
-        return replaced(module, call, wrapped)
+        return replaced(module, function, call, wrapped)
 
 
 @dataclass(frozen=True)
@@ -325,7 +336,9 @@ class InsertFirst:
         place = 0 if function.get_docstring() is None else 1
         if same(body[place : place + len(added)], added):
             where.refuse(f"`{self.statement}` already stands first", self.function)
-        return replaced(module, function.body, function.body.with_changes(body=[*body[:place], *added, *body[place:]]))
+        return replaced(
+            module, function, function.body, function.body.with_changes(body=[*body[:place], *added, *body[place:]])
+        )
 
 
 @dataclass(frozen=True)
@@ -350,7 +363,7 @@ class InsertBeforeCall:
         first = first.with_changes(leading_lines=[*lines[:blank], *first.leading_lines])
         holder = holder.with_changes(leading_lines=lines[blank:])
         body = [*block.body[:place], first, *rest, holder, *block.body[place + 1 :]]
-        return replaced(module, block, block.with_changes(body=body))
+        return replaced(module, function, block, block.with_changes(body=body))
 
 
 @dataclass(frozen=True)
@@ -373,4 +386,4 @@ class InsertAfterCall:
         if same(block.body[place + 1 : place + 1 + len(added)], added):
             where.refuse(f"`{self.statement}` already stands after the call of {self.call}", self.function)
         body = [*block.body[: place + 1], *added, *block.body[place + 1 :]]
-        return replaced(module, block, block.with_changes(body=body))
+        return replaced(module, function, block, block.with_changes(body=body))

@@ -31,6 +31,7 @@ LAYOUT = (  # what the names of fields open with that hold layout, not meaning
     "footer",
     "indent",
 )
+NESTING = ("body", "handlers", "cases", "orelse", "finalbody")  # the fields of statements that hold statements
 HEADERS = {cst.If: "test", cst.For: "iter", cst.With: "items"}  # evaluated once, before the statement's body
 
 
@@ -57,37 +58,36 @@ class Location:
         raise EditError(f"{place}: {why}.")
 
 
-class _Functions(cst.CSTVisitor):
-    """Collects the functions of one dotted name; looks into no expression."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-        self.found: list[cst.FunctionDef] = []
-        self._path: list[str] = []
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        self._path.append(node.name.value)
-
-    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
-        self._path.pop()
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self._path.append(node.name.value)
-        if ".".join(self._path) == self.name:
-            self.found.append(node)
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
-        self._path.pop()
-
-    def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> bool:
-        return False
-
-
 def find_function(module: cst.Module, name: str, where: Location) -> cst.FunctionDef:
-    finder = _Functions(where.named(name))
-    module.visit(finder)
-    return only(finder.found, "the function", where, name)
+    return only(list(_functions(module, where.named(name).split("."))), "the function", where, name)
+
+
+def lines_of(module: cst.Module, function: str, where: Location) -> set[str]:
+    """The lines of a function, each as it stands in the module."""
+    indent = module.default_indent * function.count(".")
+    return {indent + line for line in module.code_for_node(find_function(module, function, where)).splitlines()}
+
+
+def _functions(node: cst.CSTNode, path: Sequence[str]) -> Iterator[cst.FunctionDef]:
+    """The functions of the dotted name `path` among the statements in `node`."""
+    for statement in (part for _, parts in _statements_in(node) for part in parts):
+        if not isinstance(statement, (cst.ClassDef, cst.FunctionDef)):
+            yield from _functions(statement, path)
+        elif statement.name.value == path[0]:
+            if len(path) > 1:
+                yield from _functions(statement, path[1:])
+            elif isinstance(statement, cst.FunctionDef):
+                yield statement
+
+
+def _statements_in(node: cst.CSTNode) -> Iterator[tuple[str, Sequence[cst.CSTNode]]]:
+    """The fields of `node` that hold statements, or a block of them."""
+    for field_name in NESTING:
+        held = getattr(node, field_name, None)
+        yield (
+            field_name,
+            [part for part in (held if isinstance(held, Sequence) else [held]) if isinstance(part, cst.CSTNode)],
+        )
 
 
 def find_call(function: cst.FunctionDef, callee: str, where: Location, name: str) -> cst.Call:
@@ -196,8 +196,27 @@ def indented_docstring(body: list[Statement], module: cst.Module, depth: int) ->
     return body
 
 
-def replaced(module: cst.Module, old: cst.CSTNode, new: cst.CSTNode) -> cst.Module:
-    return cst.ensure_type(module.deep_replace(old, new), cst.Module)
+def replaced(module: cst.Module, within: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cst.Module:
+    """`module` with `new` in the place of `old`, which is in the statement `within` or that itself.
+
+    Only the statements around it are made anew: LibCST would look for it in all of the module, a second in router.py.
+    """
+    return cst.ensure_type(_put(module, within, within.deep_replace(old, new)), cst.Module)
+
+
+def _put(node: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cst.CSTNode | None:
+    """`node` with the statement `old` in it, at any depth, replaced by `new`; None if it is not there."""
+    if node is old:
+        return new
+    for field_name, parts in _statements_in(node):
+        for place, part in enumerate(parts):
+            put = _put(part, old, new)
+            if put is not None:
+                held = [*parts[:place], put, *parts[place + 1 :]]
+                return node.with_changes(
+                    **{field_name: held if isinstance(getattr(node, field_name), Sequence) else put}
+                )
+    return None
 
 
 def parse_expression(source: str, where: Location, function: str) -> cst.BaseExpression:
@@ -274,6 +293,17 @@ def _shared(
         gap.with_changes(first_line=tail.first_line, empty_lines=tail.empty_lines),
         tail.with_changes(**plain),
     )
+
+
+def one_a_line(call: cst.Call) -> cst.Call:
+    """`call` with each of its arguments in a line of its own."""
+    next_line, end = (cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(s)) for s in ("    ", ""))
+    *before, last = call.args
+    arguments = [
+        *(argument.with_changes(comma=cst.Comma(whitespace_after=next_line)) for argument in before),
+        last.with_changes(comma=cst.Comma(whitespace_after=end)),
+    ]
+    return call.with_changes(args=arguments, whitespace_before_args=next_line)
 
 
 class _OneStepIn(cst.CSTTransformer):

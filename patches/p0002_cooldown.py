@@ -51,11 +51,8 @@ BRINGS = (
     "litellm/router_utils/failover_policy.py",
     "tests/router_unit_tests/__init__.py",
     "tests/router_unit_tests/test_cooldown_decision.py",
-    "tests/router_unit_tests/test_every_strategy.py",
-    "tests/router_unit_tests/test_policy_table.py",
     "tests/router_unit_tests/test_properties.py",
     "tests/router_unit_tests/test_reports.py",
-    "tests/router_unit_tests/test_user_settings.py",
     "tests/support/__init__.py",
     "tests/support/faulty_provider.py",
     "tests/support/provider_formats.py",
@@ -64,7 +61,7 @@ BRINGS = (
 )
 EDITS = {
     "litellm/router_utils/cooldown_handlers.py": (
-        AddImport("litellm.router_utils.failover_policy", ("cools_down_at_once", "requires_cooldown")),
+        AddImport("litellm.router_utils.failover_policy", ("cools_down_now", "requires_cooldown")),
         AddParameter("_is_cooldown_required", "original_exception: Exception | None = None"),
         ForReleases(
             {
@@ -78,7 +75,7 @@ EDITS = {
         WidenCondition(
             "_should_cooldown_deployment",
             condition="exception_status_int == 429",
-            or_="cools_down_at_once(original_exception)",
+            or_="cools_down_now(original_exception)",
         ),
     ),
 }

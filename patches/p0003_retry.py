@@ -73,14 +73,14 @@ BRINGS = (
     "litellm/litellm_core_utils/first_event.py",
     "litellm/router_utils/failover_attempts.py",
     "tests/router_unit_tests/test_entry_points.py",
+    "tests/router_unit_tests/test_every_strategy.py",
     "tests/router_unit_tests/test_failover_attempts.py",
     "tests/router_unit_tests/test_fallback.py",
     "tests/router_unit_tests/test_first_event.py",
     "tests/router_unit_tests/test_policy_decisions.py",
     "tests/router_unit_tests/test_retry.py",
-    "tests/router_unit_tests/test_soak.py",
     "tests/router_unit_tests/test_state_machine.py",
-    "tests/support/soak.py",
+    "tests/router_unit_tests/test_user_settings.py",
 )
 EDITS = {
     "litellm/litellm_core_utils/streaming_handler.py": (

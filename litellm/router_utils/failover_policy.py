@@ -83,7 +83,7 @@ def requires_cooldown(
     return POLICY[signal].cooldown is not Cooldown.NEVER
 
 
-def cools_down_at_once(original_exception: Exception) -> bool:
+def cools_down_now(original_exception: Exception) -> bool:
     """Whether this one failure proves reason enough to cool a deployment down that another of its group replaces."""
     diagnosis: Final = diagnose(original_exception)
     return diagnosis.proven and POLICY[diagnosis.signal].cooldown is Cooldown.AT_ONCE

@@ -393,6 +393,16 @@ def test_an_argument_is_appended_in_the_layout_it_finds(arguments: str, expected
     assert applied(source.format(arguments), AddArgument("f", "m.call", "new=1")) == source.format(expected)
 
 
+def test_a_call_that_gets_too_long_has_its_arguments_one_a_line() -> None:
+    """Where a formatter would break it: at more than 120 characters."""
+    source = "def f(kw):\n    return m.call({}, b=2)\n"
+    fits, does_not = "a" * 89, "a" * 90
+    edit = AddArgument("f", "m.call", "new=1")
+    assert applied(source.format(fits), edit) == source.format(fits).replace("b=2", "b=2, new=1")
+    lines = f"m.call(\n        {does_not},\n        b=2,\n        new=1,\n    )\n"
+    assert applied(source.format(does_not), edit) == "def f(kw):\n    return " + lines
+
+
 @pytest.mark.parametrize("parameter", ["a, b", "*args", "**kw", "", "a b"])
 def test_what_is_not_one_plain_parameter_is_refused(parameter: str) -> None:
     """The message shows it."""

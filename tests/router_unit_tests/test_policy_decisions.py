@@ -15,7 +15,7 @@ from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.router_utils.failover_attempts import remembering_attempts
 from litellm.router_utils.failover_policy import (
     ANSWERED_BY_A_FALLBACK,
-    cools_down_at_once,
+    cools_down_now,
     has_fallback,
     leaves_no_deployment,
     requires_cooldown,
@@ -108,11 +108,11 @@ def test_a_deployment_the_router_no_longer_knows_is_not_alone(lone: Any) -> None
 
 def test_one_failure_is_enough_only_where_it_is_proven_and_lasting() -> None:
     """Words prove nothing, and a server error may pass."""
-    assert cools_down_at_once(RATE_LIMITED) is True
-    assert cools_down_at_once(REFUSED) is True
-    assert cools_down_at_once(ONLY_WORDS) is False
-    assert cools_down_at_once(UNAVAILABLE) is False
-    assert cools_down_at_once(REJECTED) is False
+    assert cools_down_now(RATE_LIMITED) is True
+    assert cools_down_now(REFUSED) is True
+    assert cools_down_now(ONLY_WORDS) is False
+    assert cools_down_now(UNAVAILABLE) is False
+    assert cools_down_now(REJECTED) is False
 
 
 ANOTHER: dict[str, Callable[[str], object]] = {
@@ -198,7 +198,7 @@ def test_what_litellm_itself_raises_is_judged_alike(pair: Any) -> None:
     """The mapped exception says the same as the provider's."""
     mapped = litellm.RateLimitError(message="slow down", llm_provider="openai", model="m")
     assert requires_cooldown(pair, "a", 429, "slow down", mapped) is True
-    assert cools_down_at_once(mapped) is True
+    assert cools_down_now(mapped) is True
 
 
 async def test_a_context_that_outlives_a_request_keeps_nothing_of_it(pair: Any) -> None:
