@@ -12,6 +12,8 @@ APPLIED = "applied"
 
 def left_out(patch: Patch, base: str) -> Iterator[ForReleases]:
     """The parts of `patch` that the release `base` does not get, but for those that other edits do there."""
+    if patch.is_merged(base):
+        return
     for edits in patch.edits.values():
         for part in edits:
             if isinstance(part, ForReleases) and not part.at(base) and part.otherwise is not Otherwise.MOVED:
@@ -20,6 +22,8 @@ def left_out(patch: Patch, base: str) -> Iterator[ForReleases]:
 
 def state(patch: Patch, base: str) -> str:
     """`applied` if the release gets any of the patch, else why it gets none of it."""
+    if patch.is_merged(base):
+        return f"{Otherwise.NOT_NEEDED.value}: merged in {patch.merged}"
     if any(for_base(edits, base) for edits in patch.edits.values()):
         return APPLIED
     return ", ".join(sorted({part.otherwise.value for part in left_out(patch, base)})) or Otherwise.MOVED.value

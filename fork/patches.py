@@ -1,7 +1,8 @@
 """Reads the files of `patches/`, one pull request each, and applies them to a base release's modules.
 
 `patches/p0001_some_name.py` opens with the pull request's text as its docstring and defines `EDITS`, a mapping from a
-module's path in the wheel to the edits it gets, and `BRINGS`, the files of this repository that come with it.
+module's path in the wheel to the edits it gets, and `BRINGS`, the files of this repository that come with it. `MERGED`,
+if there, is the first release that has the patch: from then on neither its edits nor its files are needed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import runpy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
 
 from fork import ForkError
 from fork.edits import AnyEdits, ForReleases, apply_edits, for_base
@@ -27,20 +30,26 @@ class PatchError(ForkError):
 @dataclass(frozen=True)
 class Patch:
     """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order; `brings`
-    the paths of our modules and tests that it adds."""
+    the paths of our modules and tests that it adds; `merged` the release that has it by itself."""
 
     number: int
     name: str
     text: str
     edits: Mapping[str, AnyEdits]
     brings: tuple[str, ...] = ()
+    merged: str | None = None
+
+    def is_merged(self, base: str) -> bool:
+        """Whether upstream has merged it in the release `base` or before."""
+        return self.merged is not None and Version(base) >= Version(self.merged)
 
 
 def load(folder: Path) -> tuple[Patch, ...]:
     """All patches of `folder`, in series order.
 
     Raises PatchError for a file that is not named pNNNN_name.py, a number that is missing or taken twice, an empty
-    docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, or a `BRINGS` that is no tuple.
+    docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, a `BRINGS` that is no tuple, or a
+    `MERGED` that is no version.
     """
     patches = [_read(path) for path in sorted(folder.glob("*.py"))]
     for expected, patch in enumerate(patches, 1):
@@ -59,7 +68,7 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     Raises EditError, naming the patch, where an edit does not find its place or the base has no such module.
     """
     changed: dict[str, bytes] = {}
-    for patch in patches:
+    for patch in (patch for patch in patches if not patch.is_merged(base)):
         for oldest_path, all_edits in patch.edits.items():
             where, edits = location(oldest_path, base), for_base(all_edits, base)
             if not edits:
@@ -92,7 +101,12 @@ def _read(path: Path) -> Patch:
     brings = contents.get("BRINGS", ())
     if not isinstance(brings, tuple) or not all(isinstance(name, str) for name in brings):
         raise PatchError(f"{where} must define BRINGS, if any, as a tuple of paths in this repository.")
-    return Patch(int(match[1]), path.stem, text, edits, brings)
+    merged = contents.get("MERGED")
+    try:
+        Version("0" if merged is None else merged)
+    except (InvalidVersion, TypeError):
+        raise PatchError(f'{where} must define MERGED, if any, as a LiteLLM release such as "1.111.0".') from None
+    return Patch(int(match[1]), path.stem, text, edits, brings, merged)
 
 
 def _is_entry(entry: tuple[object, object]) -> bool:

@@ -42,13 +42,18 @@ def changed_files(base: Base, root: Path) -> dict[str, bytes]:
 def patched(base: Base, root: Path) -> dict[str, bytes]:
     """Every file of the patched package by path in the wheel, sorted.
 
-    Raises TreeError if one of our files is where the base has one too, and ForkError as `patches` does.
+    Raises TreeError if one of our files is where the base has one too, and ForkError as `patches` does. The files of a
+    patch the base has merged are the base's.
     """
-    own = own_files(root)
+    merged = {
+        path for patch in patches.load(root / "patches") if patch.is_merged(base.version) for path in patch.brings
+    }
+    own = {name: path for name, path in own_files(root).items() if name not in merged}
     twice = sorted(own.keys() & base.package.keys())
     if twice:
         raise TreeError(
-            f"LiteLLM {base.version} has {', '.join(twice)} too: rename our file, or change theirs by a patch."
+            f"LiteLLM {base.version} has {', '.join(twice)} too: rename our file, change theirs by a patch, or "
+            "say in the patch that brings ours which release has MERGED it."
         )
     changed = changed_files(base, root)
     unchanged = {name: path for name, path in {**base.package, **own}.items() if name not in changed}
@@ -68,8 +73,8 @@ def lay(base: Base, root: Path) -> int:
     """Lay the rest of the patched package beside our files in `litellm/`, hidden from git, and return how many files.
     Other packages of the base, which no patch is about, are not laid.
 
-    Files laid earlier are replaced or removed. Raises TreeError if one of them was edited since, before anything is
-    written, and as `patched` does.
+    Files laid earlier are replaced or removed. Raises TreeError if one of them was edited since, or if the base would
+    overwrite one of ours, which it has merged, before anything is written, and as `patched` does.
     """
     files = patched(base, root)
     earlier = _laid(root)
@@ -80,6 +85,9 @@ def lay(base: Base, root: Path) -> int:
             "which this step would overwrite."
         )
     theirs = {name: data for name, data in files.items() if name in base.package and name.startswith(f"{PACKAGE}/")}
+    ours = sorted(theirs.keys() & own_files(root).keys())
+    if ours:
+        raise TreeError(f"LiteLLM {base.version} has {', '.join(ours)} by itself, which must not be laid over ours.")
     _write_lists(root, {**earlier, **{name: hashlib.sha256(data).hexdigest() for name, data in theirs.items()}})
     for name in earlier.keys() - theirs.keys():
         (root / name).unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fork.compat import matrix, warnings
 from fork.edits import AnyEdits, Decorate, ForReleases, Otherwise
 from fork.patches import Patch
@@ -20,17 +22,20 @@ def some(releases: str, otherwise: Otherwise) -> ForReleases:
 WHOLE = patch(1, (EDIT,))
 PARTLY = patch(2, (EDIT, some("<2", Otherwise.NOT_NEEDED)), (some(">1", Otherwise.MISSING),))
 ONCE = patch(3, (some("<2", Otherwise.NOT_NEEDED),))
+MERGED = replace(patch(5, (some("<1", Otherwise.MISSING),)), merged="2")
 ELSEWHERE = patch(4, (some("<2", Otherwise.MOVED),), (some(">=2", Otherwise.MOVED),))
 
 
 def test_the_matrix_says_what_each_release_gets() -> None:
     """A part it goes without has a number, and below the table the kind and the reason."""
-    table = matrix([WHOLE, PARTLY, ONCE, ELSEWHERE], ["1", "2"], {"2": "7 passed"})
+    table = matrix(
+        [WHOLE, PARTLY, ONCE, ELSEWHERE, replace(WHOLE, number=5, merged="2")], ["1", "2"], {"2": "7 passed"}
+    )
     assert table.splitlines() == [
-        "| base | 0001 | 0002 | 0003 | 0004 | tests |",
-        "| --- | --- | --- | --- | --- | --- |",
-        "| 1 | applied | applied [1] | applied | applied | not run |",
-        "| 2 | applied | applied [2] | not needed [2] | applied | 7 passed |",
+        "| base | 0001 | 0002 | 0003 | 0004 | 0005 | tests |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| 1 | applied | applied [1] | applied | applied | applied | not run |",
+        "| 2 | applied | applied [2] | not needed [2] | applied | not needed: merged in 2 | 7 passed |",
         "",
         "1. not available: only >1",
         "2. not needed: only <2",
@@ -41,4 +46,5 @@ def test_a_build_names_what_the_release_cannot_have() -> None:
     """Not what it has by itself, nor what another edit does there."""
     series = [WHOLE, PARTLY, ONCE, ELSEWHERE]
     assert warnings(series, "1") == ["patches/p0002_a.py is not applied whole on LiteLLM 1: only >1."]
+    assert warnings([MERGED], "2") == []
     assert warnings(series, "2") == []

@@ -134,6 +134,21 @@ def test_a_method_is_edited_in_the_class_the_release_has_it_in(tmp_path: Path, e
         )
 
 
+@pytest.mark.parametrize(("base", "is_applied"), [("1.9.9", True), ("1.10.0", False), ("1.11.0", False)])
+def test_a_patch_that_is_merged_is_not_applied(tmp_path: Path, base: str, is_applied: bool) -> None:
+    """From the release on that has it; the others are, as before."""
+    series = load(tmp_path, p0001_a=PATCH + 'MERGED = "1.10.0"\n', p0002_b=PATCH.replace('"ours"', '"theirs"'))
+    changed = patches.apply(series, SOURCES.get, base)
+    assert changed["litellm/a.py"] == (b"@ours\n" if is_applied else b"") + b"@theirs\ndef f():\n    pass\n"
+
+
+@pytest.mark.parametrize("merged", ["'soon'", "1.1"])
+def test_a_release_that_is_none_is_refused(tmp_path: Path, merged: str) -> None:
+    """As text, since 1.10 is not 1.1."""
+    with pytest.raises(patches.PatchError, match="p0001_a.py must define MERGED, if any, as a LiteLLM release"):
+        load(tmp_path, p0001_a=f"{PATCH}MERGED = {merged}\n")
+
+
 def test_two_entries_that_name_one_release_are_refused(tmp_path: Path) -> None:
     """The message names them and the release."""
     series = load(tmp_path, p0001_a=for_releases('{"< 2": (Decorate("f", "old"),), "> 1": (Decorate("f", "new"),)}'))

@@ -228,3 +228,10 @@ def test_every_test_about_litellm_is_brought() -> None:
     there = {path.relative_to(ROOT).as_posix() for name in folders for path in (ROOT / "tests" / name).glob("*.py")}
     brought = {path for patch in patches.load(ROOT / "patches") for path in patch.brings}
     assert there - brought == STAYING
+
+
+def test_a_patch_the_release_has_is_not_sent(base: Base, repository: Path, tmp_path: Path) -> None:
+    """The others are."""
+    second = repository / "patches" / "p0002_second.py"
+    second.write_text(f'{second.read_text()}MERGED = "1.2.3"\n')
+    assert [mail.name for mail in series.write(base, repository, tmp_path / "mails")] == ["0001-fix-the-answer.patch"]

@@ -155,3 +155,22 @@ def test_a_patch_that_does_not_fit_the_base_is_named(repository: Path, install: 
     add("1.2.3", repository)
     with pytest.raises(ForkError, match=r"patches/p0001_answer.py: litellm/router.py \(base 1.2.3\), function answer"):
         patched(find("1.2.3", repository), repository)
+
+
+def test_a_base_that_has_merged_a_patch_has_its_files(repository: Path, install: Install) -> None:
+    """And its edits; laid into the repository they would take the place of ours."""
+    found = base(repository, install, **{"extra/failover": "ANSWER = 43\n"})
+    with pytest.raises(
+        TreeError, match="LiteLLM 1.2.3 has litellm/extra/failover.py too: .* which release has MERGED it"
+    ):
+        patched(found, repository)
+    patch = repository / "patches" / "p0001_answer.py"
+    patch.write_text(patch.read_text() + 'BRINGS = ("litellm/extra/failover.py",)\nMERGED = "1.2.3"\n')
+    tree = patched(found, repository)
+    assert (tree["litellm/extra/failover.py"], tree["litellm/router.py"]) == (
+        b"ANSWER = 43\n",
+        found.read("litellm/router.py"),
+    )
+    with pytest.raises(TreeError, match="litellm/extra/failover.py by itself, which must not be laid over ours"):
+        lay(found, repository)
+    assert (repository / "litellm/extra/failover.py").read_text() == "ANSWER = 42\n"
