@@ -84,10 +84,8 @@ def _statements_in(node: cst.CSTNode) -> Iterator[tuple[str, Sequence[cst.CSTNod
     """The fields of `node` that hold statements, or a block of them."""
     for field_name in NESTING:
         held = getattr(node, field_name, None)
-        yield (
-            field_name,
-            [part for part in (held if isinstance(held, Sequence) else [held]) if isinstance(part, cst.CSTNode)],
-        )
+        parts = held if isinstance(held, Sequence) else [held]
+        yield field_name, [part for part in parts if isinstance(part, cst.CSTNode)]
 
 
 def find_call(function: cst.FunctionDef, callee: str, where: Location, name: str) -> cst.Call:

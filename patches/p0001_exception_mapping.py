@@ -26,7 +26,7 @@ Change
   `failure_signal`, which later steps read instead of the message.
 - Response headers (Retry-After) are looked for in the whole exception
   chain: the classes of twelve providers drop them. That of a thirteenth,
-  microsoft_365_copilot, is given them.
+  microsoft_365_copilot (since 1.109), is given them.
 - Where the tests of this repository assert another class for a provider,
   that class stays: `_UPSTREAM_CLASS` lists every such row.
 

@@ -171,7 +171,7 @@ def group_of(router: Any, model_id: str) -> Any:
 
 
 def cooldowns_of(router: Any) -> Any:
-    """LiteLLM's store of cooldowns."""
+    """LiteLLM's store of cooldowns, for the proxy too: since 1.109 such members are for the router's modules only."""
     return router.cooldown_cache
 
 

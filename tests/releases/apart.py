@@ -1,7 +1,7 @@
 """Applies the patches one by one, in order: what `nox -s apart` runs.
 
 After each it builds a repository that holds the patches so far, with what they bring and nothing of the later ones, and
-runs the tests the patch brings. Exit code 1 if one fails.
+runs the tests the patch brings, in the place upstream is to have them in. Exit code 1 if one fails.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fork import patches
 from fork.patches import Patch
+from fork.series import place_upstream
 from releases.environment import ROOT, UV, Counts, Environment, arguments, counts, require, run
 
 NEEDED = ("fork", "pyproject.toml")  # to build
@@ -21,14 +22,15 @@ NEEDED = ("fork", "pyproject.toml")  # to build
 def applied(patch: Patch, repository: Path, environment: Environment) -> Counts:
     """Add `patch` to those in `repository`, build and install that, and return what the patch's own tests say."""
     for path in (f"patches/{patch.name}.py", *patch.brings):
-        (repository / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, repository / path)
+        place = repository / place_upstream(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, place)
     dist = environment.work / patch.name
     build = [*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", environment.program("python")]
     run(*build, "-C", f"base={environment.base}", "--out-dir", dist, repository)
     installed = environment.install("--reinstall", "--no-deps", *dist.glob("*.whl"))
     require(installed, f"LiteLLM {environment.base} cannot be installed with the patches up to {patch.name}")
-    tests = [path for path in patch.brings if Path(path).name.startswith("test_")]
+    tests = [place_upstream(path) for path in patch.brings if Path(path).name.startswith("test_")]
     outcome = counts(environment, tests, repository)
     stock = environment.install("--reinstall", "--no-deps", f"litellm==={environment.base}")
     require(stock, f"LiteLLM {environment.base} cannot be installed again")
