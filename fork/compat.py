@@ -41,7 +41,8 @@ def matrix(series: Sequence[Patch], bases: Sequence[str], tests: Mapping[str, st
         for patch in series:
             parts = list(left_out(patch, base))
             notes += [part for part in parts if part not in notes]
-            row.append(" ".join([state(patch, base), *(f"[{notes.index(part) + 1}]" for part in parts)]))
+            numbers = sorted(notes.index(part) + 1 for part in parts)
+            row.append(" ".join([state(patch, base), *(f"[{number}]" for number in numbers)]))
         rows.append([*row, tests.get(base, "not run")])
     head = ["base", *(f"{patch.number:04}" for patch in series), "tests"]
     lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]

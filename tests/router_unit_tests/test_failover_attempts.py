@@ -961,3 +961,8 @@ def test_a_wrapped_method_looks_as_it_did(name: str) -> None:
     assert method.__name__ == name
     assert inspect.signature(method) == inspect.signature(inspect.unwrap(method))
     assert inspect.unwrap(method) is not method
+
+
+def test_a_router_without_automatic_fallbacks_has_none() -> None:
+    """As where the change that brings them is not applied."""
+    assert failover_attempts._automatic_fallbacks(object(), GROUP, {}) == []

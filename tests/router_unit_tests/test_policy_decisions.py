@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,8 +18,10 @@ from litellm.router_utils.failover_policy import (
     ANSWERED_BY_A_FALLBACK,
     cools_down_now,
     has_fallback,
+    is_alone,
     leaves_no_deployment,
     requires_cooldown,
+    routing_context,
     yields_to_a_fallback,
 )
 from litellm.types.router import RouterRateLimitError
@@ -233,3 +236,18 @@ NONE_LEFT = "No deployments available for selected model, passed model=the-group
 def test_the_router_has_no_deployment_left_if_it_says_so(error: Exception | None, expected: bool) -> None:
     """A hook may raise a ValueError too, and somebody else may quote the router."""
     assert leaves_no_deployment(error) is expected
+
+
+@pytest.mark.parametrize(("group", "alone"), [([{}], True), ([{}, {}], False), (None, False)])
+def test_a_deployment_is_alone_by_what_the_routing_context_says(group: list[Any] | None, alone: bool) -> None:
+    """Which the cooldown functions of 1.109 have in the router's place."""
+    known = {("a", "group_of_id"): group}
+    registry = SimpleNamespace(resolve=lambda name, *, kind: known[name, kind])
+    assert is_alone(SimpleNamespace(registry=lambda: registry), "a") is alone
+
+
+def test_the_cooldown_functions_are_given_what_they_take() -> None:
+    """The router's context where it has one, as 1.109's has, else the router."""
+    router, context = SimpleNamespace(), object()
+    assert routing_context(router) is router
+    assert routing_context(SimpleNamespace(_core_ctx=context)) is context
