@@ -50,7 +50,7 @@ def write_series(options: argparse.Namespace, root: Path) -> str:
     found = base.find(base_version(root, {"base": options.base} if options.base else None), root)
     if options.check or options.prove:
         with TemporaryDirectory() as scratch:
-            mails = series.write(found, root, Path(scratch))
+            mails = series.write(found, root, Path(scratch), signed=False)
             if options.check:
                 return "\n".join(series.check(Path(options.check), mails))
             return _proved(found, mails, series.prove(found, root, mails))

@@ -21,7 +21,8 @@ from fork.tree import own_files, patched
 
 OUR_TESTS = "tests/"
 UPSTREAM_TESTS = "tests/test_litellm/failover/"  # which upstream's `make test-unit` collects
-NAMELESS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+OURS_ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}  # and in English
+NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
 
 def _identity(name: str, mail: str, date: str) -> dict[str, str]:
@@ -76,10 +77,11 @@ def steps(base: Base, root: Path) -> list[Step]:
     return found
 
 
-def write(base: Base, root: Path, folder: Path) -> list[Path]:
+def write(base: Base, root: Path, folder: Path, *, signed: bool = True) -> list[Path]:
     """Write a mail for each patch of the series into `folder` and return their paths, in order.
 
-    Author and date are those of the last commit of the patch's file. Raises SeriesError where it has none.
+    Author and date are those of the last commit of the patch's file. Raises SeriesError where it has none, unless the
+    mails need not be `signed`, as those that are only tried.
     """
     taken = steps(base, root)
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,12 @@ def write(base: Base, root: Path, folder: Path) -> list[Path]:
         originals = {path: base.read(path) or b"" for step in taken for path in step.changed}
         _begin(repository, {path: originals[path] for path in sorted(originals)})
         for step in taken:
-            _commit(repository, {**step.changed, **step.added}, step.patch.text, _authorship(step.patch, root))
+            _commit(
+                repository,
+                {**step.changed, **step.added},
+                step.patch.text,
+                _authorship(step.patch, root) if signed else {},
+            )
         plain = ("--quiet", "--full-index", "--zero-commit", "--no-signature")
         target = ("--output-directory", str(folder.resolve()), f"HEAD~{len(taken)}")
         git(repository, "format-patch", *plain, *target)
@@ -159,13 +166,15 @@ def git(repository: Path, *arguments: str, **more: str) -> str:
 
 def _run(repository: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-C", str(repository), *arguments]
-    environment = {**outside, **NAMELESS, **NOBODY, **more}
+    command = ["git", "-C", str(repository), *NO_HOOKS, *arguments]
+    environment = {**outside, **OURS_ALONE, **NOBODY, **more}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def _reason(said: str) -> str:
-    """The line of what git says that names a file, else all of it."""
+    """The line of what git says that is the reason; all of it if there is none."""
+    if "lacks necessary blobs" in said:
+        return "the lines have moved, and for a three-way merge the clone lacks the release: fetch its tag"
     return next((line for line in said.splitlines() if line.startswith(("CONFLICT", "error: patch failed"))), said)
 
 

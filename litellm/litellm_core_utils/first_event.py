@@ -45,9 +45,10 @@ async def await_first_event(stream: Any) -> Any:
     signal GARBLED if it ends without an answer.
     """
     held_back: Final[list[Any]] = []
+    events: Final = stream.__aiter__()  # not always the stream itself: LiteLLM's for MCP has its tools called there
     try:
         while _says_nothing(stream, held_back):
-            held_back.append(await stream.__anext__())
+            held_back.append(await events.__anext__())
             _raise_error_of(stream, held_back[-1])
     except BaseException as error:
         with anyio.CancelScope(shield=True), contextlib.suppress(Exception):  # why it failed is what matters
@@ -55,19 +56,20 @@ async def await_first_event(stream: Any) -> Any:
                 await stream.aclose()
         reason: Final = _reason(stream, error)
         raise reason from reason.__cause__
-    return _BegunStream(stream, held_back)
+    return _BegunStream(stream, events, held_back)
 
 
 def wait_for_first_event(stream: Any) -> Any:
     """As `await_first_event`, for an iterator that is not async."""
     held_back: Final[list[Any]] = []
+    events: Final = iter(stream)
     try:
         while _says_nothing(stream, held_back):
-            held_back.append(next(stream))
+            held_back.append(next(events))
     except Exception as error:
         reason: Final = _reason(stream, error)
         raise reason from reason.__cause__
-    return _BegunStream(stream, held_back)
+    return _BegunStream(stream, events, held_back)
 
 
 def requiring_an_event(finish_reason_handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -124,8 +126,9 @@ def failing_before_its_first_event(sse: Callable[[Any], AsyncIterator[bytes]]) -
 class _BegunStream:
     """A stream with the events taken from it put back. It passes for the stream itself, whose class callers look at."""
 
-    def __init__(self, stream: Any, held_back: list[Any]) -> None:
+    def __init__(self, stream: Any, events: Any, held_back: list[Any]) -> None:
         object.__setattr__(self, "_stream", stream)
+        object.__setattr__(self, "_events", events)
         object.__setattr__(self, "_held_back", held_back)
 
     @property  # type: ignore[misc]
@@ -147,10 +150,10 @@ class _BegunStream:
         return self
 
     async def __anext__(self) -> Any:
-        return self._held_back.pop(0) if self._held_back else await self._stream.__anext__()
+        return self._held_back.pop(0) if self._held_back else await self._events.__anext__()
 
     def __next__(self) -> Any:
-        return self._held_back.pop(0) if self._held_back else next(self._stream)
+        return self._held_back.pop(0) if self._held_back else next(self._events)
 
 
 def _says_nothing(stream: Any, events: list[Any]) -> bool:

@@ -87,7 +87,11 @@ def _proxy_server() -> object:
 
 
 def _model_list(router: object) -> list[Any]:
-    model_list: Final = peek(router, "model_list")
+    if router is None:
+        return []
+    from litellm.router_utils.failover_policy import deployments_of
+
+    model_list: Final = deployments_of(router)
     return model_list if isinstance(model_list, list) else []
 
 

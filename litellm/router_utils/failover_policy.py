@@ -8,10 +8,14 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import litellm
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek, signal_of_status
 from litellm.types.router import RouterErrors
 
 ANSWERED_BY_A_FALLBACK: Final = "answered_by_a_fallback"
+
+# LiteLLM's own list. What it then does about a lone deployment's 402 depends on the allowed fails, since 1.106.
+_COOLS_DOWN_ALONE: Final = (401, 404, 408, 429, *((402,) if hasattr(litellm, "PaymentRequiredError") else ()))
 
 
 class Cooldown(Enum):
@@ -153,9 +157,9 @@ def _reported_signal(status: str | int, text: str) -> FailureSignal:
 
 
 def is_alone(router: Any, model_id: str) -> bool:
-    """Whether deployment `model_id` is the only one of its model group."""
+    """Whether deployment `model_id` is the only one of its model group, and of its team's model of that name."""
     group: Final = group_of(router, model_id)
-    return isinstance(group, list) and len(group) == 1
+    return isinstance(group, list) and len(group) == 1 and not _team_has_another(router, model_id)
 
 
 def routing_context(router: Any) -> Any:
@@ -168,6 +172,20 @@ def group_of(router: Any, model_id: str) -> Any:
     `RoutingContext`, which since 1.109 the cooldown functions hand on."""
     find: Final = getattr(router, "get_model_group", None)
     return find(id=model_id) if find else router.registry().resolve(model_id, kind="group_of_id")
+
+
+def _team_has_another(router: Any, model_id: str) -> bool:
+    """Whether LiteLLM, since 1.103, knows another deployment of a team's model: each of them has a group of its own."""
+    ask: Final = getattr(router, "team_model_has_alternatives", None)
+    if ask is not None:
+        return bool(ask(model_id))
+    registry: Final = getattr(router, "registry", None)
+    return registry is not None and bool(registry().resolve(model_id, kind="team_model_alternatives"))
+
+
+def deployments_of(router: Any) -> Any:
+    """All deployments, for modules outside of the router too, as `cooldowns_of`."""
+    return router.model_list
 
 
 def cooldowns_of(router: Any) -> Any:
@@ -183,4 +201,4 @@ def _required_alone(status: str | int, text: str) -> bool:
         number: Final = int(status)
     except (TypeError, ValueError, OverflowError):
         return True
-    return number in (401, 404, 408, 429) or not 400 <= number < 500
+    return number in _COOLS_DOWN_ALONE or not 400 <= number < 500

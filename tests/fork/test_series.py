@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from email import message_from_bytes
@@ -198,6 +199,7 @@ def test_a_patch_without_a_commit_has_no_author(base: Base, repository: Path, tm
     (repository / "patches" / "p0003_new.py").write_text(SECOND.replace('"pass"', '"..."'))
     with pytest.raises(series.SeriesError, match="patches/p0003_new.py is not committed yet: commit it"):
         series.write(base, repository, tmp_path / "mails")
+    assert len(series.write(base, repository, tmp_path / "mails", signed=False)) == 3
 
 
 def test_brings_that_are_no_paths_are_refused(repository: Path) -> None:
@@ -235,3 +237,22 @@ def test_a_patch_the_release_has_is_not_sent(base: Base, repository: Path, tmp_p
     second = repository / "patches" / "p0002_second.py"
     second.write_text(f'{second.read_text()}MERGED = "1.2.3"\n')
     assert [mail.name for mail in series.write(base, repository, tmp_path / "mails")] == ["0001-fix-the-answer.patch"]
+
+
+def test_a_clone_without_the_release_is_told_what_to_fetch(mails: list[Path], clone: Path, tmp_path: Path) -> None:
+    """As a shallow one: git cannot merge with lines it has never seen."""
+    router = clone / "litellm" / "router.py"
+    router.write_text(router.read_text().replace("import os", "import sys"))
+    shutil.rmtree(clone / ".git")
+    commit(clone)
+    with pytest.raises(series.SeriesError, match="the clone lacks the release: fetch its tag"):
+        series.check(clone, mails)
+
+
+def test_a_clones_hooks_do_not_run(mails: list[Path], clone: Path) -> None:
+    """They are its owner's, and might refuse the mail or change the clone."""
+    hook = clone / ".git" / "hooks" / "applypatch-msg"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert [line.endswith(": applies") for line in series.check(clone, mails)] == [True, True]

@@ -34,7 +34,7 @@ def tried(base: str, work: Path, requirements: Sequence[str]) -> Outcome:
     environment = Environment(base, work)
     relaxed = environment.prepare(requirements)
     proof = run(environment.program("python"), "-m", "fork", "series", "--base", base, "--prove", check=False)
-    require(proof == 0, f"the series of patches for LiteLLM {base} is not what is built")
+    require(proof == 0, f"the series of patches for LiteLLM {base} could not be proved")
     began = time.monotonic()
     build = [*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", environment.program("python")]
     run(*build, "-C", f"base={base}", "--out-dir", environment.work, ".")

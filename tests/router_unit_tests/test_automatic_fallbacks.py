@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import Any
 
@@ -194,3 +195,45 @@ async def test_a_group_the_key_may_not_use_is_not_asked(key: str, place: str) ->
             (answer,) = await outcomes(router, 1, **request)
             assert other.attempts == asked
             assert answer == "pong" if asked else isinstance(answer, litellm.RateLimitError)
+
+
+def test_the_routers_method_keeps_its_parameters() -> None:
+    """As help() shows them."""
+    assert "model_group" in inspect.signature(litellm.Router.async_function_with_fallbacks_common_utils).parameters
+
+
+async def test_an_embedding_falls_back_to_a_group_of_embeddings() -> None:
+    """Past a chat model that is declared before it; LiteLLM's list of models knows what each is."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as chat, FaultyProvider() as other:
+        groups = [alone(name, provider) for name, provider in ((GROUP, primary), ("chat", chat), ("other", other))]
+        for group in (groups[0], groups[2]):
+            group["litellm_params"]["model"] = "openai/text-embedding-3-small"
+        with routed(groups, **ON) as router:
+            answer = await router.aembedding(model=GROUP, input="ping")
+            assert answer.data[0]["embedding"] == [0.25, -0.5, 0.75]
+            assert (chat.attempts, other.attempts) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [{"fallbacks": [{GROUP: ["named"]}]}, {"default_fallbacks": ["named"]}, {"fallbacks": [{"*": ["named"]}]}],
+)
+async def test_configured_fallbacks_win(configured: dict[str, Any]) -> None:
+    """Alone, also where they fail."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider(RATE_LIMITED) as named, FaultyProvider() as other:
+        groups = [alone(GROUP, primary), alone("other", other), alone("named", named)]
+        with routed(groups, **{**ON, "num_retries": 0}, **configured) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert (named.attempts, other.attempts) == (1, 0)
+
+
+async def test_a_requests_own_fallbacks_win() -> None:
+    """As configured ones do; and none are asked for if the request wants none."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as named, FaultyProvider() as other:
+        groups = [alone(GROUP, primary), alone("other", other), alone("named", named)]
+        with routed(groups, **{**ON, "num_retries": 0}) as router:
+            answer = await router.acompletion(model=GROUP, messages=MESSAGES, fallbacks=["named"])  # type: ignore[arg-type]
+            assert answer.choices[0].message.content == "pong"
+            assert (named.attempts, other.attempts) == (1, 0)
+            assert lost(await outcomes(router, 1, disable_fallbacks=True)) == [0]
+            assert other.attempts == 0

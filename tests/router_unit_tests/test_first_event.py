@@ -168,6 +168,19 @@ class AnotherSource(Source):
     """Passes for an iterator of LiteLLM's with a name before the bridge's in the alphabet."""
 
 
+class HandingOver(Source):
+    """Leaves its events to an iterator that it makes, and has none itself, as LiteLLM's stream for MCP."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return Source(self.events)
+
+    def __iter__(self) -> Iterator[Any]:
+        return Source(self.events)
+
+    def __next__(self) -> Any:
+        raise TypeError("there is nothing to take from")
+
+
 class Silent(Source):
     """Never says anything."""
 
@@ -288,6 +301,12 @@ class TestLikeness:
         duplicate = copy.deepcopy(stream)
         assert await the_rest("async", duplicate) == events
         assert await the_rest("async", stream) == events
+
+    @in_both_modes
+    async def test_it_is_iterated_as_a_loop_would(self, mode: str) -> None:
+        """A stream may hand its iteration over, as LiteLLM's does that calls MCP's tools on the way."""
+        stream = await begun(mode, HandingOver([chunk(role="assistant"), chunk(content="p"), chunk("stop")]))
+        assert [event.choices[0].delta.content for event in await the_rest(mode, stream)] == [None, "p", None]
 
     async def test_closing_it_closes_the_stream(self) -> None:
         """As when the caller leaves."""

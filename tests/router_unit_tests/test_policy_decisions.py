@@ -242,7 +242,7 @@ def test_the_router_has_no_deployment_left_if_it_says_so(error: Exception | None
 def test_a_deployment_is_alone_by_what_the_routing_context_says(group: list[Any] | None, alone: bool) -> None:
     """Which the cooldown functions of 1.109 have in the router's place."""
     known = {("a", "group_of_id"): group}
-    registry = SimpleNamespace(resolve=lambda name, *, kind: known[name, kind])
+    registry = SimpleNamespace(resolve=lambda name, *, kind: known.get((name, kind)))
     assert is_alone(SimpleNamespace(registry=lambda: registry), "a") is alone
 
 
@@ -251,3 +251,14 @@ def test_the_cooldown_functions_are_given_what_they_take() -> None:
     router, context = SimpleNamespace(), object()
     assert routing_context(router) is router
     assert routing_context(SimpleNamespace(_core_ctx=context)) is context
+
+
+@pytest.mark.parametrize("has_another", [True, False])
+@pytest.mark.parametrize("asked", ["the router", "its context"])
+def test_a_teams_deployment_is_not_alone_beside_another_of_its_name(asked: str, has_another: bool) -> None:
+    """LiteLLM gives each deployment of a team's model a group of its own, and tells since 1.103."""
+    known = {"group_of_id": [{}], "team_model_alternatives": has_another}
+    registry = SimpleNamespace(resolve=lambda name, *, kind: known[kind])
+    router = SimpleNamespace(get_model_group=lambda id: [{}], team_model_has_alternatives=lambda name: has_another)
+    one = router if asked == "the router" else SimpleNamespace(registry=lambda: registry)
+    assert is_alone(one, "a") is not has_another
