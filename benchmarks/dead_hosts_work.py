@@ -101,11 +101,16 @@ class Measurement:
             timeout=TIMEOUT_OF_THE_SILENT if cell.fault == "silence" else TIMEOUT,
             cooldown_time=COOLDOWN,
         )
-        litellm.input_callback.append(self._count)
+        litellm.input_callback.append(self._counter(litellm))
 
-    def _count(self, call: dict[str, Any], *_: object) -> None:
-        """Run by LiteLLM before it sends anything: who refuses a connection cannot count it."""
-        self.sent_to_the_dead += call["litellm_params"]["model_info"]["id"].startswith("dead")
+    def _counter(self, litellm: Any) -> Any:
+        """What LiteLLM runs before it sends anything: who refuses a connection cannot count it."""
+
+        def log_pre_api_call(_: object, model: object, messages: object, kwargs: dict[str, Any]) -> None:
+            self.sent_to_the_dead += kwargs["litellm_params"]["model_info"]["id"].startswith("dead")
+
+        custom_logger = litellm.integrations.custom_logger.CustomLogger
+        return type("Counter", (custom_logger,), {"log_pre_api_call": log_pre_api_call})()
 
     @property
     def wasted(self) -> int:

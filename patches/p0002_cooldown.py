@@ -23,6 +23,10 @@ Change
   `APIConnectionError` that says 429 or "rate limit" cools down.
 - A lone deployment, `allowed_fails`, `allowed_fails_policy`,
   `cooldown_time` and `disable_cooldowns` are treated as before.
+- Since 1.110 the router is compiled and decides from the name of a class
+  and a status. What its host in Python tells it of a failure is restated
+  by the table (`compiled_router_cooldown`); in this repository the
+  router's crate would be the place.
 
 Tests
 -----
@@ -31,7 +35,17 @@ async, streaming and not; a state machine over a router whose deployments
 break and heal.
 """
 
-from fork.edits import AddArgument, AddImport, AddParameter, ForReleases, Otherwise, ReplaceBody, WidenCondition
+from fork.edits import (
+    AddArgument,
+    AddImport,
+    AddParameter,
+    Decorate,
+    ForReleases,
+    Otherwise,
+    ReplaceBody,
+    ReplaceExpression,
+    WidenCondition,
+)
 
 ROUTER = {"<1.107": "litellm_router_instance", ">=1.107": "ctx"}  # the name of the parameter
 DECIDED_BY_THE_POLICY = '''
@@ -47,7 +61,17 @@ Parameters:
 return requires_cooldown({router}, model_id, exception_status, exception_str, original_exception)
 '''
 
+COMPILED = "litellm.router_utils.compiled_router_cooldown"
+DECIDED_IN_PYTHON = "the router decides on cooldowns in Python"
+
+
+def reporting_by_policy(function: str, core: str) -> ReplaceExpression:
+    status = "failure_status(exception_status)"
+    return ReplaceExpression(function, status, by=f"status_to_cool_by({status}, exception, {core}, deployment_id)")
+
+
 BRINGS = (
+    "litellm/router_utils/compiled_router_cooldown.py",
     "litellm/router_utils/failover_policy.py",
     "tests/router_unit_tests/__init__.py",
     "tests/router_unit_tests/test_cooldown_decision.py",
@@ -76,6 +100,35 @@ EDITS = {
             "_should_cooldown_deployment",
             condition="exception_status_int == 429",
             or_="cools_down_now(original_exception)",
+        ),
+    ),
+    "litellm/router_rust/core.py": (
+        ForReleases(
+            {
+                ">=1.110": (
+                    AddImport(
+                        COMPILED, ("cooling_down_by_policy", "naming_no_failure_of_the_deployment", "status_to_cool_by")
+                    ),
+                    Decorate("failure_kind", "naming_no_failure_of_the_deployment"),
+                    Decorate("_Driver._failed", "cooling_down_by_policy"),
+                    reporting_by_policy("RustHealth.record_failure", "self._core"),
+                )
+            },
+            why=DECIDED_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/surface/health.py": (
+        ForReleases(
+            {
+                ">=1.110": (
+                    AddImport(COMPILED, ("status_to_cool_by",)),
+                    reporting_by_policy("RustHealthCallbacks._failure_call", "self"),
+                    reporting_by_policy("RustHealthCallbacks._fallback_failure_call", "self"),
+                )
+            },
+            why=DECIDED_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
         ),
     ),
 }

@@ -33,6 +33,12 @@ Change
 - `num_retries`, retry policies, `allowed_fails`, the kinds of fallbacks,
   `order` and tags mean what they meant.
 
+Since 1.110 the router is compiled, and its source is not a part of the
+package. What its host in Python tells it of a failure, and which
+deployments it offers, follows from the same table there
+(`compiled_router_retry`); in this repository the router's crate would be
+the place.
+
 1.102's own skip on retry (`_deployment_ids_to_skip_on_retry`) is left as
 it is. It knows only statuses LiteLLM would not retry, and a fallback group
 that shares a deployment with the one that failed starts without it.
@@ -68,10 +74,59 @@ INTERRUPTIONS = (
     "RuntimeError",
 )
 
+FIRST_EVENT = ("await_first_event", "wait_for_first_event")
+ROUTER = (
+    AddImport("litellm.litellm_core_utils.first_event", FIRST_EVENT),
+    AddImport(
+        "litellm.router_utils.failover_attempts",
+        ("noting_its_failure", "noting_the_deployment", "remembering_attempts", "retry_by_policy", "untried"),
+    ),
+    Decorate("Router.async_function_with_fallbacks", "remembering_attempts"),
+    Decorate("Router.make_call", "noting_its_failure"),
+    Decorate("Router._update_kwargs_with_deployment", "noting_the_deployment"),
+    InsertBeforeCall(
+        "Router.async_get_healthy_deployments", "len", "healthy_deployments = untried(healthy_deployments)"
+    ),
+    InsertBeforeCall("Router.get_available_deployment", "len", "healthy_deployments = untried(healthy_deployments)"),
+    InsertFirst(
+        "Router.should_retry_this_error",
+        """
+        decided = retry_by_policy(error, healthy_deployments, all_deployments)
+        if decided is True:
+            return True
+        if decided is False:
+            raise error
+        """,
+    ),
+    InsertBeforeCall(
+        "Router._completion", "self._completion_streaming_iterator", "response = wait_for_first_event(response)"
+    ),
+)
+AWAITING_AN_EVENT = InsertBeforeCall(
+    "Router._acompletion", "self._acompletion_streaming_iterator", "response = await await_first_event(response)"
+)
+AWAITING_AN_EVENT_OF_A_STREAM = InsertBeforeCall(
+    "Router._acompletion",
+    "_aread_first_chunk",
+    """
+    if isinstance(response, CustomStreamWrapper):
+        response = await await_first_event(response)
+    """,
+)
+# Since 1.106 the router wraps these streams in one that retries, on any deployment of the group.
+RETRYING_BY_ITSELF = (
+    AddImport("litellm.router_utils.failover_attempts", ("begun",)),
+    InsertFirst("Router._aanthropic_messages_streaming_iterator", BEGUN),
+    InsertFirst("Router._aresponses_streaming_iterator", BEGUN),
+)
+RETRIED_IN_PYTHON = "the router retries in Python"
+
 BRINGS = (
     "litellm/litellm_core_utils/anthropic_errors.py",
     "litellm/litellm_core_utils/first_event.py",
+    "litellm/router_utils/compiled_router_retry.py",
     "litellm/router_utils/failover_attempts.py",
+    "tests/router_unit_tests/test_compiled_router.py",
     "tests/router_unit_tests/test_entry_points.py",
     "tests/router_unit_tests/test_every_strategy.py",
     "tests/router_unit_tests/test_failover_attempts.py",
@@ -184,68 +239,64 @@ EDITS = {
         ),
     ),
     "litellm/router.py": (
-        AddImport("litellm.litellm_core_utils.first_event", ("await_first_event", "wait_for_first_event")),
-        AddImport(
-            "litellm.router_utils.failover_attempts",
-            ("noting_its_failure", "noting_the_deployment", "remembering_attempts", "retry_by_policy", "untried"),
-        ),
-        Decorate("Router.async_function_with_fallbacks", "remembering_attempts"),
-        Decorate("Router.make_call", "noting_its_failure"),
-        Decorate("Router._update_kwargs_with_deployment", "noting_the_deployment"),
-        InsertBeforeCall(
-            "Router.async_get_healthy_deployments", "len", "healthy_deployments = untried(healthy_deployments)"
-        ),
-        InsertBeforeCall(
-            "Router.get_available_deployment", "len", "healthy_deployments = untried(healthy_deployments)"
-        ),
-        InsertFirst(
-            "Router.should_retry_this_error",
-            """
-            decided = retry_by_policy(error, healthy_deployments, all_deployments)
-            if decided is True:
-                return True
-            if decided is False:
-                raise error
-            """,
-        ),
         ForReleases(
             {
-                "<1.107": (
-                    InsertBeforeCall(
-                        "Router._acompletion",
-                        "self._acompletion_streaming_iterator",
-                        "response = await await_first_event(response)",
-                    ),
-                ),
-                ">=1.107": (
-                    InsertBeforeCall(
-                        "Router._acompletion",
-                        "_aread_first_chunk",
-                        """
-                        if isinstance(response, CustomStreamWrapper):
-                            response = await await_first_event(response)
-                        """,
-                    ),
-                ),
+                "<1.104": (*ROUTER, AWAITING_AN_EVENT),
+                ">=1.104,<1.107": (*ROUTER, AWAITING_AN_EVENT, *RETRYING_BY_ITSELF),
+                ">=1.107,<1.110": (*ROUTER, AWAITING_AN_EVENT_OF_A_STREAM, *RETRYING_BY_ITSELF),
             },
-            why="each of them needs one of the two",
+            why="the router is compiled; what it asks of Python is edited",
             otherwise=Otherwise.MOVED,
         ),
-        InsertBeforeCall(
-            "Router._completion",
-            "self._completion_streaming_iterator",
-            "response = wait_for_first_event(response)",
-        ),
+    ),
+    "litellm/router_rust/core.py": (
         ForReleases(
             {
-                ">=1.104": (
-                    AddImport("litellm.router_utils.failover_attempts", ("begun",)),
-                    InsertFirst("Router._aanthropic_messages_streaming_iterator", BEGUN),
-                    InsertFirst("Router._aresponses_streaming_iterator", BEGUN),
+                ">=1.110": (
+                    AddImport(
+                        "litellm.router_utils.compiled_router_retry",
+                        (
+                            "among_the_untried",
+                            "among_the_untried_in_sync",
+                            "retrying_by_policy",
+                            "retrying_by_policy_in_sync",
+                            "saying_what_was_tried",
+                        ),
+                    ),
+                    Decorate("_Driver.attempt", "retrying_by_policy"),
+                    Decorate("_Driver.attempt_sync", "retrying_by_policy_in_sync"),
+                    Decorate("_Driver.select", "among_the_untried"),
+                    Decorate("_Driver.select_sync", "among_the_untried_in_sync"),
+                    Decorate("_Driver.failed", "saying_what_was_tried"),
                 )
             },
-            why="before 1.106 the router does not retry what it wraps such a stream in",
-            otherwise=Otherwise.NOT_NEEDED,
+            why=RETRIED_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/invoke/streaming.py": (
+        ForReleases(
+            {
+                ">=1.110": (
+                    AddImport("litellm.litellm_core_utils.first_event", FIRST_EVENT),
+                    *(
+                        InsertBeforeCall(
+                            "open_attempt_stream", first_use, "response = await await_first_event(response)"
+                        )
+                        for first_use in (
+                            "_aread_first_chunk",
+                            "_reported_text_completion_stream",
+                            "wrap_responses_stream",
+                            "wrap_anthropic_stream",
+                        )
+                    ),
+                    InsertBeforeCall(
+                        "open_attempt_stream_sync", "wrap_chat_stream_sync", "response = wait_for_first_event(response)"
+                    ),
+                )
+            },
+            why=RETRIED_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
         ),
     ),
 }

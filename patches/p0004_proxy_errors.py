@@ -47,6 +47,7 @@ from fork.edits import (
 )
 
 KNOWN_CREDENTIALS = "litellm.litellm_core_utils.known_credentials"
+REMEMBERING = AddImport(KNOWN_CREDENTIALS, ("remembering_credentials",))
 AS_TOLD = AddImport("litellm.router_utils.failure_response", ("as_told",))
 GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
 
@@ -86,8 +87,18 @@ EDITS = {
         ),
     ),
     "litellm/router.py": (
-        AddImport(KNOWN_CREDENTIALS, ("remembering_credentials",)),
-        Decorate("Router._add_deployment", "remembering_credentials"),
+        ForReleases(
+            {"<1.110": (REMEMBERING, Decorate("Router._add_deployment", "remembering_credentials"))},
+            why="the registry of deployments has a module of its own",
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/surface/registry.py": (
+        ForReleases(
+            {">=1.110": (REMEMBERING, Decorate("HostRegistry._register_deployment", "remembering_credentials"))},
+            why="the router keeps its deployments itself",
+            otherwise=Otherwise.MOVED,
+        ),
     ),
     GEMINI: (
         ForReleases(

@@ -24,7 +24,7 @@ Groups of several modes and sizes, over sockets. Keys of different rights,
 at a real proxy.
 """
 
-from fork.edits import AddImport, AddParameter, Decorate, InsertFirst
+from fork.edits import AddImport, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
 
 BRINGS = (
     "litellm/router_utils/automatic_fallbacks.py",
@@ -32,9 +32,17 @@ BRINGS = (
 )
 EDITS = {
     "litellm/router.py": (
-        AddImport("litellm.router_utils.automatic_fallbacks", ("with_automatic_fallbacks",)),
-        AddParameter("Router.__init__", "automatic_fallbacks: bool = False"),
-        InsertFirst("Router.__init__", "self.automatic_fallbacks = automatic_fallbacks"),
-        Decorate("Router.async_function_with_fallbacks_common_utils", "with_automatic_fallbacks"),
+        ForReleases(
+            {
+                "<1.110": (
+                    AddImport("litellm.router_utils.automatic_fallbacks", ("with_automatic_fallbacks",)),
+                    AddParameter("Router.__init__", "automatic_fallbacks: bool = False"),
+                    InsertFirst("Router.__init__", "self.automatic_fallbacks = automatic_fallbacks"),
+                    Decorate("Router.async_function_with_fallbacks_common_utils", "with_automatic_fallbacks"),
+                )
+            },
+            why="the router is compiled, and knows a request's fallbacks before the request has failed",
+            otherwise=Otherwise.MISSING,
+        ),
     ),
 }

@@ -18,12 +18,13 @@ _known: Final[set[str]] = set()
 
 
 def remembering_credentials(add_deployment: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `Router._add_deployment`, through which each deployment passes, with its secrets resolved."""
+    """Wrap the method through which each deployment of a router passes, with its secrets resolved:
+    `Router._add_deployment`, since 1.110 `HostRegistry._register_deployment`."""
 
     @functools.wraps(add_deployment)
-    def _add_deployment(self: Any, deployment: Any) -> Any:
+    def _add_deployment(self: Any, deployment: Any, *args: Any) -> Any:
         remember_credentials(deployment.litellm_params.model_dump())
-        return add_deployment(self, deployment)
+        return add_deployment(self, deployment, *args)
 
     return _add_deployment
 

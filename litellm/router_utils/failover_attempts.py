@@ -68,7 +68,7 @@ class FailedAttempt(NamedTuple):
 
 
 @dataclass
-class _Hop:
+class Hop:
     """One model group's turn at a request. The groups it falls back to get their own, with the same `asked` and
     `attempts`."""
 
@@ -82,6 +82,18 @@ class _Hop:
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
     error: Exception | None = None  # as which it came
+
+    @classmethod
+    def of(cls, router: Any, request: Mapping[str, Any], group: str, before: "Hop | None") -> "Hop":
+        """The turn of `group` at a request, as a fallback of the group `before` if there is one."""
+        asked: Final = before.asked if before else set()
+        asked.add(group)
+
+        def leads_on() -> bool:  # to a fallback of this group, or to the next one of the group this is a fallback of
+            return _leads_on(router, request, group, asked) or (before is not None and before.leads_on())
+
+        has_later_order: Final = functools.partial(_has_later_order, router, request, group)
+        return cls(group, has_later_order, leads_on, asked, before.attempts if before else [])
 
     def may_fall_back(self) -> bool:
         """Whether LiteLLM will ask other deployments once this group gives up: of a later `order`, or of a group that
@@ -99,7 +111,7 @@ class _Hop:
 
 _FALLS_BACK_BY_ORDER: Final = hasattr(litellm.utils, "get_order_filtered_deployments")  # not so in 1.82.6
 
-_HOP: Final[ContextVar[_Hop | None]] = ContextVar("litellm_failover_hop", default=None)
+_HOP: Final[ContextVar[Hop | None]] = ContextVar("litellm_failover_hop", default=None)
 
 
 def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
@@ -109,23 +121,15 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
     @functools.wraps(with_fallbacks)
     async def async_function_with_fallbacks(self: Any, *args: Any, **kwargs: Any) -> Result:
         before: Final = _HOP.get() if kwargs.get("fallback_depth") else None  # a request made within another is its own
-        group: Final = str(kwargs.get("model"))
-        asked: Final = before.asked if before else set()
-        asked.add(group)
-
-        def leads_on() -> bool:  # to a fallback of this group, or to the next one of the group this is a fallback of
-            return _leads_on(self, kwargs, group, asked) or (before is not None and before.leads_on())
-
-        has_later_order: Final = functools.partial(_has_later_order, self, kwargs, group)
-        hop: Final = _Hop(group, has_later_order, leads_on, asked, before.attempts if before else [])
+        hop: Final = Hop.of(self, kwargs, str(kwargs.get("model")), before)
         token: Final = _HOP.set(hop)
         try:
             response: Final = await with_fallbacks(self, *args, **kwargs)
-            _make_way_for_the_fallback(self, hop, kwargs)
+            make_way_for_the_fallback(self, hop, kwargs)
             return response
         except Exception as error:
             if before is None:
-                _say_what_was_tried(error, hop.attempts)
+                say_what_was_tried(error, hop.attempts)
             raise
         finally:
             # A connection or task that is begun in this context keeps it, and with it what the hop holds.
@@ -150,7 +154,7 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[...
             return await begun(self, response, kwargs)
         except Exception as error:
             if hop is not None and hop.attempting is not None:
-                hop.failed = _attempt(hop, error, kwargs)
+                hop.failed = attempt_of(hop, error, kwargs)
                 hop.error = error
                 hop.attempts.append(hop.failed)
             raise
@@ -229,7 +233,7 @@ def retry_by_policy(
     return None
 
 
-def _make_way_for_the_fallback(router: Any, hop: _Hop, kwargs: Mapping[str, Any]) -> None:
+def make_way_for_the_fallback(router: Any, hop: Hop, kwargs: Mapping[str, Any]) -> None:
     """Cool down the lone deployment that another group has just stood in for, if the router's own settings name one.
     What one request brings along, be it a fallback or a short timeout, must not take the deployment from the others."""
     if hop.failed is None or hop.error is None or POLICY[hop.failed.signal].retry is not Retry.ELSEWHERE:
@@ -364,9 +368,15 @@ def _name(function: object) -> object:
 
 def _any_deployment_will_do(original_function: object, kwargs: Mapping[str, Any]) -> bool:
     generic: Final = kwargs.get("original_generic_function")
-    if generic is not None and any(map(kwargs.get, _HELD_BY_THE_PROVIDER)):
+    return any_deployment_will_do(_name(generic or original_function), kwargs, is_generic=generic is not None)
+
+
+def any_deployment_will_do(function_name: object, request: Mapping[str, Any], *, is_generic: bool) -> bool:
+    """Whether each deployment of a group can serve the request as well as the next. `is_generic` are those requests
+    that the router hands to a function of LiteLLM's as they are."""
+    if is_generic and any(map(request.get, _HELD_BY_THE_PROVIDER)):
         return False
-    return _name(generic or original_function) in _ANY_DEPLOYMENT_WILL_DO
+    return function_name in _ANY_DEPLOYMENT_WILL_DO
 
 
 def _may_mean_an_id(status: object, kwargs: Mapping[str, Any]) -> bool:
@@ -374,7 +384,8 @@ def _may_mean_an_id(status: object, kwargs: Mapping[str, Any]) -> bool:
     return status == 404 and any(_AN_ID.search(str(kwargs.get(part))) for part in ("input", "messages", "tools"))
 
 
-def _attempt(hop: _Hop, error: Exception, kwargs: Mapping[str, Any]) -> FailedAttempt:
+def attempt_of(hop: Hop, error: Exception, kwargs: Mapping[str, Any]) -> FailedAttempt:
+    """What the attempt of `hop` that failed with `error` is remembered as."""
     signal, status, _ = diagnose(error)
     if _may_mean_an_id(status, kwargs):
         signal = FailureSignal.REQUEST_REJECTED
@@ -389,7 +400,8 @@ def what_was_tried(attempts: Sequence[FailedAttempt]) -> str:
     return f"\nAttempts that failed: {'; '.join(map(str, attempts))}"
 
 
-def _say_what_was_tried(error: Exception, attempts: Sequence[FailedAttempt]) -> None:
+def say_what_was_tried(error: BaseException, attempts: Sequence[FailedAttempt]) -> None:
+    """Have what the router raises in the end say which attempts failed, in its message and as `failed_attempts`."""
     setattr(error, ATTEMPTS_ATTRIBUTE, tuple(attempts))
     message: Final = peek(error, "message")
     said: Final = what_was_tried(attempts)

@@ -42,6 +42,8 @@ KILLERS = {
         quick=("proxy_unit_tests/test_background_health_checks.py",)
     ),
     "router_utils/automatic_fallbacks": Killers(quick=("router_unit_tests/test_automatic_fallbacks.py",)),
+    "router_utils/compiled_router_cooldown": Killers(quick=("router_unit_tests/test_compiled_router.py",)),
+    "router_utils/compiled_router_retry": Killers(quick=("router_unit_tests/test_compiled_router.py",)),
     "router_utils/failure_response": Killers(quick=(ANSWERS,)),
     "litellm_core_utils/failure_signal": Killers(
         quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),

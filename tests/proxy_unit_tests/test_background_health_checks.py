@@ -19,7 +19,7 @@ from litellm.proxy.health_check_utils.background_health_checks import (
     surviving_failed_rounds,
 )
 
-from support.routing import deployment, routed
+from support.routing import RELEASE, deployment, routed
 
 DEFAULT = 77
 HEALTHY = {"x-ratelimit-remaining-requests": "9"}
@@ -277,6 +277,53 @@ def in_memory(router: Router, redis: Redis) -> Any:
     return store.in_memory_cache
 
 
+COMPILED = pytest.mark.skipif(RELEASE < (1, 110), reason="the store of cooldowns is compiled since 1.110")
+NOT_COMPILED = pytest.mark.skipif(RELEASE >= (1, 110), reason="the store of cooldowns is compiled since 1.110")
+
+
+class SharedStore:
+    """The compiled store as it is once it has a Redis; `put` are those cooldowns it was told to share."""
+
+    has_redis = True
+
+    def __init__(self, router: Router, failure: Exception | None = None) -> None:
+        self.in_memory = router.cooldown_cache.cooldown_store
+        self.put: list[tuple[str, str, float]] = []
+        self.failure = failure
+        router.cooldown_cache.cooldown_store = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.in_memory, name)
+
+    async def async_put(self, deployment_id: str, cooldown: Any, seconds: float) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.put.append((deployment_id, cooldown["status_code"], seconds))
+
+
+@COMPILED
+async def test_a_cooldown_in_a_shared_store_ends_in_a_moment(router: Router, server: SimpleNamespace) -> None:
+    """It has no way to delete one from Redis, only to say anew how long it is."""
+    cool_down(router, "a")
+    store = SharedStore(router)
+    await found(HEALTHY)
+    assert store.put == [("a", "401", 1.0)]
+    assert cooling_down(router) == []
+
+
+@COMPILED
+async def test_a_store_whose_redis_is_lost_does_not_spoil_the_check(
+    router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
+) -> None:
+    """The cooldown runs its time, and the log says why."""
+    cool_down(router, "a")
+    SharedStore(router, ConnectionError("lost"))
+    assert await found(HEALTHY) == HEALTHY
+    assert cooling_down(router) == ["a"]
+    assert proxy_log.messages == ["The cooldown of deployment a was not ended: lost"]
+
+
+@NOT_COMPILED
 async def test_a_cooldown_ends_in_redis_too(router: Router, server: SimpleNamespace) -> None:
     """Or the proxy would read it from there again."""
     cool_down(router, "a")
@@ -287,6 +334,7 @@ async def test_a_cooldown_ends_in_redis_too(router: Router, server: SimpleNamesp
     assert cooldowns.get_cache("deployment:a:cooldown") is None
 
 
+@NOT_COMPILED
 async def test_a_lost_redis_does_not_spoil_the_check(
     router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ import litellm
 import pytest
 from litellm.router_utils.cooldown_handlers import _is_cooldown_required, _should_cooldown_deployment
 
-from support.routing import deployment, routed
+from support.routing import RELEASE, deployment, routed
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "main.py", line 429, in completion\n    rate_limit()'
 
@@ -79,9 +79,12 @@ def test_a_status_without_an_exception_decides(pair: Any, status: str | int, req
         assert _is_cooldown_required(pair, "a", status, "429 rate limit, connection refused") is required
 
 
-@pytest.mark.parametrize(("status", "required"), [(402, False), (403, False), (401, True), (404, True), (429, True)])
+@pytest.mark.parametrize(
+    ("status", "required"), [(402, RELEASE >= (1, 106)), (403, False), (401, True), (404, True), (429, True)]
+)
 def test_a_lone_deployment_keeps_the_protection_it_had(lone: Any, status: int, required: bool) -> None:
-    """402 and 403 cool down only where another deployment can take over."""
+    """403 cools down only where another deployment can take over, and 402 does before 1.106: since then the allowed
+    fails decide about it, later on."""
     assert _is_cooldown_required(lone, "a", status) is required
 
 

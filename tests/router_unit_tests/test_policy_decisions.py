@@ -26,7 +26,7 @@ from litellm.router_utils.failover_policy import (
 )
 from litellm.types.router import RouterRateLimitError
 
-from support.routing import GROUP, deployment, routed
+from support.routing import GROUP, RELEASE, deployment, routed
 
 NOWHERE = "http://127.0.0.1:9"
 REFUSED = httpx.ConnectError("refused")
@@ -35,6 +35,10 @@ UNAVAILABLE = BaseLLMException(status_code=503, message="busy")
 BROKEN = BaseLLMException(status_code=502, message="broken")
 REJECTED = BaseLLMException(status_code=400, message="no such parameter")
 ONLY_WORDS = Exception("429 rate limit")
+ALLOWED_FAILS_DECIDE = RELEASE >= (1, 106)
+"""About a lone deployment's 402, later on; LiteLLM spared it before."""
+
+SPARED = (403,) if ALLOWED_FAILS_DECIDE else (402, 403)
 
 
 @pytest.fixture
@@ -51,14 +55,17 @@ def lone() -> Iterator[Any]:
         yield router
 
 
-@pytest.mark.parametrize("status", [399, 401, 404, 408, 429, 500, 501, 599, "500", "none", None, float("inf")])
+@pytest.mark.parametrize(
+    "status",
+    [399, 401, *({402} - {*SPARED}), 404, 408, 429, 500, 501, 599, "500", "none", None, float("inf")],
+)
 def test_a_lone_deployment_is_cooled_down_where_litellm_always_did(lone: Any, status: Any) -> None:
-    """By its four statuses, and by all that are not of the caller's making or not even numbers."""
+    """By its own statuses, and by all that are not of the caller's making or not even numbers."""
     assert requires_cooldown(lone, "a", status, None, None) is True
     assert requires_cooldown(lone, "a", status, "what the provider said", REFUSED) is True
 
 
-@pytest.mark.parametrize("status", [400, 402, 403, 405, 407, 409, 428, 430, 499, "403", ""])
+@pytest.mark.parametrize("status", [400, *SPARED, 405, 407, 409, 428, 430, 499, "403", ""])
 def test_a_lone_deployment_is_spared_where_litellm_always_did(lone: Any, status: Any) -> None:
     """By every other status that begins with a 4, and where there is none."""
     assert requires_cooldown(lone, "a", status, None, None) is False
@@ -72,7 +79,7 @@ def test_a_connection_error_spares_a_lone_deployment(lone: Any, status: int) -> 
     assert requires_cooldown(lone, "a", status, "litellm.APIConnectionError: gone", RATE_LIMITED) is True
 
 
-@pytest.mark.parametrize("status", [402, 403])
+@pytest.mark.parametrize("status", SPARED)
 def test_a_fallback_that_has_answered_ends_the_protection_of_a_lone_deployment(lone: Any, status: int) -> None:
     """It has taken over, as another deployment of the group would."""
     failure = BaseLLMException(status_code=status, message="no")

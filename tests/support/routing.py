@@ -67,12 +67,21 @@ def deployment(name: str, provider: str, url: str, *, group: str = GROUP, **para
 @contextmanager
 def routed(deployments: Sequence[dict[str, Any]], **settings: Any) -> Iterator[Router]:
     """A Router over `deployments`, taken apart at the end."""
+    with callbacks_put_back():
+        router = Router(model_list=list(deployments), **settings)
+        try:
+            yield router
+        finally:
+            router.discard()
+
+
+@contextmanager
+def callbacks_put_back() -> Iterator[None]:
+    """What is added to litellm's lists of callbacks is gone at the end."""
     before = {name: list(getattr(litellm, name)) for name in CALLBACK_LISTS}
-    router = Router(model_list=list(deployments), **settings)
     try:
-        yield router
+        yield
     finally:
-        router.discard()
         for name, callbacks in before.items():
             getattr(litellm, name)[:] = callbacks
 
@@ -133,6 +142,15 @@ def lost(results: Sequence[str | Exception]) -> list[int]:
 def back_offs() -> Iterator[list[float]]:
     """The seconds the router would wait before each of its retries, which it makes at once instead."""
     waits: list[float] = []
+    if RELEASE >= (1, 110):
+        from litellm.router_python_host import PythonHost
+
+        async def sleep(_: PythonHost, seconds: float) -> None:
+            waits.append(seconds)
+
+        with mock.patch.multiple(PythonHost, sleep=sleep, sleep_sync=lambda _, seconds: waits.append(seconds)):
+            yield waits
+        return
     original = Router._time_to_sleep_before_retry
 
     def noted(self: Router, *args: Any, **kwargs: Any) -> float:

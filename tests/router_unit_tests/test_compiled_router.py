@@ -1,0 +1,397 @@
+"""What the compiled router of 1.110 and later is told of a failure, and what it makes of that.
+
+The first part needs no such router: it tells a stand-in for its host of failures, on every release.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import httpx
+import litellm
+import pytest
+from litellm.litellm_core_utils.failure_signal import FailureSignal
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
+from litellm.router_utils import compiled_router_cooldown, compiled_router_retry
+from litellm.router_utils.compiled_router_cooldown import (
+    ANY_ERROR,
+    COOLS_DOWN,
+    COOLS_DOWN_AND_RETRIES,
+    NOT_RETRIED,
+    REJECTS,
+    cooling_down_by_policy,
+    naming_no_failure_of_the_deployment,
+    status_to_cool_by,
+)
+from litellm.router_utils.compiled_router_retry import (
+    among_the_untried,
+    among_the_untried_in_sync,
+    retrying_by_policy,
+    retrying_by_policy_in_sync,
+    saying_what_was_tried,
+)
+
+from support.routing import GROUP, MESSAGES, RELEASE, callbacks_put_back, deployment, routed
+
+NOWHERE = "http://127.0.0.1:9"
+OTHER = "other-group"
+REFUSED = httpx.ConnectError("refused")
+COMPILED = pytest.mark.skipif(RELEASE < (1, 110), reason="the router is compiled since 1.110")
+
+
+def answered(status: int) -> BaseLLMException:
+    return BaseLLMException(status_code=status, message="no")
+
+
+def connection_error(cause: Exception) -> litellm.APIConnectionError:
+    """As LiteLLM wraps what never became an answer."""
+    error = litellm.APIConnectionError(message="gone", llm_provider="openai", model="gpt")
+    error.__cause__ = cause
+    return error
+
+
+class Host:
+    """Stands in for the compiled router's host: it is told which error an attempt fails with, and tells of it as
+    1.110's does. The router it is of has a group of three deployments, which falls back to another of one."""
+
+    def __init__(self, router: Any, handler: str = "acompletion", kind: str = "chat", **request: Any) -> None:
+        self._core = SimpleNamespace(router=router)
+        self._request = request
+        self._plan = SimpleNamespace(handler=handler, kind=kind)
+        self._last_error: Exception | None = None
+        self._level = self._fallback_depth = 0
+
+    def _failed(self, step: Any, deployment: Any, call: Any, error: Exception) -> dict[str, Any]:
+        self._last_error = error
+        return told_of(error)
+
+
+def told_of(error: Exception) -> dict[str, Any]:
+    classes = [one.__name__ for one in type(error).__mro__]
+    known = ("NotFoundError", "RateLimitError", "APIConnectionError", "GuardrailIntervention")
+    kind = next((name for name in classes if name in known), ANY_ERROR)
+    status = getattr(error, "status_code", None)
+    return {"ok": False, "kind": kind, "classes": classes, "status": status, "num_retries": None}
+
+
+def step(name: str, among: str = "abc", *, level: int = 0, group: str = GROUP, retry: int = 0) -> dict[str, Any]:
+    """The compiled router's wish for an attempt at deployment `name`, which it has chosen `among` some."""
+    place = {"fallback_level": level, "fallback_depth": level, "target_order": None, "model": group}
+    return {**place, "deployment_id": name, "candidate_ids": list(among), "retry": retry}
+
+
+@pytest.fixture
+def router() -> Iterator[Any]:
+    group = [deployment(name, "openai", NOWHERE) for name in "abc"]
+    lone = [deployment("z", "openai", NOWHERE, group=OTHER)]
+    with routed([*group, *lone], fallbacks=[{GROUP: [OTHER]}]) as router:
+        of_the_stand_in = mock.Mock(side_effect=lambda core: core.router)
+        with (
+            mock.patch.object(compiled_router_cooldown, "router_of", of_the_stand_in),
+            mock.patch.object(compiled_router_retry, "router_of", of_the_stand_in),
+        ):
+            yield router
+
+
+async def fails(host: Host, wish: dict[str, Any], error: Exception) -> dict[str, Any]:
+    """What the compiled router is told of an attempt that fails with `error`."""
+
+    async def attempt(self: Any, step: Any) -> Any:
+        return cooling_down_by_policy(Host._failed)(self, step, {}, None, error)
+
+    return dict(await retrying_by_policy(attempt)(host, wish))
+
+
+async def succeeds(host: Host, wish: dict[str, Any]) -> Any:
+    async def attempt(self: Any, step: Any) -> Any:
+        return {"ok": True}
+
+    return await retrying_by_policy(attempt)(host, wish)
+
+
+# --- cooldowns
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (connection_error(REFUSED), ANY_ERROR),
+        (connection_error(httpx.ReadError("reset")), ANY_ERROR),
+        (connection_error(KeyError("choices")), "APIConnectionError"),
+        (answered(503), "ServiceUnavailableError"),
+    ],
+)
+def test_a_connection_error_has_its_name_only_if_it_is_litellms_own_failure(error: Exception, name: str) -> None:
+    """The name alone keeps the compiled router from a cooldown (#27362)."""
+
+    def failure_kind(error: BaseException) -> str:
+        return name if name != ANY_ERROR else "APIConnectionError"
+
+    assert naming_no_failure_of_the_deployment(failure_kind)(error) == name
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (connection_error(REFUSED), COOLS_DOWN_AND_RETRIES),
+        (answered(403), COOLS_DOWN_AND_RETRIES),
+        (answered(429), 429),
+        (answered(402), 402),
+        (answered(404), 404),
+        (answered(503), 503),
+        (connection_error(KeyError("choices")), 500),
+        (litellm.APIConnectionError(message="429 rate limit", llm_provider="", model=""), 500),
+    ],
+)
+def test_a_status_stands_for_a_cooldown_at_once(router: Any, error: Exception, told: int) -> None:
+    """Where the policy table wants one that the provider's own status does not lead to, and the failure proves it."""
+    core = SimpleNamespace(router=router)
+    status = getattr(error, "status_code", None)
+    assert status_to_cool_by(status, error, core, "a") == told
+    assert status_to_cool_by(status, error, core, "z") == status  # alone, as before
+
+
+# --- retries
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (answered(401), 401),
+        (answered(402), COOLS_DOWN_AND_RETRIES),
+        (answered(403), COOLS_DOWN_AND_RETRIES),
+        (answered(404), COOLS_DOWN_AND_RETRIES),
+        (answered(429), 429),
+        (answered(500), 500),
+        (answered(503), 503),
+        (connection_error(REFUSED), COOLS_DOWN_AND_RETRIES),
+        (answered(400), REJECTS),
+        (answered(409), REJECTS),
+        (connection_error(KeyError("choices")), 500),
+    ],
+)
+async def test_what_another_deployment_may_do_is_told_as_what_is_retried(
+    router: Any, error: Exception, told: int
+) -> None:
+    """And what the request itself is to blame for as what is not."""
+    outcome = await fails(Host(router), step("a"), error)
+    assert outcome["status"] == told
+    assert outcome["num_retries"] is None
+
+
+async def test_a_missing_model_goes_by_another_name(router: Any) -> None:
+    """The compiled router never retries a NotFoundError, whatever its status."""
+    error = litellm.NotFoundError(message="no", model="gpt", llm_provider="openai")
+    outcome = await fails(Host(router), step("a"), error)
+    assert (outcome["kind"], outcome["status"]) == (ANY_ERROR, COOLS_DOWN_AND_RETRIES)
+    assert "NotFoundError" not in outcome["classes"]
+    assert "APIStatusError" in outcome["classes"]
+
+
+@pytest.mark.parametrize(("status", "last"), [(429, COOLS_DOWN), (503, REJECTS), (500, 500)])
+async def test_once_each_has_failed_the_fallback_is_asked(router: Any, status: int, last: int) -> None:
+    """With one attempt at each; after a 500, though, the same deployment may do."""
+    host = Host(router)
+    for name in "ab":
+        assert (await fails(host, step(name), answered(status)))["status"] == status
+    assert (await fails(host, step("c", retry=2), answered(status)))["status"] == last
+
+
+@pytest.mark.parametrize(("status", "retries"), [(429, 0), (503, 0), (500, None)])
+async def test_a_lone_deployment_makes_way_at_its_first_failure(router: Any, status: int, retries: int | None) -> None:
+    """By having no retries left, so that the status stays what decides about the cooldown."""
+    outcome = await fails(Host(router), step("a", among="a"), answered(status))
+    assert (outcome["status"], outcome["num_retries"]) == (status, retries)
+
+
+async def test_without_a_fallback_litellm_decides_about_a_lone_deployment(router: Any) -> None:
+    """As it always has."""
+    outcome = await fails(Host(router, fallbacks=[]), step("a", among="a"), answered(429))
+    assert (outcome["status"], outcome["num_retries"]) == (429, None)
+
+
+async def test_what_only_one_deployment_holds_is_left_to_litellm(router: Any) -> None:
+    """A file is where it was uploaded, and a response where it was given."""
+    for host in (
+        Host(router, "acreate_file", "create_file"),
+        Host(router, "aresponses", "generic", prompt={"id": "p"}),
+    ):
+        assert (await fails(host, step("a"), answered(404)))["status"] == 404
+    outcome = await fails(Host(router, "aresponses", "generic", input="ping"), step("a"), answered(404))
+    assert outcome["status"] == COOLS_DOWN_AND_RETRIES
+
+
+async def test_what_the_gateway_refuses_is_left_to_litellm(router: Any) -> None:
+    """A guardrail speaks of the request, with whatever status."""
+    error = type("GuardrailIntervention", (Exception,), {"status_code": 503})()
+    assert (await fails(Host(router), step("a", among="a"), error)) == told_of(error)
+
+
+@pytest.mark.parametrize("stage", ["callback_filters", "strategy"])
+async def test_those_that_have_failed_the_request_are_not_offered_again(router: Any, stage: str) -> None:
+    """Before anything else is asked about a choice; unless each has failed it."""
+    host = Host(router)
+    choice = {"stage": stage, "candidates": ["a", "b", "c"], "model": GROUP}
+
+    async def select(self: Any, step: Any) -> Any:
+        return step["candidates"]
+
+    assert await among_the_untried(select)(host, choice) == ["a", "b", "c"]
+    for name, left in (("a", ["b", "c"]), ("b", ["c"]), ("c", ["a", "b", "c"])):
+        await fails(host, step(name), answered(500))
+        expected = left if stage == "callback_filters" else ["a", "b", "c"]
+        assert await among_the_untried(select)(host, choice) == expected
+        assert among_the_untried_in_sync(lambda _, step: step["candidates"])(host, choice) == expected
+    assert choice["candidates"] == ["a", "b", "c"]
+
+
+async def test_what_was_rejected_is_offered_again(router: Any) -> None:
+    """Its deployment is not to blame."""
+    host = Host(router)
+    await fails(host, step("a"), answered(400))
+    choice = {"stage": "callback_filters", "candidates": ["a", "b"], "model": GROUP}
+    assert among_the_untried_in_sync(lambda _, step: step["candidates"])(host, choice) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "fallbacks", "told"),
+    [
+        (litellm.RateLimitError(message="no", model="", llm_provider=""), None, REJECTS),
+        (ValueError("No deployments available for selected model"), None, REJECTS),
+        (KeyError("a strategy's own"), None, 429),
+        (ValueError("No deployments available for selected model"), [], 429),
+    ],
+)
+def test_under_the_routers_own_limit_a_fallback_is_asked(
+    router: Any, error: Exception, fallbacks: list[Any] | None, told: int
+) -> None:
+    """No deployment could be chosen; one without a fallback, and what is no limit, is left to LiteLLM."""
+    host = Host(router, **({} if fallbacks is None else {"fallbacks": fallbacks}))
+    host._last_error = error
+    select = among_the_untried_in_sync(lambda *_: {"raised": True, "status": 429})
+    assert select(host, {"stage": "strategy", "candidates": ["a"], "model": GROUP})["status"] == told
+
+
+async def test_the_exception_says_what_was_tried(router: Any) -> None:
+    """In each group the request has been to."""
+    host = Host(router)
+    await fails(host, step("a"), answered(429))
+    await fails(host, step("z", among="z", level=1, group=OTHER), answered(503))
+    error = litellm.RateLimitError(message="no", model="", llm_provider="")
+    assert saying_what_was_tried(lambda *_: error)(host, {}) is error
+    attempts = error.failed_attempts  # type: ignore[attr-defined]
+    assert [(one.model_group, one.deployment_id, one.status_code) for one in attempts] == [
+        (GROUP, "a", 429),
+        (OTHER, "z", 503),
+    ]
+    assert f"{OTHER}, deployment z: {FailureSignal.UNAVAILABLE.value} (503)" in error.message
+
+
+async def test_what_was_never_tried_is_not_spoken_of(router: Any) -> None:
+    """As where no deployment was left."""
+    error = ValueError("none")
+    assert saying_what_was_tried(lambda *_: error)(Host(router), {}) is error
+    assert not hasattr(error, "failed_attempts")
+
+
+async def test_once_the_fallback_has_answered_the_groups_before_it_make_way(router: Any) -> None:
+    """Those that led to it, and not one that was left for another of the same level."""
+    host = Host(router)
+    await fails(host, step("a", among="a"), answered(429))
+    await fails(host, step("z", among="z", level=1, group=OTHER), answered(429))
+    with mock.patch.object(compiled_router_retry, "make_way_for_the_fallback") as make_way:
+        await succeeds(host, step("y", among="y", level=1, group="third"))
+    assert [call.args[1].group for call in make_way.call_args_list] == [GROUP]
+
+
+def test_a_sync_attempt_is_noted_as_well(router: Any) -> None:
+    """By the same rules."""
+
+    def attempt(self: Any, step: Any) -> Any:
+        return self._failed(step, {}, None, answered(402))
+
+    assert retrying_by_policy_in_sync(attempt)(Host(router), step("a"))["status"] == COOLS_DOWN_AND_RETRIES
+
+
+# --- the compiled router itself
+
+
+def what_becomes_of(told: dict[str, Any], size: int, retries: int = 0, **settings: Any) -> tuple[list[str], list[str]]:
+    """The deployments the compiled router tries if it is told of each attempt what is `told`, and those it cools
+    down."""
+    group = [deployment(name, "openai", NOWHERE) for name in "abcd"[:size]]
+    tried: list[str] = []
+
+    async def attempt(self: Any, step: Any) -> Any:
+        tried.append(step["deployment_id"])
+        self._last_error = self._level_errors[0] = answered(500)
+        nobody_elses = {"outside_deployment": False, "caller_scoped": False, "recorded": False}
+        return {**told_of(answered(500)), **nobody_elses, "detail": "", **told}
+
+    with routed(group, num_retries=retries, **settings) as router:
+        driver = importlib.import_module("litellm.router_rust.core")._Driver
+        with mock.patch.object(driver, "attempt", attempt), pytest.raises(BaseLLMException):
+            asyncio.run(router.acompletion(model=GROUP, messages=MESSAGES))  # type: ignore[arg-type]
+        active = router.cooldown_cache.get_active_cooldowns(model_ids=list("abcd"), parent_otel_span=None)
+    return tried, [name for name, _ in active]
+
+
+@COMPILED
+@pytest.mark.parametrize(
+    ("status", "retried", "cools_down", "cools_down_alone"),
+    [
+        (COOLS_DOWN_AND_RETRIES, True, True, True),
+        (COOLS_DOWN, False, True, False),
+        (REJECTS, False, False, False),
+        (500, True, False, False),
+        (429, True, True, False),
+        (404, False, True, True),
+    ],
+)
+def test_the_compiled_router_does_with_a_status_what_it_is_told_for(
+    status: int, retried: bool, cools_down: bool, cools_down_alone: bool
+) -> None:
+    """All that is told rests on this."""
+    tried, cooling = what_becomes_of({"status": status}, size=3, retries=1)
+    assert len(tried) == 1 + retried
+    assert set(cooling) == (set(tried) if cools_down else set())
+    assert bool(what_becomes_of({"status": status}, size=1)[1]) is cools_down_alone
+    assert (status in NOT_RETRIED) is (status in (402, 404))
+
+
+@COMPILED
+def test_the_compiled_router_goes_by_names_too() -> None:
+    """It never cools down for the one, and never retries the other."""
+    connection = {"kind": "APIConnectionError", "status": 429}
+    assert what_becomes_of(connection, size=2)[1] == []
+    missing = {"kind": "NotFoundError", "classes": ["NotFoundError"], "status": 500}
+    assert len(what_becomes_of(missing, size=2, retries=1)[0]) == 1
+
+
+@COMPILED
+def test_the_number_of_retries_is_read_at_the_first_failure() -> None:
+    """Which is how a lone deployment makes way."""
+    assert len(what_becomes_of({"status": 500, "num_retries": 0}, size=3, retries=2)[0]) == 1
+
+
+@COMPILED
+def test_a_core_is_enough_to_know_its_router() -> None:
+    """The router that was made for it may be gone while a request is under way."""
+    with callbacks_put_back():
+        core: Any = litellm.Router(model_list=[deployment("a", "openai", NOWHERE)])._core
+        gc.collect()
+        assert core._core_owner() is None
+        assert compiled_router_cooldown.router_of(core).get_model_ids() == ["a"]
+
+
+@COMPILED
+def test_a_switch_that_is_not_available_is_refused_by_name() -> None:
+    """Nobody is to count on fallbacks that are not there."""
+    with pytest.raises(TypeError, match="automatic_fallbacks"), routed([], automatic_fallbacks=True):
+        pass
