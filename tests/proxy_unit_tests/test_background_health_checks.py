@@ -257,9 +257,9 @@ async def test_a_check_before_there_is_a_router_is_only_a_check(
 class Redis:
     """What a cooldown needs of LiteLLM's Redis cache; `keys` are those it was told to delete."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self) -> None:
         self.keys: list[str] = []
-        self.failure = failure
+        self.failure: Exception | None = None
 
     def check_and_fix_namespace(self, key: str) -> str:
         return f"namespace:{key}"
@@ -270,79 +270,43 @@ class Redis:
         self.keys.append(key)
 
 
-def in_memory(router: Router, redis: Redis) -> Any:
-    """The cooldowns this process knows of, once they are shared through `redis`."""
-    store = getattr(router.cooldown_cache, "cooldown_store", router.cooldown_cache.cache)
-    store.redis_cache = redis
-    return store.in_memory_cache
+@pytest.fixture
+def redis(router: Any) -> Redis:
+    """Through which the router shares its cooldowns."""
+    redis = Redis()
+    if RELEASE >= (1, 110):
+        router.health().store.redis_cache = redis
+    else:
+        cooldowns = router.cooldown_cache
+        getattr(cooldowns, "cooldown_store", cooldowns.cache).redis_cache = redis
+    return redis
 
 
-COMPILED = pytest.mark.skipif(RELEASE < (1, 110), reason="the store of cooldowns is compiled since 1.110")
-NOT_COMPILED = pytest.mark.skipif(RELEASE >= (1, 110), reason="the store of cooldowns is compiled since 1.110")
+def known_here(router: Any) -> bool:
+    """Whether this process knows of a cooldown of deployment a without a look at Redis."""
+    cooldowns = router.cooldown_cache
+    if RELEASE >= (1, 110):
+        return bool(cooldowns.cooldown_store.snapshot())
+    memory = getattr(cooldowns, "cooldown_store", cooldowns.cache).in_memory_cache
+    return bool(memory.get_cache("deployment:a:cooldown"))
 
 
-class SharedStore:
-    """The compiled store as it is once it has a Redis; `put` are those cooldowns it was told to share."""
-
-    has_redis = True
-
-    def __init__(self, router: Router, failure: Exception | None = None) -> None:
-        self.in_memory = router.cooldown_cache.cooldown_store
-        self.put: list[tuple[str, str, float]] = []
-        self.failure = failure
-        router.cooldown_cache.cooldown_store = self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.in_memory, name)
-
-    async def async_put(self, deployment_id: str, cooldown: Any, seconds: float) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.put.append((deployment_id, cooldown["status_code"], seconds))
-
-
-@COMPILED
-async def test_a_cooldown_in_a_shared_store_ends_in_a_moment(router: Router, server: SimpleNamespace) -> None:
-    """It has no way to delete one from Redis, only to say anew how long it is."""
-    cool_down(router, "a")
-    store = SharedStore(router)
-    await found(HEALTHY)
-    assert store.put == [("a", "401", 1.0)]
-    assert cooling_down(router) == []
-
-
-@COMPILED
-async def test_a_store_whose_redis_is_lost_does_not_spoil_the_check(
-    router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
-) -> None:
-    """The cooldown runs its time, and the log says why."""
-    cool_down(router, "a")
-    SharedStore(router, ConnectionError("lost"))
-    assert await found(HEALTHY) == HEALTHY
-    assert cooling_down(router) == ["a"]
-    assert proxy_log.messages == ["The cooldown of deployment a was not ended: lost"]
-
-
-@NOT_COMPILED
-async def test_a_cooldown_ends_in_redis_too(router: Router, server: SimpleNamespace) -> None:
+async def test_a_cooldown_ends_in_redis_too(router: Router, redis: Redis, server: SimpleNamespace) -> None:
     """Or the proxy would read it from there again."""
     cool_down(router, "a")
-    redis = Redis()
-    cooldowns = in_memory(router, redis)
     await found(HEALTHY)
     assert redis.keys == ["namespace:deployment:a:cooldown"]
-    assert cooldowns.get_cache("deployment:a:cooldown") is None
+    assert not known_here(router)
 
 
-@NOT_COMPILED
 async def test_a_lost_redis_does_not_spoil_the_check(
-    router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
+    router: Router, redis: Redis, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
 ) -> None:
     """The cooldown runs its time, and the log says why."""
     cool_down(router, "a")
-    cooldowns = in_memory(router, Redis(ConnectionError("lost")))
+    redis.failure = ConnectionError("lost")
     assert await found(HEALTHY) == HEALTHY
-    assert cooldowns.get_cache("deployment:a:cooldown") is not None
+    assert known_here(router)
     assert proxy_log.messages == ["The cooldown of deployment a was not ended: lost"]
 
 

@@ -62,7 +62,7 @@ class Host:
 
     def __init__(self, router: Any, handler: str = "acompletion", kind: str = "chat", **request: Any) -> None:
         self._core = SimpleNamespace(router=router)
-        self._request = request
+        self._request: dict[str, Any] = request
         self._plan = SimpleNamespace(handler=handler, kind=kind)
         self._last_error: Exception | None = None
         self._level = self._fallback_depth = 0
@@ -272,7 +272,8 @@ def test_under_the_routers_own_limit_a_fallback_is_asked(
     router: Any, error: Exception, fallbacks: list[Any] | None, told: int
 ) -> None:
     """No deployment could be chosen; one without a fallback, and what is no limit, is left to LiteLLM."""
-    host = Host(router, **({} if fallbacks is None else {"fallbacks": fallbacks}))
+    host = Host(router)
+    host._request = {} if fallbacks is None else {"fallbacks": fallbacks}
     host._last_error = error
     select = among_the_untried_in_sync(lambda *_: {"raised": True, "status": 429})
     assert select(host, {"stage": "strategy", "candidates": ["a"], "model": GROUP})["status"] == told
@@ -384,7 +385,9 @@ def test_the_number_of_retries_is_read_at_the_first_failure() -> None:
 def test_a_core_is_enough_to_know_its_router() -> None:
     """The router that was made for it may be gone while a request is under way."""
     with callbacks_put_back():
-        core: Any = litellm.Router(model_list=[deployment("a", "openai", NOWHERE)])._core
+        router: Any = litellm.Router(model_list=[deployment("a", "openai", NOWHERE)])
+        core = router._core
+        del router
         gc.collect()
         assert core._core_owner() is None
         assert compiled_router_cooldown.router_of(core).get_model_ids() == ["a"]

@@ -96,7 +96,8 @@ class BreakingAndHealing(RuleBasedStateMachine):
         self.now += seconds
         ended = [name for name, since in self.cooling_since.items() if self.now - since >= COOLDOWN]
         for name in ended if RELEASE >= (1, 110) else ():
-            self.router.cooldown_cache.cooldown_store.evict_local(name)
+            store: Any = self.router.cooldown_cache.cooldown_store
+            store.evict_local(name)
 
     @rule(group=st.sampled_from([GROUP, LONE_GROUP]))
     def ask(self, group: str) -> None:

@@ -7,6 +7,7 @@ waits for what it expects, with a deadline, and never for a fixed time.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -143,12 +144,12 @@ def back_offs() -> Iterator[list[float]]:
     """The seconds the router would wait before each of its retries, which it makes at once instead."""
     waits: list[float] = []
     if RELEASE >= (1, 110):
-        from litellm.router_python_host import PythonHost
+        host = importlib.import_module("litellm.router_python_host").PythonHost
 
-        async def sleep(_: PythonHost, seconds: float) -> None:
+        async def sleep(_: object, seconds: float) -> None:
             waits.append(seconds)
 
-        with mock.patch.multiple(PythonHost, sleep=sleep, sleep_sync=lambda _, seconds: waits.append(seconds)):
+        with mock.patch.multiple(host, sleep=sleep, sleep_sync=lambda _, seconds: waits.append(seconds)):
             yield waits
         return
     original = Router._time_to_sleep_before_retry

@@ -20,7 +20,6 @@ HealthCheckLoop = Callable[[], Coroutine[Any, Any, None]]
 _INTERVAL: Final = "health_check_interval"
 _LAST_RESORT: Final = 300  # seconds; where DEFAULT_HEALTH_CHECK_INTERVAL is of no use either
 _TOO_MANY_REQUESTS: Final = "429"
-_A_MOMENT: Final = 1.0  # second; the shortest time Redis keeps something for
 
 _in_the_background: Final[ContextVar[bool]] = ContextVar("in_the_background", default=False)
 
@@ -96,7 +95,7 @@ async def _return_to_rotation(deployment_id: str | None, check_began: float) -> 
         cooldowns: Final = cooldowns_of(router)
         for _, cooldown in await cooldowns.async_get_active_cooldowns([deployment_id], None):
             if _is_disproved(cooldown, check_began):
-                await _end_cooldown(cooldowns, deployment_id, cooldown)
+                await _end_cooldown(router, deployment_id)
                 verbose_proxy_logger.info("Deployment %s is healthy again. Its cooldown has ended.", deployment_id)
     except Exception as error:  # such as a lost Redis; what the check found stands
         verbose_proxy_logger.warning("The cooldown of deployment %s was not ended: %s", deployment_id, error)
@@ -111,17 +110,18 @@ def _is_disproved(cooldown: Mapping[str, Any], check_began: float) -> bool:
     return bool(cooldown["timestamp"] < check_began) and cooldown["status_code"] != _TOO_MANY_REQUESTS
 
 
-async def _end_cooldown(cooldown_cache: Any, deployment_id: str, cooldown: Mapping[str, Any]) -> None:
+async def _end_cooldown(router: Any, deployment_id: str) -> None:
+    cooldown_cache: Final = cooldowns_of(router)
     store: Final = getattr(cooldown_cache, "cooldown_store", None) or cooldown_cache.cache  # 1.82.6 has no store
-    if hasattr(store, "evict_local"):  # since 1.110 it is compiled, and cannot delete what it shares in Redis
-        if store.has_redis:
-            await store.async_put(deployment_id, cooldown, _A_MOMENT)
+    is_compiled: Final = hasattr(store, "evict_local")  # since 1.110: it deletes nothing from the router's Redis
+    redis: Final = router.health().store.redis_cache if is_compiled else store.redis_cache
+    key: Final = f"deployment:{deployment_id}:cooldown"
+    if redis is not None:  # first, as what is missing in memory is read from it
+        await redis.async_delete_cache(redis.check_and_fix_namespace(key))
+    if is_compiled:
         store.evict_local(deployment_id)
-        return
-    key: Final = cooldown_cache.get_cooldown_cache_key(deployment_id)
-    if store.redis_cache is not None:  # first, as what is missing in memory is read from it
-        await store.redis_cache.async_delete_cache(store.redis_cache.check_and_fix_namespace(key))
-    store.in_memory_cache.delete_cache(key)
+    else:
+        store.in_memory_cache.delete_cache(key)
 
 
 def _whole_seconds(value: Any) -> int | None:
