@@ -163,14 +163,15 @@ def _hop_at(driver: Any, level: int, group: str, depth: int, order: int | None) 
     hops: Final = _hops_of(driver)
     for ended in [deeper for deeper in hops if deeper > level]:
         del hops[ended]
-    if level not in hops or hops[level].group != group:
-        before: Final = next((hops[shallower] for shallower in sorted(hops, reverse=True) if shallower < level), None)
-        request: Final = {**driver._request, "fallback_depth": depth}
-        if order is not None:
-            request["_target_order"] = order
-        hops.pop(level, None)
-        hops[level] = Hop.of(router_of(driver._core), request, group, before)
-        hops[level].is_noting = _any_deployment_will_do(driver)
+    before: Final = next((hops[shallower] for shallower in sorted(hops, reverse=True) if shallower < level), None)
+    if level in hops and (before is None or hops[level].group == group):  # the first one's may have several names
+        return hops[level]
+    request: Final = {**driver._request, "fallback_depth": depth}
+    if order is not None:
+        request["_target_order"] = order
+    hops.pop(level, None)
+    hops[level] = Hop.of(router_of(driver._core), request, group, before)
+    hops[level].is_noting = _any_deployment_will_do(driver)
     return hops[level]
 
 

@@ -346,8 +346,8 @@ PLAIN = _names("""
     ollama_chat oobabooga openai opencode_go openinfer openrouter ovhcloud parasail perplexity petals pinstripes poe
     prism publicai qwen_ai_platform qwencloud refuseless reka sail sambanova sarvam scaleway scx-ai snowflake
     streamlake synthetic tencent tensormesh text-completion-codestral text-completion-inception
-    text-completion-openai together_ai v0 veniceai vercel_ai_gateway volcengine wandb xai xiaomi_mimo xinference zai
-    zerogpu
+    text-completion-openai together_ai v0 veniceai vercel_ai_gateway volcengine wally wandb xai xiaomi_mimo
+    xinference zai zerogpu
 """)
 """Providers that `api_base` and `api_key` alone lead to the server."""
 
@@ -387,8 +387,8 @@ WAYS: Mapping[str, Way] = {
 NO_CHAT = _names("""
     a2a_agent auto_router aws_polly aws_textract azure_speech bespoke black_forest_labs cursor deepgram dotprompt
     elevenlabs eu_jev fal_ai humanloop infinity jina_ai langfuse laya litellm_agent manus milvus mongodb nace
-    nvidia_riva openai_like opensearch pg_vector recraft reducto runwayml s3_vectors soniox stability
-    strands_decider topaz transcribe typesafe valkey voyage
+    nvidia_riva openai_like opensearch parallel_ai pg_vector recraft reducto runwayml s3_vectors soniox
+    stability strands_decider topaz transcribe typesafe valkey voyage
 """)
 
 LEFT_OUT: Mapping[str, str] = {
@@ -400,11 +400,11 @@ LEFT_OUT: Mapping[str, str] = {
 
 SINCE_1_83 = _names("""
     aiand aihubmix aws_textract azure_speech bespoke bigmodel clf_ai_gateway cognition coralbricks cortecs crusoe
-    darkbloom databricks_agent edenai empiriolabs eu_jev gdc hostinger_router inception inferenceapis kyma langflow
-    laya libertai meta microsoft_365_copilot modelscope mongodb nace nadir neosantara nvidia_riva opencode_go
-    openinfer opensearch parasail pinstripes prism qwen_ai_platform qwencloud reducto refuseless reka sail scaledown
-    scx-ai soniox strands_decider streamlake tencent tensormesh text-completion-inception transcribe typesafe valkey
-    zerogpu
+    darkbloom databricks_agent edenai empiriolabs eu_jev gdc hostinger_router inception inferenceapis kyma
+    langflow laya libertai meta microsoft_365_copilot modelscope mongodb nace nadir neosantara nvidia_riva
+    opencode_go openinfer opensearch parallel_ai parasail pinstripes prism qwen_ai_platform qwencloud reducto
+    refuseless reka sail scaledown scx-ai soniox strands_decider streamlake tencent tensormesh
+    text-completion-inception transcribe typesafe valkey wally zerogpu
 """)
 """Catalogued names that the oldest supported base, 1.82.6, does not have."""
 

@@ -294,6 +294,16 @@ async def test_the_exception_says_what_was_tried(router: Any) -> None:
     assert f"{OTHER}, deployment z: {FailureSignal.UNAVAILABLE.value} (503)" in error.message
 
 
+async def test_a_group_that_is_asked_by_another_name_keeps_its_attempts(router: Any) -> None:
+    """An alias is another name of the first group, where a fallback's is another group."""
+    host = Host(router)
+    await fails(host, step("a"), answered(429))
+    await fails(host, step("b", group="an-alias"), answered(429))
+    error = litellm.RateLimitError(message="no", model="", llm_provider="")
+    saying_what_was_tried(lambda *_: error)(host, {})
+    assert [one.deployment_id for one in error.failed_attempts] == ["a", "b"]  # type: ignore[attr-defined]
+
+
 async def test_what_was_never_tried_is_not_spoken_of(router: Any) -> None:
     """As where no deployment was left."""
     error = ValueError("none")
