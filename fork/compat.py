@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fork.edits import ForReleases, Otherwise, for_base
+from fork.edits import ForReleases, Otherwise
 from fork.patches import Patch
 
 APPLIED = "applied"
@@ -24,7 +24,7 @@ def state(patch: Patch, base: str) -> str:
     """`applied` if the release gets any of the patch, else why it gets none of it."""
     if patch.is_merged(base):
         return f"{Otherwise.NOT_NEEDED.value}: merged in {patch.merged}"
-    if any(for_base(edits, base) for edits in patch.edits.values()):
+    if patch.is_for(base):
         return APPLIED
     return ", ".join(sorted({part.otherwise.value for part in left_out(patch, base)})) or Otherwise.MOVED.value
 

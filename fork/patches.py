@@ -2,7 +2,8 @@
 
 `patches/p0001_some_name.py` opens with the pull request's text as its docstring and defines `EDITS`, a mapping from a
 module's path in the wheel to the edits it gets, and `BRINGS`, the files of this repository that come with it. `MERGED`,
-if there, is the first release that has the patch: from then on neither its edits nor its files are needed.
+if there, is the first release that has the patch: from then on neither its edits nor its files are needed. A release
+that gets none of the edits gets none of the files either.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class Patch:
         """Whether upstream has merged it in the release `base` or before."""
         return self.merged is not None and Version(base) >= Version(self.merged)
 
+    def is_for(self, base: str) -> bool:
+        """Whether the release `base` gets any of its edits, and with them its files."""
+        return not self.is_merged(base) and any(for_base(edits, base) for edits in self.edits.values())
+
 
 def load(folder: Path) -> tuple[Patch, ...]:
     """All patches of `folder`, in series order.
@@ -68,7 +73,7 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     Raises EditError, naming the patch, where an edit does not find its place or the base has no such module.
     """
     changed: dict[str, bytes] = {}
-    for patch in (patch for patch in patches if not patch.is_merged(base)):
+    for patch in (patch for patch in patches if patch.is_for(base)):
         for oldest_path, all_edits in patch.edits.items():
             where, edits = location(oldest_path, base), for_base(all_edits, base)
             if not edits:

@@ -69,7 +69,7 @@ def steps(base: Base, root: Path) -> list[Step]:
     _check_brought(series, root)
     found: list[Step] = []
     now: dict[str, bytes] = {}
-    for patch in (patch for patch in series if not patch.is_merged(base.version)):
+    for patch in (patch for patch in series if patch.is_for(base.version)):
         changed = apply([patch], lambda path: now[path] if path in now else base.read(path), base.version)
         added = {place_upstream(path): (root / path).read_bytes() for path in patch.brings}
         now.update(changed)

@@ -43,12 +43,12 @@ def patched(base: Base, root: Path) -> dict[str, bytes]:
     """Every file of the patched package by path in the wheel, sorted.
 
     Raises TreeError if one of our files is where the base has one too, and ForkError as `patches` does. The files of a
-    patch the base has merged are the base's.
+    patch that is not for the base are left out; one it has merged has them there by itself.
     """
-    merged = {
-        path for patch in patches.load(root / "patches") if patch.is_merged(base.version) for path in patch.brings
+    left_out = {
+        path for patch in patches.load(root / "patches") if not patch.is_for(base.version) for path in patch.brings
     }
-    own = {name: path for name, path in own_files(root).items() if name not in merged}
+    own = {name: path for name, path in own_files(root).items() if name not in left_out}
     twice = sorted(own.keys() & base.package.keys())
     if twice:
         raise TreeError(

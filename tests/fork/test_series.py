@@ -34,6 +34,10 @@ SECOND = '''"""feat: a second function"""
 from fork.edits import InsertFirst
 EDITS = {"litellm/router.py": (InsertFirst("answer", "pass"),)}
 '''
+NONE_OF_ITS_EDITS = """
+from fork.edits import ForReleases, Otherwise
+EDITS = {"litellm/router.py": (ForReleases({"<1": EDITS["litellm/router.py"]}, "1 lacks it", Otherwise.MISSING),)}
+"""
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -232,10 +236,13 @@ def test_every_test_about_litellm_is_brought() -> None:
     assert there - brought == STAYING
 
 
-def test_a_patch_the_release_has_is_not_sent(base: Base, repository: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("reason", ['MERGED = "1.2.3"\n', NONE_OF_ITS_EDITS], ids=["merged", "none of its edits"])
+def test_a_patch_that_is_not_for_the_release_is_not_sent(
+    base: Base, repository: Path, tmp_path: Path, reason: str
+) -> None:
     """The others are."""
     second = repository / "patches" / "p0002_second.py"
-    second.write_text(f'{second.read_text()}MERGED = "1.2.3"\n')
+    second.write_text(second.read_text() + reason)
     assert [mail.name for mail in series.write(base, repository, tmp_path / "mails")] == ["0001-fix-the-answer.patch"]
 
 

@@ -157,6 +157,24 @@ def test_a_patch_that_does_not_fit_the_base_is_named(repository: Path, install: 
         patched(find("1.2.3", repository), repository)
 
 
+NOT_HERE = """
+from fork.edits import ForReleases, Otherwise
+
+EDITS = {"litellm/router.py": (ForReleases({"<1": EDITS["litellm/router.py"]}, "1 lacks it", Otherwise.MISSING),)}
+BRINGS = ("litellm/extra/failover.py",)
+"""
+
+
+def test_a_base_that_gets_none_of_a_patchs_edits_gets_none_of_its_files(repository: Path, install: Install) -> None:
+    """A module that nothing calls is no part of a release."""
+    found = base(repository, install)
+    patch = repository / "patches" / "p0001_answer.py"
+    patch.write_text(patch.read_text() + NOT_HERE)
+    tree = patched(found, repository)
+    assert "litellm/extra/failover.py" not in tree
+    assert tree["litellm/router.py"] == found.read("litellm/router.py")
+
+
 def test_a_base_that_has_merged_a_patch_has_its_files(repository: Path, install: Install) -> None:
     """And its edits; laid into the repository they would take the place of ours."""
     found = base(repository, install, **{"extra/failover": "ANSWER = 43\n"})
