@@ -113,15 +113,14 @@ def _is_disproved(cooldown: Mapping[str, Any], check_began: float) -> bool:
 async def _end_cooldown(router: Any, deployment_id: str) -> None:
     cooldown_cache: Final = cooldowns_of(router)
     store: Final = getattr(cooldown_cache, "cooldown_store", None) or cooldown_cache.cache  # 1.82.6 has no store
-    is_compiled: Final = hasattr(store, "evict_local")  # since 1.110: it deletes nothing from the router's Redis
-    redis: Final = router.health().store.redis_cache if is_compiled else store.redis_cache
     key: Final = f"deployment:{deployment_id}:cooldown"
+    if hasattr(store, "evict_local"):  # since 1.110: it deletes nothing from the router's Redis
+        redis, evict = router.health().store.redis_cache, functools.partial(store.evict_local, deployment_id)
+    else:
+        redis, evict = store.redis_cache, functools.partial(store.in_memory_cache.delete_cache, key)
     if redis is not None:  # first, as what is missing in memory is read from it
         await redis.async_delete_cache(redis.check_and_fix_namespace(key))
-    if is_compiled:
-        store.evict_local(deployment_id)
-    else:
-        store.in_memory_cache.delete_cache(key)
+    evict()
 
 
 def _whole_seconds(value: Any) -> int | None:
