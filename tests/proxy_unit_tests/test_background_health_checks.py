@@ -19,7 +19,7 @@ from litellm.proxy.health_check_utils.background_health_checks import (
     surviving_failed_rounds,
 )
 
-from support.routing import RELEASE, deployment, routed
+from support.routing import COMPILED_ROUTER, deployment, routed
 
 DEFAULT = 77
 HEALTHY = {"x-ratelimit-remaining-requests": "9"}
@@ -274,7 +274,7 @@ class Redis:
 def redis(router: Any) -> Redis:
     """Through which the router shares its cooldowns."""
     redis = Redis()
-    if RELEASE >= (1, 110):
+    if COMPILED_ROUTER:
         router.health().store.redis_cache = redis
     else:
         cooldowns = router.cooldown_cache
@@ -285,7 +285,7 @@ def redis(router: Any) -> Redis:
 def known_here(router: Any) -> bool:
     """Whether this process knows of a cooldown of deployment a without a look at Redis."""
     cooldowns = router.cooldown_cache
-    if RELEASE >= (1, 110):
+    if COMPILED_ROUTER:
         return bool(cooldowns.cooldown_store.snapshot())
     memory = getattr(cooldowns, "cooldown_store", cooldowns.cache).in_memory_cache
     return bool(memory.get_cache("deployment:a:cooldown"))

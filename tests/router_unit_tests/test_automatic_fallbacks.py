@@ -11,9 +11,9 @@ import pytest
 
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
 from support.routing import (
+    COMPILED_ROUTER,
     GROUP,
     MESSAGES,
-    RELEASE,
     back_offs,
     cooling_down,
     deployment,
@@ -24,7 +24,7 @@ from support.routing import (
     until,
 )
 
-pytestmark = pytest.mark.skipif(RELEASE >= (1, 110), reason="not available with the compiled router, as a build says")
+pytestmark = pytest.mark.skipif(COMPILED_ROUTER, reason="not available with the compiled router, as a build says")
 ON: dict[str, Any] = {"automatic_fallbacks": True, "num_retries": 2, "cooldown_time": 60}
 RATE_LIMITED = FAULTS["429"]
 NOWHERE = "http://127.0.0.1:9"

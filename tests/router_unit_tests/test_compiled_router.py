@@ -37,12 +37,12 @@ from litellm.router_utils.compiled_router_retry import (
     saying_what_was_tried,
 )
 
-from support.routing import GROUP, MESSAGES, RELEASE, callbacks_put_back, deployment, routed
+from support.routing import COMPILED_ROUTER, GROUP, MESSAGES, callbacks_put_back, deployment, routed
 
 NOWHERE = "http://127.0.0.1:9"
 OTHER = "other-group"
 REFUSED = httpx.ConnectError("refused")
-COMPILED = pytest.mark.skipif(RELEASE < (1, 110), reason="the router is compiled since 1.110")
+COMPILED = pytest.mark.skipif(not COMPILED_ROUTER, reason="the router is compiled since 1.110")
 
 
 def answered(status: int) -> BaseLLMException:

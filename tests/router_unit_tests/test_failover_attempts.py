@@ -28,7 +28,7 @@ from litellm.router_utils.failover_attempts import (
 )
 from litellm.types.router import AllowedFailsPolicy, Deployment
 
-from support.routing import GROUP, RELEASE, cooldown_seconds, cooling_down, deployment, failures, routed
+from support.routing import COMPILED_ROUTER, GROUP, cooldown_seconds, cooling_down, deployment, failures, routed
 
 NOWHERE = "http://127.0.0.1:9"
 ANOTHER = "another-group"
@@ -253,7 +253,7 @@ async def test_a_function_without_a_name_is_left_to_litellm(router: Any) -> None
 def test_every_name_is_one_of_litellms() -> None:
     """A method of its router, or a function of its package; since 1.110 its router has no methods of these names."""
     places = (Router, litellm, litellm.google_genai)
-    names = {name.lstrip("_") if RELEASE >= (1, 110) else name for name in ANY_DEPLOYMENT_WILL_DO}
+    names = {name.lstrip("_") if COMPILED_ROUTER else name for name in ANY_DEPLOYMENT_WILL_DO}
     missing = {name for name in names if not any(hasattr(place, name) for place in places)}
     assert missing <= {"_aspeech"}  # younger than 1.82.6
 
@@ -958,13 +958,13 @@ async def test_what_is_no_stream_is_returned_as_it_is(router: Any) -> None:
 
 WRAPPED = (
     ("attempt", "attempt_sync", "select", "select_sync", "failed", "_failed")  # of the compiled router's host
-    if RELEASE >= (1, 110)
+    if COMPILED_ROUTER
     else ("async_function_with_fallbacks", "make_call", "_update_kwargs_with_deployment")
 )
 
 
 def owner_of_the_wrapped() -> Any:
-    return importlib.import_module("litellm.router_rust.core")._Driver if RELEASE >= (1, 110) else Router
+    return importlib.import_module("litellm.router_rust.core")._Driver if COMPILED_ROUTER else Router
 
 
 @pytest.mark.parametrize("name", WRAPPED)

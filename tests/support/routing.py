@@ -28,6 +28,9 @@ from support.faulty_provider import litellm_params
 RELEASE = Version(version("litellm")).release
 """LiteLLM's, as numbers; what the tests say of 1.107 and later was seen on 1.109."""
 
+COMPILED_ROUTER = RELEASE >= (1, 110)
+"""Its router is written in Rust, and this Python its host."""
+
 GROUP = "the-group"
 MESSAGES = [{"role": "user", "content": "ping"}]
 DRAWN = ("simple-shuffle", "usage-based-routing-v2", "latency-based-routing")
@@ -143,7 +146,7 @@ def lost(results: Sequence[str | Exception]) -> list[int]:
 def back_offs() -> Iterator[list[float]]:
     """The seconds the router would wait before each of its retries, which it makes at once instead."""
     waits: list[float] = []
-    if RELEASE >= (1, 110):
+    if COMPILED_ROUTER:
         host = importlib.import_module("litellm.router_python_host").PythonHost
 
         async def sleep(_: object, seconds: float) -> None:
