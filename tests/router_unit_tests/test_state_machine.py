@@ -16,8 +16,8 @@ from litellm import Router
 
 from support.faulty_provider import PROVIDERS
 from support.routing import (
+    COMPILED_ROUTER,
     GROUP,
-    RELEASE,
     STRATEGIES,
     back_offs,
     cooling_down,
@@ -95,7 +95,7 @@ class BreakingAndHealing(RuleBasedStateMachine):
         """Virtual seconds. Since 1.110 the cooldowns are in a compiled store, whose clock is not the test's."""
         self.now += seconds
         ended = [name for name, since in self.cooling_since.items() if self.now - since >= COOLDOWN]
-        for name in ended if RELEASE >= (1, 110) else ():
+        for name in ended if COMPILED_ROUTER else ():
             store: Any = self.router.cooldown_cache.cooldown_store
             store.evict_local(name)
 
@@ -110,8 +110,8 @@ class BreakingAndHealing(RuleBasedStateMachine):
         assert answered == any(self.wire.state[name] == HEALTHY for name in rotation)
         assert asked.keys() <= set(rotation)
         twice = [name for name, count in asked.items() if count > self.sends(name)]
-        if ALONE in twice:
-            assert self.wire.state[ALONE] in A_RETRY_MAY_HELP
+        if ALONE in twice:  # of a fallback that is cooling down as a whole there is nothing to expect
+            assert self.wire.state[ALONE] in A_RETRY_MAY_HELP or rotation == [ALONE]
         if set(twice) & set(NAMES):
             assert set(rotation) - {ALONE} <= asked.keys()
 
