@@ -23,8 +23,8 @@ BASES = [OLDEST_BASE, DEFAULT_BASE]
 """What is tested day by day: the oldest release and the default one; `compat` tests all."""
 
 OWN_MODULES = [path.relative_to(".") for path in sorted(Path("litellm").rglob("*_utils/*.py"))]
-ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests", "tests/support"]
-"""Test folders that are about what LiteLLM does; tests/fork is about the build."""
+ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests"]
+"""Test folders that are about what LiteLLM does; the others are about the build, our own modules and test doubles."""
 
 IN_PARALLEL = ["-n", "2", "--dist", "worksteal"]
 
@@ -52,8 +52,9 @@ def router(session: nox.Session, base: str) -> None:
     install_patched(session, base, *dependencies("test"))
     # Not `python -m pytest`, which would put this folder, and so a vendored litellm/, before the installed package.
     # Once is enough: our modules are the same on every base.
-    coverage = ["--cov", "--cov-report=term-missing:skip-covered"] if base == DEFAULT_BASE else []
-    session.run("pytest", *IN_PARALLEL, *(session.posargs or coverage))
+    measured = ["-p", "support.quick_coverage", "--cov", "--cov-report=term-missing:skip-covered"]
+    coverage = measured if base == DEFAULT_BASE else []
+    session.run("pytest", *IN_PARALLEL, *(session.posargs or coverage), env={"PYTHONPATH": "tests"})
 
 
 @nox.session

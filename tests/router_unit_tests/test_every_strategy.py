@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from support.faulty_provider import FAULTS, PROVIDERS, FaultyProvider
@@ -19,19 +21,41 @@ IN_EVERY_MODE = ("refused", "429", "404", "503", "reset", "empty-200", "silence"
 PATIENCE = 1.0
 """Seconds the router waits for the provider at fault; the other has all the time a busy machine needs."""
 
-STRATEGIES_AND_MODES = [
-    (strategy, mode)
-    for strategy in STRATEGIES
-    for mode in MODES
-    if not (strategy == "cost-based-routing" and mode.startswith("sync"))
+FAULTS_PROVIDERS_STRATEGIES = [
+    (fault, provider, STRATEGIES[(row + column) % len(STRATEGIES)])
+    for row, fault in enumerate(BLAMED_ON_THE_DEPLOYMENT)
+    for column, provider in enumerate(PROVIDERS)
 ]
-"""LiteLLM's cost-based routing is async only: see the last test here."""
+"""Any two of them meet, most only once. All three at a time are for `nox -s failover`."""
+
+
+def modes(strategy: str) -> list[str]:
+    """LiteLLM's cost-based routing is async only: see the last test here."""
+    return [mode for mode in MODES if strategy != "cost-based-routing" or not mode.startswith("sync")]
+
+
+FAULTS_STRATEGIES_MODES = [
+    (fault, strategy, modes(strategy)[(row + column) % len(modes(strategy))])
+    for row, fault in enumerate(IN_EVERY_MODE)
+    for column, strategy in enumerate(STRATEGIES)
+]
+"""As above: any two of them meet."""
+
+
+def test_any_two_choices_meet() -> None:
+    """A fault, provider or strategy that is added above is tried with each of the others."""
+    usual = FAULTS_PROVIDERS_STRATEGIES
+    assert {(fault, provider) for fault, provider, _ in usual} == set(product(BLAMED_ON_THE_DEPLOYMENT, PROVIDERS))
+    assert {(fault, strategy) for fault, _, strategy in usual} == set(product(BLAMED_ON_THE_DEPLOYMENT, STRATEGIES))
+    assert {(provider, strategy) for _, provider, strategy in usual} == set(product(PROVIDERS, STRATEGIES))
+    moded = FAULTS_STRATEGIES_MODES
+    assert {(fault, strategy) for fault, strategy, _ in moded} == set(product(IN_EVERY_MODE, STRATEGIES))
+    assert {(fault, mode) for fault, _, mode in moded} == set(product(IN_EVERY_MODE, MODES))
+    assert {(name, mode) for _, name, mode in moded} == {(name, mode) for name in STRATEGIES for mode in modes(name)}
 
 
 @pytest.mark.by_chance
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("fault", BLAMED_ON_THE_DEPLOYMENT)
+@pytest.mark.parametrize(("fault", "provider", "strategy"), FAULTS_PROVIDERS_STRATEGIES)
 async def test_no_request_is_lost_while_another_deployment_can_answer_it(
     fault: str, provider: str, strategy: str
 ) -> None:
@@ -45,9 +69,8 @@ async def test_no_request_is_lost_while_another_deployment_can_answer_it(
 
 
 @pytest.mark.by_chance
-@pytest.mark.parametrize(("strategy", "mode"), STRATEGIES_AND_MODES)
-@pytest.mark.parametrize("fault", IN_EVERY_MODE)
-async def test_no_request_is_lost_in_any_mode(strategy: str, fault: str, mode: str) -> None:
+@pytest.mark.parametrize(("fault", "strategy", "mode"), FAULTS_STRATEGIES_MODES)
+async def test_no_request_is_lost_in_any_mode(fault: str, strategy: str, mode: str) -> None:
     """Sync and async, streamed and not."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
         at_fault = deployment("a-bad", "ollama_chat", bad.url, timeout=PATIENCE)
