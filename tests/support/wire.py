@@ -36,6 +36,8 @@ class Wire:
     def answer(self, request: httpx.Request) -> httpx.Response:
         """What respx calls for every request."""
         name = request.url.host.removesuffix(".test")
+        if name not in self.state:  # LiteLLM may ask an Ollama of this machine about a model that is registered
+            raise httpx.ConnectError("no such host", request=request)
         self.attempts[name] += 1
         state = self.state[name]
         if not isinstance(state, int):
