@@ -17,7 +17,6 @@ Step = Mapping[str, Any]
 
 # What the compiled router does with a status, as seen on 1.110.2.
 COOLS_DOWN_AND_RETRIES: Final = 401  # at once, even a lone deployment; on another deployment
-COOLS_DOWN: Final = 402  # at once, but no lone deployment; not retried
 REJECTS: Final = 400  # neither
 NOT_RETRIED: Final = (402, 404)
 _COOLED_DOWN_AT_ONCE: Final = (401, 402, 404, 429)

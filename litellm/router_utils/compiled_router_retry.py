@@ -3,14 +3,16 @@ What LiteLLM's compiled router, since 1.110, is told of a failed attempt, so tha
 policy table says: `compiled_router_cooldown` has what it does with that.
 """
 
+import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify
 from litellm.router_utils.compiled_router_cooldown import (
     ANY_ERROR,
-    COOLS_DOWN,
     COOLS_DOWN_AND_RETRIES,
     NOT_RETRIED,
     REJECTS,
@@ -25,9 +27,13 @@ from litellm.router_utils.failover_attempts import (
     make_way_for_the_fallback,
     say_what_was_tried,
 )
-from litellm.router_utils.failover_policy import POLICY, Cooldown, Retry, leaves_no_deployment
+from litellm.router_utils.failover_policy import POLICY, Retry, any_in_rotation, leaves_no_deployment
 
 _NEVER_RETRIED: Final = "NotFoundError"
+# The stages of a choice: those whose answer is who stays, and those whose answer is who goes.
+_FIRST_STAGE: Final = "callback_filters"
+_KEEPS: Final = (_FIRST_STAGE, "tags", "embedding_batch")
+_DROPS: Final = ("text_only", "route_incapable", "media_refusing")
 _OF_THE_GATEWAY: Final = frozenset(
     {
         *("Declined", "GuardrailIntervention"),
@@ -41,7 +47,10 @@ def retrying_by_policy(attempt: Callable[[Any, Step], Awaitable[Told]]) -> Calla
 
     @functools.wraps(attempt)
     async def attempt_and_note(self: Any, step: Step) -> Told:
-        return _noted(self, step, await attempt(self, step))
+        told: Final = _noted(self, step, await attempt(self, step))
+        if told.get("ok"):
+            _make_way(self, _stood_in_for(self))
+        return told
 
     return attempt_and_note
 
@@ -51,7 +60,12 @@ def retrying_by_policy_in_sync(attempt: Callable[[Any, Step], Told]) -> Callable
 
     @functools.wraps(attempt)
     def attempt_and_note(self: Any, step: Step) -> Told:
-        return _noted(self, step, attempt(self, step))
+        told: Final = _noted(self, step, attempt(self, step))
+        if told.get("ok") and (earlier := _stood_in_for(self)):
+            # In a thread of its own, whose event loop the caller's does not become.
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(asyncio.run, _make_way_in_a_loop(self, earlier)).result()
+        return told
 
     return attempt_and_note
 
@@ -63,7 +77,8 @@ def among_the_untried(select: Callable[[Any, Step], Awaitable[Any]]) -> Callable
 
     @functools.wraps(select)
     async def select_untried(self: Any, step: Step) -> Any:
-        return _answered(self, step, await select(self, _without_the_tried(self, step)))
+        asked: Final = _asked(self, step)
+        return _answered(self, asked, await select(self, asked))
 
     return select_untried
 
@@ -73,7 +88,8 @@ def among_the_untried_in_sync(select: Callable[[Any, Step], Any]) -> Callable[[A
 
     @functools.wraps(select)
     def select_untried(self: Any, step: Step) -> Any:
-        return _answered(self, step, select(self, _without_the_tried(self, step)))
+        asked: Final = _asked(self, step)
+        return _answered(self, asked, select(self, asked))
 
     return select_untried
 
@@ -92,18 +108,39 @@ def saying_what_was_tried(failed: Callable[[Any, Step], BaseException]) -> Calla
     return failed_after
 
 
-def _without_the_tried(driver: Any, step: Step) -> Step:
-    hops: Final = _hops_of(driver)
-    if step["stage"] != "callback_filters" or not hops:
-        return step
-    tried: Final = hops[max(hops)].ids_to_blame
-    left: Final = [candidate for candidate in step["candidates"] if candidate not in tried]
-    return {**step, "candidates": left or step["candidates"]}
+@dataclass
+class _Choice:
+    """How far a driver's choice of a deployment has come: the ids of those of `group` that it can still fall on."""
+
+    group: str = ""
+    left: Sequence[str] = ()
+
+
+def _choice_of(driver: Any) -> _Choice:
+    choice: Final[_Choice] = driver.__dict__.setdefault("failover_choice", _Choice())
+    return choice
+
+
+def _asked(driver: Any, step: Step) -> Step:
+    """The step of a choice as the host is asked it. The first one of a retry is about the untried alone: those that the
+    choice before could have fallen on, so that they pass the filters still to come."""
+    choice: Final = _choice_of(driver)
+    candidates = step.get("candidates", ())
+    if step["stage"] == _FIRST_STAGE:
+        hops: Final = _hops_of(driver)
+        tried: Final = hops[max(hops)].ids_to_blame if hops else ()
+        could: Final = choice.left if choice.group == step["model"] else candidates
+        candidates = [one for one in candidates if one in could and one not in tried] or candidates
+        choice.group = step["model"]
+    choice.left = candidates
+    return {**step, "candidates": candidates}
 
 
 def _answered(driver: Any, step: Step, answer: Any) -> Any:
     """The answer to a step of a choice. Where the router's own limits let no deployment be chosen, a fallback is not
     under them."""
+    choice: Final = _choice_of(driver)
+    choice.left = _left_by(step["stage"], choice.left, answer)
     if not isinstance(answer, dict) or not answer.get("raised"):
         return answer
     error: Final = driver._last_error
@@ -112,13 +149,41 @@ def _answered(driver: Any, step: Step, answer: Any) -> Any:
     return {**answer, "status": REJECTS} if is_limit and hop.may_fall_back() else answer
 
 
+def _left_by(stage: str, candidates: Sequence[str], answer: Any) -> Sequence[str]:
+    """Those of `candidates` that a stage's answer leaves, as far as the answer tells it."""
+    named: Final = answer[0] if isinstance(answer, tuple) else answer  # beside the one that a filter prefers
+    if stage in _KEEPS and isinstance(named, list):
+        return named
+    if stage in _DROPS and isinstance(named, list):
+        return [one for one in candidates if one not in named] or candidates
+    if stage == "pre_call" and isinstance(answer, dict):
+        return _admitted(candidates, answer)
+    return candidates
+
+
+def _admitted(candidates: Sequence[str], facts: Mapping[str, Any]) -> Sequence[str]:
+    """Those of `candidates` that surely pass the check before a call: of the deployment's context window, and of the
+    parameters it takes."""
+    tokens: Final = facts.get("input_tokens")
+    of: Final[Mapping[str, Mapping[str, Any]]] = facts.get("deployments") or {}
+
+    def fits(candidate: str) -> bool:
+        limit: Final = of.get(candidate, {}).get("max_input_tokens")
+        return limit is None or tokens is None or tokens <= limit
+
+    def takes_all(candidate: str) -> bool:
+        return not of.get(candidate, {}).get("lacks_params")
+
+    if facts.get("allowed_model_region") is not None:  # of which the facts do not say who is in it
+        return ()
+    return [one for one in candidates if fits(one) and takes_all(one)]
+
+
 def _noted(driver: Any, step: Step, told: Told) -> Told:
     """What the compiled router is told of an attempt, given what it would be told."""
     place: Final = (step["fallback_level"], str(step["model"]), step["fallback_depth"], step["target_order"])
     hop: Final = _hop_at(driver, *place)
     if told.get("ok"):
-        for earlier in list(_hops_of(driver).values())[:-1]:
-            make_way_for_the_fallback(router_of(driver._core), earlier, driver._request)
         return told
     hop.failed = hop.error = None
     if told["kind"] in _OF_THE_GATEWAY or not hop.is_noting:
@@ -126,24 +191,41 @@ def _noted(driver: Any, step: Step, told: Told) -> Told:
     hop.attempting, hop.error = step["deployment_id"], driver._last_error
     hop.failed = attempt_of(hop, driver._last_error, driver._request)
     hop.attempts.append(hop.failed)
-    return {**told, **_decision(hop, hop.failed.signal, step, told)}
+    return {**told, **_decision(driver, hop, hop.failed.signal, step, told)}
 
 
-def _decision(hop: Hop, signal: FailureSignal, step: Step, told: Told) -> Told:
+def _stood_in_for(driver: Any) -> list[Hop]:
+    """The turns of the groups that the one that has answered has stood in for."""
+    hops: Final = _hops_of(driver)
+    return [hops[level] for level in sorted(hops)[:-1] if hops[level].failed]
+
+
+def _make_way(driver: Any, earlier: Sequence[Hop]) -> None:
+    for hop in earlier:
+        make_way_for_the_fallback(router_of(driver._core), hop, driver._request)
+
+
+async def _make_way_in_a_loop(driver: Any, earlier: Sequence[Hop]) -> None:
+    _make_way(driver, earlier)
+    await asyncio.sleep(0)  # for what is to be told of a cooldown, which LiteLLM leaves to the loop
+
+
+def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: Told) -> Told:
     """What of `told` is different for the policy table's column of retries to be followed."""
     policy: Final = POLICY[signal]
     if policy.retry is Retry.NOWHERE:
         return {"status": REJECTS}
     if policy.retry is Retry.AS_TODAY:
         return {}
-    if set(step["candidate_ids"]) - hop.ids_to_blame:
+    left: Final = set(_choice_of(driver).left or step["candidate_ids"]) - hop.ids_to_blame
+    if any_in_rotation(router_of(driver._core), left):
         status: Final = COOLS_DOWN_AND_RETRIES if told["status"] in NOT_RETRIED else told["status"]
         return {"status": status, **_names_that_are_retried(told)}
     if policy.retry is not Retry.ELSEWHERE or not hop.may_fall_back():
         return {}
     if step["retry"] == 0:  # only then is the number of retries read
         return {"num_retries": 0}
-    return {"status": COOLS_DOWN if policy.cooldown is Cooldown.AT_ONCE else REJECTS}
+    return {"kind": _NEVER_RETRIED, "classes": [*told["classes"], _NEVER_RETRIED]}
 
 
 def _names_that_are_retried(told: Told) -> Told:
@@ -163,9 +245,11 @@ def _hop_at(driver: Any, level: int, group: str, depth: int, order: int | None) 
     hops: Final = _hops_of(driver)
     for ended in [deeper for deeper in hops if deeper > level]:
         del hops[ended]
-    before: Final = next((hops[shallower] for shallower in sorted(hops, reverse=True) if shallower < level), None)
+    before = next((hops[shallower] for shallower in sorted(hops, reverse=True) if shallower < level), None)
     if level in hops and (before is None or hops[level].group == group):  # the first one's may have several names
         return hops[level]
+    if level and before is None:  # the group that was asked for had none to choose from
+        before = hops[0] = Hop.of(router_of(driver._core), driver._request, str(driver._request.get("model")), None)
     request: Final = {**driver._request, "fallback_depth": depth}
     if order is not None:
         request["_target_order"] = order

@@ -236,6 +236,13 @@ def retry_by_policy(
 def make_way_for_the_fallback(router: Any, hop: Hop, kwargs: Mapping[str, Any]) -> None:
     """Cool down the lone deployment that another group has just stood in for, if the router's own settings name one.
     What one request brings along, be it a fallback or a short timeout, must not take the deployment from the others."""
+    try:
+        _cool_down_the_stood_in_for(router, hop, kwargs)
+    except Exception as error:  # such as a lost Redis, which must not take from the caller an answer that is there
+        verbose_router_logger.warning("A deployment of %s was not cooled down: %s", hop.group, error)
+
+
+def _cool_down_the_stood_in_for(router: Any, hop: Hop, kwargs: Mapping[str, Any]) -> None:
     if hop.failed is None or hop.error is None or POLICY[hop.failed.signal].retry is not Retry.ELSEWHERE:
         return
     of_the_caller: Final = hop.failed.signal is FailureSignal.TIMED_OUT and kwargs.get("timeout") is not None

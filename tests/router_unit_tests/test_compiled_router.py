@@ -21,7 +21,6 @@ from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.router_utils import compiled_router_cooldown, compiled_router_retry
 from litellm.router_utils.compiled_router_cooldown import (
     ANY_ERROR,
-    COOLS_DOWN,
     COOLS_DOWN_AND_RETRIES,
     NOT_RETRIED,
     REJECTS,
@@ -194,13 +193,25 @@ async def test_a_missing_model_goes_by_another_name(router: Any) -> None:
     assert "APIStatusError" in outcome["classes"]
 
 
-@pytest.mark.parametrize(("status", "last"), [(429, COOLS_DOWN), (503, REJECTS), (500, 500)])
-async def test_once_each_has_failed_the_fallback_is_asked(router: Any, status: int, last: int) -> None:
-    """With one attempt at each; after a 500, though, the same deployment may do."""
+@pytest.mark.parametrize(("status", "name"), [(429, "NotFoundError"), (503, "NotFoundError"), (500, ANY_ERROR)])
+async def test_once_each_has_failed_the_fallback_is_asked(router: Any, status: int, name: str) -> None:
+    """With one attempt at each; after a 500, though, the same deployment may do. The status stays, for the cooldown."""
     host = Host(router)
-    for name in "ab":
-        assert (await fails(host, step(name), answered(status)))["status"] == status
-    assert (await fails(host, step("c", retry=2), answered(status)))["status"] == last
+    for one in "ab":
+        outcome = await fails(host, step(one), answered(status))
+        assert (outcome["kind"], outcome["status"]) == (ANY_ERROR, status)
+    outcome = await fails(host, step("c", retry=2), answered(status))
+    assert (outcome["kind"], outcome["status"]) == (name, status)
+    assert (outcome["classes"][-1] == name) is (name == "NotFoundError")
+
+
+async def test_a_deployment_that_is_cooling_down_is_no_other_one(router: Any) -> None:
+    """Nor is one that a filter has left out of the choice."""
+    host = Host(router)
+    choice = {"stage": "callback_filters", "candidates": ["a", "b", "c"], "model": GROUP}
+    among_the_untried_in_sync(lambda *_: (["a", "b"], None))(host, choice)
+    router.cooldown_cache.add_deployment_to_cooldown("b", answered(429), 429, 60)
+    assert (await fails(host, step("a"), answered(503)))["num_retries"] == 0
 
 
 @pytest.mark.parametrize(("status", "retries"), [(429, 0), (503, 0), (500, None)])
@@ -233,11 +244,28 @@ async def test_what_the_gateway_refuses_is_left_to_litellm(router: Any) -> None:
     assert (await fails(Host(router), step("a", among="a"), error)) == told_of(error)
 
 
-@pytest.mark.parametrize("stage", ["callback_filters", "strategy"])
-async def test_those_that_have_failed_the_request_are_not_offered_again(router: Any, stage: str) -> None:
+def chosen(host: Host, *stages: tuple[str, Any], among: str = "abc") -> list[str]:
+    """Whom the first stage of a choice leaves; each of `stages` has its answer, None being whoever is asked about."""
+
+    def answer_to(self: Any, step: Any) -> Any:
+        answer = dict(stages)[step["stage"]]
+        return step["candidates"] if answer is None else answer
+
+    select = among_the_untried_in_sync(answer_to)
+    (first, _), *later = stages
+    found = select(host, {"stage": first, "candidates": list(among), "model": GROUP})
+    for stage, _ in later:
+        select(host, {"stage": stage, "candidates": found, "model": GROUP})
+    return list(found)
+
+
+FIRST = ("callback_filters", None)
+
+
+async def test_those_that_have_failed_the_request_are_not_offered_again(router: Any) -> None:
     """Before anything else is asked about a choice; unless each has failed it."""
     host = Host(router)
-    choice = {"stage": stage, "candidates": ["a", "b", "c"], "model": GROUP}
+    choice = {"stage": "callback_filters", "candidates": ["a", "b", "c"], "model": GROUP}
 
     async def select(self: Any, step: Any) -> Any:
         return step["candidates"]
@@ -245,18 +273,77 @@ async def test_those_that_have_failed_the_request_are_not_offered_again(router: 
     assert await among_the_untried(select)(host, choice) == ["a", "b", "c"]
     for name, left in (("a", ["b", "c"]), ("b", ["c"]), ("c", ["a", "b", "c"])):
         await fails(host, step(name), answered(500))
-        expected = left if stage == "callback_filters" else ["a", "b", "c"]
-        assert await among_the_untried(select)(host, choice) == expected
-        assert among_the_untried_in_sync(lambda _, step: step["candidates"])(host, choice) == expected
+        assert await among_the_untried(select)(host, choice) == left
+        assert chosen(host, FIRST) == left
     assert choice["candidates"] == ["a", "b", "c"]
+
+
+def fact(limit: int | None = None, *, lacks: bool = False) -> dict[str, Any]:
+    return {"max_input_tokens": limit, "lacks_params": lacks, "rejects_params": lacks}
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer"),
+    [
+        ("callback_filters", (["a", "b"], None)),
+        ("tags", ["a", "b"]),
+        ("embedding_batch", ["b", "a"]),
+        ("text_only", ["c"]),
+        ("route_incapable", ["c"]),
+        ("media_refusing", ["c"]),
+        ("pre_call", {"input_tokens": 9, "deployments": {"a": fact(9), "b": fact(), "c": fact(8)}}),
+        ("pre_call", {"input_tokens": None, "deployments": {"a": fact(9), "b": fact(), "c": fact(lacks=True)}}),
+    ],
+)
+async def test_a_retry_is_between_those_that_the_choice_before_has_left(router: Any, stage: str, answer: Any) -> None:
+    """Of the others the stages to come would leave nobody, and the router an error about that."""
+    host = Host(router)
+    chosen(host, *([(stage, answer)] if stage == "callback_filters" else [FIRST, (stage, answer)]))
+    await fails(host, step("a"), answered(500))
+    assert chosen(host, FIRST) == ["b"]
+    await fails(host, step("b"), answered(500))
+    assert chosen(host, FIRST) == ["a", "b", "c"]  # whom the stages to come filter anew
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer"),
+    [
+        ("text_only", ["a", "b", "c"]),
+        ("pre_call", {"has_input": False}),
+        ("strategy", ["a"]),
+        ("routing_plugins", ["a-model"]),
+    ],
+)
+async def test_a_stage_that_filters_nobody_leaves_all_to_a_retry(router: Any, stage: str, answer: Any) -> None:
+    """As a strategy, which says whom it would choose, or a filter that nobody would pass."""
+    host = Host(router)
+    chosen(host, FIRST, (stage, answer))
+    await fails(host, step("a"), answered(500))
+    assert chosen(host, FIRST) == ["b", "c"]
+
+
+async def test_where_a_region_is_asked_for_a_retry_is_among_all(router: Any) -> None:
+    """The router does not say which deployments are in it."""
+    host = Host(router)
+    chosen(host, FIRST, ("pre_call", {"allowed_model_region": "eu", "deployments": {"a": fact(), "b": fact()}}))
+    await fails(host, step("a"), answered(500))
+    assert chosen(host, FIRST) == ["a", "b", "c"]
+
+
+async def test_what_one_group_has_left_says_nothing_of_the_next(router: Any) -> None:
+    """They may share a deployment."""
+    host = Host(router)
+    chosen(host, FIRST, among="ab")
+    await fails(host, step("a"), answered(500))
+    select = among_the_untried_in_sync(lambda _, step: step["candidates"])
+    assert select(host, {"stage": "callback_filters", "candidates": ["a", "z"], "model": OTHER}) == ["z"]
 
 
 async def test_what_was_rejected_is_offered_again(router: Any) -> None:
     """Its deployment is not to blame."""
     host = Host(router)
     await fails(host, step("a"), answered(400))
-    choice = {"stage": "callback_filters", "candidates": ["a", "b"], "model": GROUP}
-    assert among_the_untried_in_sync(lambda _, step: step["candidates"])(host, choice) == ["a", "b"]
+    assert chosen(host, FIRST, among="ab") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -321,6 +408,14 @@ async def test_once_the_fallback_has_answered_the_groups_before_it_make_way(rout
     assert [call.args[1].group for call in make_way.call_args_list] == [GROUP]
 
 
+async def test_a_fallback_whose_group_had_nobody_to_choose_makes_way_for_the_next_one(router: Any) -> None:
+    """The group that was asked for may be cooling down as a whole; its list of fallbacks holds all the same."""
+    host = Host(router, model=GROUP, fallbacks=[OTHER, GROUP])
+    host._request["fallbacks"] = [{GROUP: ["third", OTHER]}]
+    outcome = await fails(host, step("y", among="y", level=1, group="third"), answered(429))
+    assert outcome["num_retries"] == 0
+
+
 def test_a_sync_attempt_is_noted_as_well(router: Any) -> None:
     """By the same rules."""
 
@@ -358,7 +453,7 @@ def what_becomes_of(told: dict[str, Any], size: int, retries: int = 0, **setting
     ("status", "retried", "cools_down", "cools_down_alone"),
     [
         (COOLS_DOWN_AND_RETRIES, True, True, True),
-        (COOLS_DOWN, False, True, False),
+        (402, False, True, False),
         (REJECTS, False, False, False),
         (500, True, False, False),
         (429, True, True, False),

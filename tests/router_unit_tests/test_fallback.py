@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import litellm
 import pytest
+from litellm.router_utils.cooldown_cache import CooldownCache
 from litellm.types.router import AllowedFailsPolicy
 
 from support.faulty_provider import FAULTS, HEALTHY, PROVIDERS, Fault, FaultyProvider
@@ -58,6 +60,29 @@ async def test_the_fallback_answers_after_one_attempt_and_keeps_answering(fault:
             assert substitute.attempts == 6
             assert primary.attempts == (0 if fault in ("refused", "unresolvable") else 1)
             assert waits == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_each_way_to_call_finds_the_fallback_at_once(mode: str) -> None:
+    """Without an event loop of the caller's, too, and a stream as well."""
+    with FaultyProvider(FAULTS["429"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
+        with routed(
+            primary_and_substitute(primary, substitute), num_retries=2, cooldown_time=60, **FALLBACKS
+        ) as router:
+            assert await outcomes(router, 1, mode) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            assert await outcomes(router, 2, mode) == ["pong"] * 2
+            assert (primary.attempts, substitute.attempts, waits) == (1, 3, [])
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_answer_is_not_lost_with_a_cooldown_that_cannot_be_written(mode: str) -> None:
+    """As when Redis is gone."""
+    lost_store = mock.patch.object(CooldownCache, "add_deployment_to_cooldown", side_effect=ConnectionError)
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, lost_store as written:
+        with routed(primary_and_substitute(primary, substitute), num_retries=0, **FALLBACKS) as router:
+            assert await outcomes(router, 1, mode) == ["pong"]
+            assert written.called
 
 
 async def test_a_silent_primary_is_waited_for_once() -> None:
@@ -224,6 +249,43 @@ async def test_a_whole_group_that_failed_falls_back_without_a_second_round() -> 
             assert (len(attempts), set(waits)) == (3, {0})
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_group_whose_rest_is_cooling_down_falls_back_at_once(mode: str) -> None:
+    """A retry would find nothing but the deployment that has just failed."""
+    with FaultyProvider(FAULTS["503"]) as bad, FaultyProvider(FAULTS["401"]) as worse, FaultyProvider() as substitute:
+        group = [*primary_and_substitute(bad, substitute), deployment("worse", "openai", worse.url)]
+        with routed(group, num_retries=3, cooldown_time=60, **FALLBACKS) as router, back_offs() as waits:
+            assert lost(await outcomes(router, 1, model="worse")) == [0]  # a deployment can be asked by its id
+            assert await until(lambda: cooling_down(router) == {"worse"})
+            assert await outcomes(router, 2, mode) == ["pong"] * 2
+            assert (bad.attempts, worse.attempts, substitute.attempts, waits) == (2, 1, 2, [])
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_cooldowns_of_a_group_that_fell_back_keep_their_reason(mode: str) -> None:
+    """A health check goes by it: what was rate-limited is not asked again before its time."""
+    with FaultyProvider(FAULTS["429"]) as a, FaultyProvider(FAULTS["429"]) as b, FaultyProvider() as substitute:
+        group = [*primary_and_substitute(a, substitute), deployment("b", "openai", b.url)]
+        with routed(group, num_retries=3, cooldown_time=60, **FALLBACKS) as router, back_offs():
+            assert await outcomes(router, 1, mode) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary", "b"})
+            active = router.cooldown_cache.get_active_cooldowns(model_ids=["primary", "b"], parent_otel_span=None)
+            assert [str(stored["status_code"]) for _, stored in active] == ["429", "429"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_each_failure_of_a_group_that_falls_back_counts_as_one(mode: str) -> None:
+    """The deployments are cooled down where the user has set it, after the third one."""
+    with FaultyProvider(FAULTS["503"]) as a, FaultyProvider(FAULTS["503"]) as b, FaultyProvider() as substitute:
+        group = [*primary_and_substitute(a, substitute), deployment("b", "openai", b.url)]
+        with routed(group, num_retries=3, cooldown_time=60, allowed_fails=2, **FALLBACKS) as router, back_offs():
+            assert await outcomes(router, 2, mode) == ["pong"] * 2
+            assert cooling_down(router) == set()
+            assert await outcomes(router, 1, mode) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"primary", "b"})
+            assert (a.attempts, b.attempts, substitute.attempts) == (3, 3, 3)
+
+
 async def test_a_fallback_group_does_not_ask_the_deployment_that_failed_again() -> None:
     """Two groups may share a deployment: the other one of the second group answers."""
     with FaultyProvider(FAULTS["500"]) as bad, FaultyProvider() as good:
@@ -307,12 +369,17 @@ async def test_a_fallback_that_is_cooling_down_is_skipped(fallbacks: list[dict[s
             assert (attempts(providers), waits) == ([1, 1, 3], [])
 
 
-async def test_a_fallback_makes_way_for_the_next_one_in_the_list() -> None:
-    """It has none of its own, but a retry on its route would help no more than on the first one's."""
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_fallback_makes_way_for_the_next_one_in_the_list(mode: str) -> None:
+    """It has none of its own, but a retry on its route would help no more than on the first one's, which need not have
+    been asked."""
     with chain(a=FAULTS["429"], b=FAULTS["503"], c=HEALTHY) as (groups, providers), back_offs() as waits:
         with routed(groups, fallbacks=[{"a": ["b", "c"]}], num_retries=2) as router:
-            assert await outcomes(router, 1, model="a") == ["c"]
+            assert await outcomes(router, 1, mode, model="a") == ["c"]
             assert (attempts(providers), waits) == ([1, 1, 1], [])
+            assert await until(lambda: cooling_down(router) == {"aa"})
+            assert await outcomes(router, 2, mode, model="a") == ["c"] * 2
+            assert (attempts(providers), waits) == ([1, 3, 3], [])
 
 
 async def test_the_last_fallback_is_tried_again_with_back_off() -> None:

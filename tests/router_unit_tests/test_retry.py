@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -132,6 +133,39 @@ async def test_a_retry_may_return_to_a_deployment_once_all_have_failed() -> None
             assert isinstance(error, Exception)
             assert wire.attempts.total() == 5
             assert min(wire.attempts.values()) >= 1
+
+
+def with_tags(name: str, url: str, *, refused: bool) -> dict[str, Any]:
+    return deployment(name, "openai", url, tags=["another"] if refused else ["wanted"])
+
+
+def with_a_window(name: str, url: str, *, refused: bool) -> dict[str, Any]:
+    found = deployment(name, "openai", url)
+    found["model_info"]["max_input_tokens"] = 1 if refused else 1000
+    return found
+
+
+@pytest.mark.parametrize("strategy", [pytest.param("simple-shuffle", marks=pytest.mark.by_chance), "least-busy"])
+@pytest.mark.parametrize(
+    ("described", "settings", "request_settings"),
+    [
+        (with_tags, {"enable_tag_filtering": True}, {"metadata": {"tags": ["wanted"]}}),
+        (with_a_window, {"enable_pre_call_checks": True}, {}),
+    ],
+    ids=["tags", "context window"],
+)
+async def test_a_deployment_that_cannot_take_the_request_is_no_untried_one(
+    described: Callable[..., dict[str, Any]], settings: dict[str, Any], request_settings: dict[str, Any], strategy: str
+) -> None:
+    """A retry is between those that can, all of which have failed here: the caller is told of that, and of nothing
+    else."""
+    with FaultyProvider(FAULTS["500"]) as a, FaultyProvider(FAULTS["500"]) as b, FaultyProvider() as unfit:
+        able = [described("a", a.url, refused=False), described("b", b.url, refused=False)]
+        group = [*able, described("c", unfit.url, refused=True)]
+        with routed(group, num_retries=3, routing_strategy=strategy, **settings) as router, back_offs():
+            (error,) = await outcomes(router, 1, **request_settings)
+            assert isinstance(error, litellm.InternalServerError)
+            assert (a.attempts, b.attempts, unfit.attempts) in [(2, 2, 0), (3, 1, 0), (1, 3, 0)]
 
 
 async def test_requests_at_the_same_time_do_not_share_what_they_tried() -> None:
