@@ -65,9 +65,17 @@ COMPILED = "litellm.router_utils.compiled_router_cooldown"
 DECIDED_IN_PYTHON = "the router decides on cooldowns in Python"
 
 
+REPORTED = "failure_status(exception_status)"
+REPORTED_BY_POLICY = "status_to_cool_by(failure_status(exception_status), exception, {core}, deployment_id)"
+REPORTED_BY_POLICY_IN_LINES = f"""{{
+    **described,
+    **exits,
+    "status": {REPORTED_BY_POLICY.format(core="self")},
+}}"""
+
+
 def reporting_by_policy(function: str, core: str) -> ReplaceExpression:
-    status = "failure_status(exception_status)"
-    return ReplaceExpression(function, status, by=f"status_to_cool_by({status}, exception, {core}, deployment_id)")
+    return ReplaceExpression(function, REPORTED, by=REPORTED_BY_POLICY.format(core=core))
 
 
 BRINGS = (
@@ -123,7 +131,11 @@ EDITS = {
             {
                 ">=1.110": (
                     AddImport(COMPILED, ("status_to_cool_by",)),
-                    reporting_by_policy("RustHealthCallbacks._failure_call", "self"),
+                    ReplaceExpression(
+                        "RustHealthCallbacks._failure_call",
+                        f'{{**described, **exits, "status": {REPORTED}}}',
+                        by=REPORTED_BY_POLICY_IN_LINES,
+                    ),
                     reporting_by_policy("RustHealthCallbacks._fallback_failure_call", "self"),
                 )
             },
