@@ -21,6 +21,7 @@ from fork.tree import own_files, patched
 
 OUR_TESTS = "tests/"
 UPSTREAM_TESTS = "tests/test_litellm/failover/"  # which upstream's `make test-unit` collects
+UPSTREAM_LINE = 120  # characters, but for a comment at its end
 OURS_ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}  # and in English
 NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
@@ -107,8 +108,8 @@ def write(base: Base, root: Path, folder: Path, *, signed: bool = True) -> list[
 def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[Lines]:
     """Apply `mails` to a git repository of the base's wheel and return the lines of each.
 
-    Raises SeriesError unless the package is then the one that is built, byte for byte, and git finds no fault with the
-    white space.
+    Raises SeriesError unless the package is then the one that is built, byte for byte, no line in it has become too
+    long for upstream, and git finds no fault with the white space.
     """
     with TemporaryDirectory() as scratch:
         repository = Path(scratch)
@@ -116,6 +117,7 @@ def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[Lines]:
         for mail in mails:
             git(repository, "am", "--quiet", "--keep-cr", str(mail.resolve()))
         git(repository, "diff", "--check", f"HEAD~{len(mails)}", "HEAD")
+        _check_lengths(git(repository, "diff", "--unified=0", f"HEAD~{len(mails)}", "HEAD"), base.version)
         expected = patched(base, root)
         listed = git(repository, "ls-files", "-z").split("\0")
         found = {name: (repository / name).read_bytes() for name in listed if name and not name.startswith(OUR_TESTS)}
@@ -130,19 +132,18 @@ def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[Lines]:
 
 def check(clone: Path, mails: Sequence[Path]) -> list[str]:
     """Try `mails` in a scratch worktree of `clone`, whose own files and branches stay as they are, and return a line
-    for each.
+    for the commit they are tried on and one for each of them.
 
     Raises SeriesError, with the lines so far, at the first that does not apply, and if `clone` is no git repository.
     """
     with _worktree(clone) as worktree:
-        said: list[str] = []
+        said = [f"on {git(worktree, 'log', '-1', '--format=%h %s').strip()}"]
         for mail in mails:
             tried = _run(worktree, "am", "--3way", "--keep-cr", str(mail.resolve()))
+            outcome = _outcome(tried.returncode, tried.stdout + tried.stderr)
+            said.append(f"{mail.name}: {outcome}")
             if tried.returncode:
-                said.append(f"{mail.name}: does NOT apply: {_reason(tried.stdout + tried.stderr)}")
                 raise SeriesError("\n".join(said))
-            merged = "Falling back" in tried.stdout + tried.stderr
-            said.append(f"{mail.name}: applies{', merged three ways' if merged else ''}")
         return said
 
 
@@ -169,6 +170,15 @@ def _run(repository: Path, *arguments: str, **more: str) -> subprocess.Completed
     command = ["git", "-C", str(repository), *NO_HOOKS, *arguments]
     environment = {**outside, **OURS_ALONE, **NOBODY, **more}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _outcome(code: int, said: str) -> str:
+    """What became of one mail, by the exit code of `git am` and what it said."""
+    if code:
+        return f"does NOT apply: {_reason(said)}"
+    if "Patch already applied" in said:
+        return "is there already"
+    return "applies, merged three ways" if "Falling back" in said else "applies"
 
 
 def _reason(said: str) -> str:
@@ -213,6 +223,14 @@ def _check_brought(series: Sequence[Patch], root: Path) -> None:
     for what, paths in wrong.items():
         if paths:
             raise SeriesError(f"{sorted(paths)[0]} {what}.")
+
+
+def _check_lengths(diff: str, version: str) -> None:
+    for line in diff.splitlines():
+        if line.startswith("+") and len(line.partition("  # ")[0]) > UPSTREAM_LINE + len("+"):
+            raise SeriesError(
+                f"A line is longer than {UPSTREAM_LINE} characters on LiteLLM {version}: {line[1:].strip()}"
+            )
 
 
 def _lines(numstat: str, package: Mapping[str, Path]) -> Lines:

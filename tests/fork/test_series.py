@@ -125,8 +125,13 @@ def test_the_series_gives_what_is_built(mails: list[Path], base: Base, repositor
         (b"+ANSWER = 42", b"+ANSWER = 43", "differ on LiteLLM 1.2.3 in litellm/extra/failover.py"),
         (b"b/litellm/extra/failover.py", b"b/litellm/extra/unwanted.py", "failover.py, litellm/extra/unwanted.py"),
         (b"+ANSWER = 42", b"+ANSWER =42 ", "trailing whitespace"),
+        (
+            b"+ANSWER = 42",
+            b"+ANSWER = 4" + b"2" * 111,
+            f"longer than 120 characters on LiteLLM 1.2.3: ANSWER = 4{'2' * 111}",
+        ),
     ],
-    ids=["an edit", "a module", "a name", "white space"],
+    ids=["an edit", "a module", "a name", "white space", "a line"],
 )
 def test_a_series_that_does_something_else_is_noticed(
     mails: list[Path], base: Base, repository: Path, written: bytes, instead: bytes, said: str
@@ -141,7 +146,9 @@ def test_a_series_that_does_something_else_is_noticed(
 def test_it_is_tried_on_a_clone_that_stays_as_it_is(mails: list[Path], clone: Path) -> None:
     """Neither its files nor its branches nor its worktrees change, whether the patches apply or not."""
     state = [git(clone, *words) for words in (("status", "-s"), ("worktree", "list"), ("log", "--all", "--oneline"))]
+    commit = git(clone, "rev-parse", "--short", "HEAD").strip()
     assert series.check(clone, mails) == [
+        f"on {commit} all",
         "0001-fix-the-answer.patch: applies",
         "0002-feat-a-second-function.patch: applies",
     ]
@@ -156,7 +163,16 @@ def test_a_clone_that_has_moved_on_is_merged_with(mails: list[Path], clone: Path
     router.write_text(router.read_text().replace("\n\n\ndef", "\n\nNEW = 1\n\ndef"))
     commit(clone)
     said = series.check(clone, mails)
-    assert said[0] == "0001-fix-the-answer.patch: applies, merged three ways"
+    assert said[1] == "0001-fix-the-answer.patch: applies, merged three ways"
+
+
+def test_a_patch_that_the_clone_has_is_not_said_to_apply(mails: list[Path], clone: Path) -> None:
+    """Upstream has merged it."""
+    git(clone, "-c", "user.name=me", "-c", "user.email=me@example.org", "am", "--quiet", str(mails[0]))
+    assert series.check(clone, mails)[1:] == [
+        "0001-fix-the-answer.patch: is there already",
+        "0002-feat-a-second-function.patch: applies",
+    ]
 
 
 def test_a_patch_that_does_not_apply_is_named(mails: list[Path], clone: Path) -> None:
@@ -165,7 +181,7 @@ def test_a_patch_that_does_not_apply_is_named(mails: list[Path], clone: Path) ->
     router.write_text("def answer():\n    return 40\n")
     commit(clone)
     with pytest.raises(
-        series.SeriesError, match="^0001-fix-the-answer.patch: does NOT apply: .*litellm/router.py"
+        series.SeriesError, match="\n0001-fix-the-answer.patch: does NOT apply: .*litellm/router.py"
     ) as said:
         series.check(clone, mails)
     assert "0002" not in str(said.value)
@@ -262,4 +278,4 @@ def test_a_clones_hooks_do_not_run(mails: list[Path], clone: Path) -> None:
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    assert [line.endswith(": applies") for line in series.check(clone, mails)] == [True, True]
+    assert [line.endswith(": applies") for line in series.check(clone, mails)[1:]] == [True, True]
