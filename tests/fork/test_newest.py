@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from releases import newest
-from releases.environment import Counts, Environment
+from releases.environment import Counts, Environment, ReleaseError
 
 UNKNOWN = "1.999.0"
 
@@ -41,7 +42,7 @@ def judged(
         return subprocess.CompletedProcess([], 2 if refusal else 0, stderr=f"litellm-failover: {refusal}\n")
 
     monkeypatch.setattr(subprocess, "run", apply)
-    monkeypatch.setattr(newest, "counts", lambda environment: Counts(passed=9, failed=failed))
+    monkeypatch.setattr(newest, "counts", lambda environment: Counts(passed=9, failed=failed, error=3))
     return newest.judged(UNKNOWN, Prepared(list(relaxed)), [])
 
 
@@ -63,7 +64,7 @@ def test_a_place_that_is_lost_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_release_that_passes_as_it_is_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The patches may have been merged."""
+    """The patches may have been merged. That our modules cannot be imported proves nothing."""
     code, sentence = judged(monkeypatch, failed=0)
     assert (code, sentence.endswith("are the patches merged?")) == (1, True)
 
@@ -85,3 +86,17 @@ def test_the_newest_release_is_looked_at_only_if_it_is_not_supported(
     assert newest.main() == code
     said = "LiteLLM 1.103.7 is the newest release, and supported." if code == 0 else "1.999.0: ['pytest']"
     assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_a_release_that_cannot_be_tried_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Still in one sentence."""
+    (tmp_path / "requirements.txt").write_text("")
+    monkeypatch.setattr(sys, "argv", ["newest.py", str(tmp_path), str(tmp_path / "requirements.txt")])
+    monkeypatch.setattr(newest, "newest", lambda: UNKNOWN)
+    monkeypatch.setattr(newest, "Environment", lambda release, work: Prepared([]))
+    monkeypatch.setattr(newest, "judged", mock.Mock(side_effect=ReleaseError("it cannot be installed: see above")))
+    assert newest.main() == 1
+    said = "LiteLLM 1.999.0 is new, and could not be tried: it cannot be installed: see above\n"
+    assert capsys.readouterr().out == said

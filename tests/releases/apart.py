@@ -14,7 +14,7 @@ from pathlib import Path
 from fork import patches
 from fork.patches import Patch
 from fork.series import place_upstream
-from releases.environment import ROOT, UV, Counts, Environment, arguments, counts, require, run
+from releases.environment import ROOT, UV, Counts, Environment, ReleaseError, arguments, counts, require, run
 
 NEEDED = ("fork", "pyproject.toml")  # to build
 
@@ -42,7 +42,11 @@ def main() -> int:
     work, requirements, chosen = arguments()
     failed = 0
     for base in chosen:
-        failed += sum(outcome.failed for outcome in each(base, work, requirements))
+        try:
+            failed += sum(not outcome.all_pass for outcome in each(base, work, requirements))
+        except ReleaseError as error:
+            failed += 1
+            print(f"=== LiteLLM {base}: {error}")
     return int(failed > 0)
 
 

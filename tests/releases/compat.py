@@ -1,6 +1,7 @@
 """Builds and tests every supported release, each in an environment of its own: what `nox -s compat` runs.
 
-Prints which patch is applied on which release, and what the tests say there. Exit code 1 if any fails.
+Prints which patch is applied on which release, and what the tests say there. Exit code 1 if any fails, or a release
+cannot be built or tested.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from fork import patches
 from fork.base import supported
 from fork.compat import matrix
-from releases.environment import ROOT, UV, Counts, Environment, arguments, counts, require, run
+from releases.environment import ROOT, UV, Counts, Environment, ReleaseError, arguments, counts, require, run
 
 
 class Outcome(NamedTuple):
@@ -44,18 +45,27 @@ def tried(base: str, work: Path, requirements: Sequence[str]) -> Outcome:
     return Outcome(counts(environment), seconds, relaxed)
 
 
+def verdict(base: str, work: Path, requirements: Sequence[str]) -> tuple[bool, str]:
+    """Whether all is well with a release, and what to say of it. One that cannot be tested hides none of the others."""
+    try:
+        outcome = tried(base, work, requirements)
+    except ReleaseError as error:
+        return False, f"NOT TESTED: {error}"
+    return outcome.tests.all_pass and outcome.tests.passed > 0, str(outcome)
+
+
 def main() -> int:
     """Try the releases named after the folder to work in and the file of requirements, or all of them."""
     work, requirements, chosen = arguments()
     bases = chosen or list(supported(ROOT))
-    outcomes = {}
+    verdicts = {}
     for base in bases:
         print(f"=== LiteLLM {base}", flush=True)
-        outcomes[base] = tried(base, work, requirements)
-        print(f"=== LiteLLM {base}: {outcomes[base]}", flush=True)
+        verdicts[base] = verdict(base, work, requirements)
+        print(f"=== LiteLLM {base}: {verdicts[base][1]}", flush=True)
     series = patches.load(ROOT / "patches")
-    print(matrix(series, bases, {base: str(outcome) for base, outcome in outcomes.items()}))
-    return int(any(outcome.tests.failed for outcome in outcomes.values()))
+    print(matrix(series, bases, {base: said for base, (_, said) in verdicts.items()}))
+    return int(not all(well for well, _ in verdicts.values()))
 
 
 if __name__ == "__main__":

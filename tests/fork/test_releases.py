@@ -1,0 +1,116 @@
+"""What the sessions over all releases rest on: an environment for each, and an honest count of what its tests say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from releases import compat, environment
+from releases.environment import Counts, Environment, ReleaseError, counts
+
+INDEX = {
+    "litellm": ("9.9.9", ["present>=2", "absent>=1", "fine", "another-absent; extra == 'proxy'"]),
+    "present": ("1.0", []),
+    "fine": ("1.0", []),
+}
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels is all that an installer knows."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for name, (version, needed) in INDEX.items():
+        info = f"{name}-{version}.dist-info"
+        requires = "".join(f"Requires-Dist: {one}\n" for one in needed)
+        with ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}")
+            wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{info}/RECORD", "")
+    config = tmp_path / "uv.toml"
+    config.write_text(f"[pip]\nno-index = true\nfind-links = ['{folder.as_posix()}']\n")
+    monkeypatch.setenv("UV_CONFIG_FILE", str(config))
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    return folder
+
+
+def test_exactly_what_the_index_cannot_meet_is_let_go_of(index: Path, tmp_path: Path) -> None:
+    """Another version where there is one, the whole requirement where there is none; and it is said."""
+    tried = Environment("9.9.9", tmp_path / "work")
+    assert sorted(tried.prepare(["fine"])) == ["absent>=1", "present>=2"]
+    installed = environment.output(*environment.UV, "pip", "freeze", "--python", tried.folder)
+    assert installed.split() == ["fine==1.0", "litellm==9.9.9", "present==1.0"]
+
+
+def test_a_release_that_is_not_on_the_index_is_an_error_by_name(index: Path, tmp_path: Path) -> None:
+    """The caller decides what becomes of the others."""
+    with pytest.raises(ReleaseError, match=r"LiteLLM 1\.0\.0 cannot be installed: see above"):
+        Environment("1.0.0", tmp_path / "work").prepare([])
+
+
+class Here(Environment):
+    """The environment that this test runs in."""
+
+    def __init__(self, work: Path) -> None:
+        self.base = "9.9.9"
+        self.work = work
+
+    def program(self, name: str) -> Path:
+        return Path(sys.executable).with_name(name)
+
+
+OUTCOMES = """
+import pytest
+
+def test_one(): pass
+def test_other(): pass
+def test_three(): assert False
+@pytest.mark.skip
+def test_four(): pass
+@pytest.fixture
+def broken(): 1 / 0
+def test_five(broken): pass
+"""
+
+
+def test_tests_that_do_not_come_as_far_as_to_fail_are_counted_apart(tmp_path: Path) -> None:
+    """A module that lacks one of ours cannot be collected: no proof that LiteLLM does anything wrong."""
+    (tmp_path / "test_a.py").write_text(OUTCOMES)
+    (tmp_path / "test_b.py").write_text("import no_such_module")
+    found = counts(Here(tmp_path), ["test_a.py", "test_b.py"], tmp_path)
+    assert found == Counts(passed=2, failed=1, error=2)
+    assert str(found) == "2 passed, 3 FAILED"
+    assert not found.all_pass
+    assert not Counts(2, 0, 1).all_pass
+
+
+def test_no_test_is_no_success(tmp_path: Path) -> None:
+    """As where the folders have moved."""
+    with pytest.raises(ReleaseError, match=r"the tests on LiteLLM 9\.9\.9 did not run: see above"):
+        counts(Here(tmp_path), [], tmp_path)
+
+
+def test_a_release_that_cannot_be_built_hides_none_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The matrix says why, and the exit code is that of a failure."""
+
+    def tried(base: str, work: Path, requirements: list[str]) -> compat.Outcome:
+        if base == "1.82.6":
+            raise ReleaseError("LiteLLM 1.82.6 cannot be installed: see above")
+        return compat.Outcome(Counts(7, 0), 1.25, ["certifi>=2099"])
+
+    (tmp_path / "requirements.txt").write_text("pytest\n")
+    monkeypatch.setattr(
+        sys, "argv", ["compat.py", str(tmp_path), str(tmp_path / "requirements.txt"), "1.82.6", "1.88.6"]
+    )
+    monkeypatch.setattr(compat, "tried", tried)
+    assert compat.main() == 1
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 1.8")]
+    assert rows[0].endswith("| NOT TESTED: LiteLLM 1.82.6 cannot be installed: see above |")
+    assert rows[1].endswith("| 7 passed, built in 1.2 s, without certifi>=2099 |")
+    sys.argv.remove("1.82.6")
+    assert compat.main() == 0
