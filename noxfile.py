@@ -140,8 +140,9 @@ def dead_hosts(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Change our modules in one place at a time: a test must fail, or tests/mutants say why none can (MODULE ...)."""
-    install_patched(session, DEFAULT_BASE, *dependencies("mutants"))
+    """Change our modules in one place at a time: a test must fail, or tests/mutants say why none can (MODULE ...,
+    --base RELEASE)."""
+    install_patched(session, chosen_base(session), *dependencies("mutants"))
     session.run("python", "tests/mutants/run.py", *session.posargs, env={"PYTHONPATH": "tests"})
 
 

@@ -253,7 +253,6 @@ def _hop_at(driver: Any, level: int, group: str, depth: int, order: int | None) 
     request: Final = {**driver._request, "fallback_depth": depth}
     if order is not None:
         request["_target_order"] = order
-    hops.pop(level, None)
     hops[level] = Hop.of(router_of(driver._core), request, group, before)
     hops[level].is_noting = _any_deployment_will_do(driver)
     return hops[level]

@@ -23,6 +23,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 from tqdm import tqdm
 
 from mutants.mutation import KILLERS, Mutant, Verdict, distinct, explanations, without_one_part
+from support.routing import COMPILED_ROUTER
 
 TESTS = Path(__file__).parents[1]
 FORKS = Path(__file__).with_name("forks.py")
@@ -89,7 +90,7 @@ def put_to_the_test(module: str, processes: int) -> Verdict:
     known = explanations(module)
     explained = {explanation.mutant for explanation in known}
     with Testbed(module, processes) as testbed, ThreadPoolExecutor(processes) as pool:
-        stages = [(tests, _time_limit(testbed, source, tests)) for tests in KILLERS[module] if tests]
+        stages = [(tests, _time_limit(testbed, source, tests)) for tests in KILLERS[module].stages]
 
         def survives(mutant: Mutant) -> bool:
             survived = not any(testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
@@ -124,12 +125,16 @@ def _time_limit(testbed: Testbed, source: str, tests: Sequence[str]) -> float:
 def main() -> int:
     """1 where a mutant survives without an explanation, or an explanation without a mutant."""
     modules = {module.rpartition("/")[2]: module for module in KILLERS}
+    in_use = [name for name, module in modules.items() if COMPILED_ROUTER or not KILLERS[module].compiled_only]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("module", nargs="*", default=list(modules), help=f"of {', '.join(modules)}; leave out for all")
+    parser.add_argument("module", nargs="*", default=in_use, help=f"of {', '.join(modules)}; leave out for all")
     parser.add_argument("--processes", type=int, default=2, help="tests run at a time")
+    parser.add_argument("--base", help="the release to do it on, which nox has installed; the default one if left out")
     arguments = parser.parse_args()
     if unknown := set(arguments.module) - set(modules):
         parser.error(f"no module of ours: {', '.join(sorted(unknown))}")
+    if idle := set(arguments.module) - set(in_use):
+        parser.error(f"LiteLLM uses {', '.join(sorted(idle))} since 1.110: name such a release with --base")
     failed = False
     for name in arguments.module:
         verdict = put_to_the_test(modules[name], arguments.processes)

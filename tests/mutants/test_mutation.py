@@ -136,5 +136,5 @@ def test_the_list_is_read_by_module(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_each_module_of_ours_has_tests_that_exist() -> None:
     """A new module is put to the test from its first day."""
     assert {f"litellm/{module}.py" for module in KILLERS} == set(own_files(REPOSITORY))
-    for tests in (test for killers in KILLERS.values() for stage in killers for test in stage):
+    for tests in (test for killers in KILLERS.values() for stage in killers.stages for test in stage):
         assert (REPOSITORY / "tests" / tests).is_file()

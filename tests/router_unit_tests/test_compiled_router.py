@@ -73,7 +73,7 @@ class Host:
 
 def told_of(error: Exception) -> dict[str, Any]:
     classes = [one.__name__ for one in type(error).__mro__]
-    known = ("NotFoundError", "RateLimitError", "APIConnectionError", "GuardrailIntervention")
+    known = ("NotFoundError", "RateLimitError", "APIConnectionError", *OF_THE_GATEWAY)
     kind = next((name for name in classes if name in known), ANY_ERROR)
     status = getattr(error, "status_code", None)
     return {"ok": False, "kind": kind, "classes": classes, "status": status, "num_retries": None}
@@ -221,6 +221,24 @@ async def test_a_lone_deployment_makes_way_at_its_first_failure(router: Any, sta
     assert (outcome["status"], outcome["num_retries"]) == (status, retries)
 
 
+@pytest.mark.parametrize(("order", "retries"), [(None, 0), (1, 0), (2, None)])
+async def test_a_later_order_is_a_fallback_too(order: int | None, retries: int | None) -> None:
+    """Of which the request may be at the last one."""
+    group = [deployment(name, "openai", NOWHERE, order=place) for name, place in (("a", 1), ("b", 2))]
+    with routed(group) as router, mock.patch.object(compiled_router_retry, "router_of", lambda core: core.router):
+        wish = {**step("a", among="a"), "target_order": order}
+        assert (await fails(Host(router), wish, answered(429)))["num_retries"] == retries
+
+
+@pytest.mark.parametrize(("depth", "retries"), [(4, 0), (5, None)])
+async def test_a_fallback_beyond_the_limit_is_none(router: Any, depth: int, retries: int | None) -> None:
+    """LiteLLM's is of five groups."""
+    wish = {**step("z", among="z", level=1, group=OTHER), "fallback_depth": depth}
+    host = Host(router, fallbacks=[{OTHER: ["third"]}], model=GROUP)
+    router.add_deployment(litellm.types.router.Deployment(**deployment("y", "openai", NOWHERE, group="third")))
+    assert (await fails(host, wish, answered(429)))["num_retries"] == retries
+
+
 async def test_without_a_fallback_litellm_decides_about_a_lone_deployment(router: Any) -> None:
     """As it always has."""
     outcome = await fails(Host(router, fallbacks=[]), step("a", among="a"), answered(429))
@@ -238,10 +256,24 @@ async def test_what_only_one_deployment_holds_is_left_to_litellm(router: Any) ->
     assert outcome["status"] == COOLS_DOWN_AND_RETRIES
 
 
-async def test_what_the_gateway_refuses_is_left_to_litellm(router: Any) -> None:
-    """A guardrail speaks of the request, with whatever status."""
-    error = type("GuardrailIntervention", (Exception,), {"status_code": 503})()
-    assert (await fails(Host(router), step("a", among="a"), error)) == told_of(error)
+OF_THE_GATEWAY = (
+    "Declined",
+    "GuardrailIntervention",
+    "CallerCredentialAuthenticationError",
+    "CallerCredentialRateLimitError",
+)
+
+
+@pytest.mark.parametrize("name", OF_THE_GATEWAY)
+async def test_what_the_gateway_refuses_is_left_to_litellm(router: Any, name: str) -> None:
+    """A guardrail, say, speaks of the request, with whatever status; no deployment has failed, nor makes way."""
+    host = Host(router)
+    await fails(host, step("a", among="a"), answered(429))
+    error = type(name, (Exception,), {"status_code": 503})()
+    assert (await fails(host, step("a", among="a"), error)) == told_of(error)
+    with mock.patch.object(compiled_router_retry, "make_way_for_the_fallback") as make_way:
+        await succeeds(host, step("z", among="z", level=1, group=OTHER))
+    assert not make_way.called
 
 
 def chosen(host: Host, *stages: tuple[str, Any], among: str = "abc") -> list[str]:
@@ -291,7 +323,8 @@ def fact(limit: int | None = None, *, lacks: bool = False) -> dict[str, Any]:
         ("text_only", ["c"]),
         ("route_incapable", ["c"]),
         ("media_refusing", ["c"]),
-        ("pre_call", {"input_tokens": 9, "deployments": {"a": fact(9), "b": fact(), "c": fact(8)}}),
+        ("pre_call", {"input_tokens": 9, "deployments": {"a": fact(), "b": fact(9), "c": fact(8)}}),
+        ("pre_call", {"input_tokens": 9, "deployments": {"a": fact(9), "b": fact(10), "c": fact(8)}}),
         ("pre_call", {"input_tokens": None, "deployments": {"a": fact(9), "b": fact(), "c": fact(lacks=True)}}),
     ],
 )
@@ -320,6 +353,15 @@ async def test_a_stage_that_filters_nobody_leaves_all_to_a_retry(router: Any, st
     chosen(host, FIRST, (stage, answer))
     await fails(host, step("a"), answered(500))
     assert chosen(host, FIRST) == ["b", "c"]
+
+
+async def test_what_the_compiled_router_has_left_out_by_itself_is_left_out_of_the_retry(router: Any) -> None:
+    """The last stage is about those that are left."""
+    host = Host(router)
+    chosen(host, FIRST)
+    chosen(host, ("strategy", ["a"]), among="ab")
+    await fails(host, step("a"), answered(500))
+    assert chosen(host, FIRST) == ["b"]
 
 
 async def test_where_a_region_is_asked_for_a_retry_is_among_all(router: Any) -> None:

@@ -76,13 +76,16 @@ async def test_each_way_to_call_finds_the_fallback_at_once(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_an_answer_is_not_lost_with_a_cooldown_that_cannot_be_written(mode: str) -> None:
-    """As when Redis is gone."""
-    lost_store = mock.patch.object(CooldownCache, "add_deployment_to_cooldown", side_effect=ConnectionError)
+async def test_an_answer_is_not_lost_with_a_cooldown_that_cannot_be_written(
+    mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when Redis is gone, which the log says."""
+    lost_store = mock.patch.object(CooldownCache, "add_deployment_to_cooldown", side_effect=ConnectionError("no Redis"))
     with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, lost_store as written:
         with routed(primary_and_substitute(primary, substitute), num_retries=0, **FALLBACKS) as router:
             assert await outcomes(router, 1, mode) == ["pong"]
             assert written.called
+            assert f"A deployment of {GROUP} was not cooled down: no Redis" in caplog.text
 
 
 async def test_a_silent_primary_is_waited_for_once() -> None:
