@@ -36,6 +36,7 @@ from litellm.router_utils.compiled_router_retry import (
     saying_what_was_tried,
 )
 
+from support.faulty_provider import FAULTS, FaultyProvider
 from support.routing import COMPILED_ROUTER, GROUP, MESSAGES, callbacks_put_back, deployment, routed
 
 NOWHERE = "http://127.0.0.1:9"
@@ -73,7 +74,7 @@ class Host:
 
 def told_of(error: Exception) -> dict[str, Any]:
     classes = [one.__name__ for one in type(error).__mro__]
-    known = ("NotFoundError", "RateLimitError", "APIConnectionError", *OF_THE_GATEWAY)
+    known = ("NotFoundError", "AuthenticationError", "RateLimitError", "APIConnectionError", *OF_THE_GATEWAY)
     kind = next((name for name in classes if name in known), ANY_ERROR)
     status = getattr(error, "status_code", None)
     return {"ok": False, "kind": kind, "classes": classes, "status": status, "num_retries": None}
@@ -193,6 +194,19 @@ async def test_a_missing_model_goes_by_another_name(router: Any) -> None:
     assert "APIStatusError" in outcome["classes"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        litellm.AuthenticationError(message="no", model="", llm_provider=""),
+        litellm.RateLimitError(message="no", model="", llm_provider=""),
+    ],
+    ids=["AuthenticationError", "RateLimitError"],
+)
+async def test_another_failure_keeps_its_name(router: Any, error: Exception) -> None:
+    """A user's retry policy goes by it."""
+    assert (await fails(Host(router), step("a"), error))["kind"] == type(error).__name__
+
+
 @pytest.mark.parametrize(("status", "name"), [(429, "NotFoundError"), (503, "NotFoundError"), (500, ANY_ERROR)])
 async def test_once_each_has_failed_the_fallback_is_asked(router: Any, status: int, name: str) -> None:
     """With one attempt at each; after a 500, though, the same deployment may do. The status stays, for the cooldown."""
@@ -221,6 +235,7 @@ async def test_a_lone_deployment_makes_way_at_its_first_failure(router: Any, sta
     assert (outcome["status"], outcome["num_retries"]) == (status, retries)
 
 
+@COMPILED
 @pytest.mark.parametrize(("order", "retries"), [(None, 0), (1, 0), (2, None)])
 async def test_a_later_order_is_a_fallback_too(order: int | None, retries: int | None) -> None:
     """Of which the request may be at the last one."""
@@ -252,8 +267,12 @@ async def test_what_only_one_deployment_holds_is_left_to_litellm(router: Any) ->
         Host(router, "aresponses", "generic", prompt={"id": "p"}),
     ):
         assert (await fails(host, step("a"), answered(404)))["status"] == 404
-    outcome = await fails(Host(router, "aresponses", "generic", input="ping"), step("a"), answered(404))
-    assert outcome["status"] == COOLS_DOWN_AND_RETRIES
+    for host in (
+        Host(router, "aresponses", "generic", input="ping"),
+        Host(router, "acompletion", "chat", prompt="ping"),
+        Host(router, "atext_completion", "text_completion", prompt="ping"),
+    ):
+        assert (await fails(host, step("a"), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
 
 
 OF_THE_GATEWAY = (
@@ -372,13 +391,14 @@ async def test_where_a_region_is_asked_for_a_retry_is_among_all(router: Any) -> 
     assert chosen(host, FIRST) == ["a", "b", "c"]
 
 
-async def test_what_one_group_has_left_says_nothing_of_the_next(router: Any) -> None:
+@pytest.mark.parametrize("group", ["another", "yet-another"])
+async def test_what_one_group_has_left_says_nothing_of_the_next(router: Any, group: str) -> None:
     """They may share a deployment."""
     host = Host(router)
     chosen(host, FIRST, among="ab")
     await fails(host, step("a"), answered(500))
     select = among_the_untried_in_sync(lambda _, step: step["candidates"])
-    assert select(host, {"stage": "callback_filters", "candidates": ["a", "z"], "model": OTHER}) == ["z"]
+    assert select(host, {"stage": "callback_filters", "candidates": ["a", "z"], "model": group}) == ["z"]
 
 
 async def test_what_was_rejected_is_offered_again(router: Any) -> None:
@@ -450,12 +470,50 @@ async def test_once_the_fallback_has_answered_the_groups_before_it_make_way(rout
     assert [call.args[1].group for call in make_way.call_args_list] == [GROUP]
 
 
+async def test_each_group_on_the_way_to_the_answer_makes_way(router: Any) -> None:
+    """A fallback's own fallback may be what answers, at its second attempt."""
+    host = Host(router)
+    for level, group in ((0, GROUP), (1, OTHER), (2, "third")):
+        await fails(host, step("a", level=level, group=group), answered(500))
+    with mock.patch.object(compiled_router_retry, "make_way_for_the_fallback") as make_way:
+        await succeeds(host, step("b", level=2, group="third"))
+    assert [call.args[1].group for call in make_way.call_args_list] == [GROUP, OTHER]
+
+
+async def test_where_the_way_ended_is_forgotten(router: Any) -> None:
+    """The next one of the first group's list starts from there again."""
+    host = Host(router)
+    for level, group in ((0, GROUP), (1, OTHER), (2, "third"), (1, "fourth")):
+        await fails(host, step("a", level=level, group=group), answered(500))
+    assert [one.model_group for one in host.__dict__["failover_hops"][0].attempts] == [GROUP, OTHER, "third", "fourth"]
+    with mock.patch.object(compiled_router_retry, "make_way_for_the_fallback") as make_way:
+        await succeeds(host, step("b", level=1, group="fourth"))
+    assert [call.args[1].group for call in make_way.call_args_list] == [GROUP]
+
+
 async def test_a_fallback_whose_group_had_nobody_to_choose_makes_way_for_the_next_one(router: Any) -> None:
     """The group that was asked for may be cooling down as a whole; its list of fallbacks holds all the same."""
     host = Host(router, model=GROUP, fallbacks=[OTHER, GROUP])
     host._request["fallbacks"] = [{GROUP: ["third", OTHER]}]
     outcome = await fails(host, step("y", among="y", level=1, group="third"), answered(429))
     assert outcome["num_retries"] == 0
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [
+        cooling_down_by_policy,
+        naming_no_failure_of_the_deployment,
+        retrying_by_policy,
+        retrying_by_policy_in_sync,
+        among_the_untried,
+        among_the_untried_in_sync,
+        saying_what_was_tried,
+    ],
+)
+def test_what_is_wrapped_keeps_its_name(decorator: Any) -> None:
+    """Upstream's traces and profiles show it."""
+    assert decorator(told_of).__name__ == "told_of"
 
 
 def test_a_sync_attempt_is_noted_as_well(router: Any) -> None:
@@ -526,6 +584,21 @@ def test_the_compiled_router_goes_by_names_too() -> None:
 def test_the_number_of_retries_is_read_at_the_first_failure() -> None:
     """Which is how a lone deployment makes way."""
     assert len(what_becomes_of({"status": 500, "num_retries": 0}, size=3, retries=2)[0]) == 1
+
+
+@COMPILED
+def test_a_cooldown_that_follows_a_sync_answer_is_told_to_who_listens() -> None:
+    """To Prometheus, say: LiteLLM leaves that to an event loop, which a sync caller need not have."""
+    told = mock.AsyncMock()
+    listener = mock.patch("litellm.router_utils.cooldown_handlers.router_cooldown_event_callback", told)
+    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, listener:
+        group = [
+            deployment("a", "openai", primary.url),
+            deployment("z", "openai", substitute.url, group=OTHER),
+        ]
+        with routed(group, num_retries=0, fallbacks=[{GROUP: [OTHER]}]) as router:
+            router.completion(model=GROUP, messages=MESSAGES)
+    assert [call.kwargs["deployment_id"] for call in told.await_args_list] == ["a"]
 
 
 @COMPILED
