@@ -140,7 +140,7 @@ def with_tags(name: str, url: str, *, refused: bool) -> dict[str, Any]:
 
 
 def with_a_window(name: str, url: str, *, refused: bool) -> dict[str, Any]:
-    found = deployment(name, "openai", url)
+    found = deployment(name, "openai", url, model=f"openai/{name}-with-a-window")  # LiteLLM remembers it by that too
     found["model_info"]["max_input_tokens"] = 1 if refused else 1000
     return found
 

@@ -154,7 +154,6 @@ async def test_a_retry_policy_wins(fault: str, policy: RetryPolicy, attempts: in
 # --- which deployments a request may go to
 
 
-@pytest.mark.by_chance
 async def test_order_decides_who_is_asked_first_and_next() -> None:
     """A later order is asked once the earlier one has failed."""
     with FaultyProvider(FAULTS["429"]) as first, FaultyProvider(answer="second") as second:
