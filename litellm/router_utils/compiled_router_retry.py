@@ -110,9 +110,10 @@ def saying_what_was_tried(failed: Callable[[Any, Step], BaseException]) -> Calla
 
 @dataclass
 class _Choice:
-    """How far a driver's choice of a deployment has come: the ids of those of `group` that it can still fall on."""
+    """How far a driver's choice of a deployment has come: the ids of those it can still fall on, `among` those of a
+    model group and an `order` in it."""
 
-    group: str = ""
+    among: tuple[str, int | None] = ("", None)
     left: Sequence[str] = ()
 
 
@@ -129,9 +130,10 @@ def _asked(driver: Any, step: Step) -> Step:
     if step["stage"] == _FIRST_STAGE:
         hops: Final = _hops_of(driver)
         tried: Final = hops[max(hops)].ids_to_blame if hops else ()
-        could: Final = choice.left if choice.group == step["model"] else candidates
+        among: Final = (step["model"], step.get("target_order"))
+        could: Final = choice.left if choice.among == among else candidates
         candidates = [one for one in candidates if one in could and one not in tried] or candidates
-        choice.group = step["model"]
+        choice.among = among
     choice.left = candidates
     return {**step, "candidates": candidates}
 

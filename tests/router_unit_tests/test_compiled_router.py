@@ -37,7 +37,16 @@ from litellm.router_utils.compiled_router_retry import (
 )
 
 from support.faulty_provider import FAULTS, FaultyProvider
-from support.routing import COMPILED_ROUTER, GROUP, MESSAGES, callbacks_put_back, deployment, routed
+from support.routing import (
+    COMPILED_ROUTER,
+    GROUP,
+    MESSAGES,
+    MODES,
+    callbacks_put_back,
+    deployment,
+    outcomes,
+    routed,
+)
 
 NOWHERE = "http://127.0.0.1:9"
 OTHER = "other-group"
@@ -401,6 +410,17 @@ async def test_what_one_group_has_left_says_nothing_of_the_next(router: Any, gro
     assert select(host, {"stage": "callback_filters", "candidates": ["a", "z"], "model": group}) == ["z"]
 
 
+async def test_what_one_order_has_left_says_nothing_of_the_next(router: Any) -> None:
+    """The deployments of all orders are offered, and those of another one filtered out later."""
+    host = Host(router)
+    chosen(host, FIRST)
+    chosen(host, ("strategy", ["a"]), among="ab")
+    await fails(host, step("a"), answered(500))
+    select = among_the_untried_in_sync(lambda _, step: step["candidates"])
+    later = {"stage": "callback_filters", "candidates": ["a", "b", "c"], "model": GROUP, "target_order": 2}
+    assert select(host, later) == ["b", "c"]
+
+
 async def test_what_was_rejected_is_offered_again(router: Any) -> None:
     """Its deployment is not to blame."""
     host = Host(router)
@@ -584,6 +604,19 @@ def test_the_compiled_router_goes_by_names_too() -> None:
 def test_the_number_of_retries_is_read_at_the_first_failure() -> None:
     """Which is how a lone deployment makes way."""
     assert len(what_becomes_of({"status": 500, "num_retries": 0}, size=3, retries=2)[0]) == 1
+
+
+@COMPILED
+@pytest.mark.parametrize("fault", ["500", "400"])
+@pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy"])
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_later_order_is_asked_whatever_chose_among_the_first(mode: str, strategy: str, fault: str) -> None:
+    """Also where one of the first order has not been tried."""
+    with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
+        first = [deployment(name, "openai", bad.url, order=1) for name in "ab"]
+        group = [*first, deployment("c", "openai", good.url, order=2)]
+        with routed(group, num_retries=0, routing_strategy=strategy) as router:
+            assert await outcomes(router, 1, mode) == ["pong"]
 
 
 @COMPILED
