@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify
 from litellm.router_utils.compiled_router_cooldown import (
     ANY_ERROR,
@@ -62,9 +63,7 @@ def retrying_by_policy_in_sync(attempt: Callable[[Any, Step], Told]) -> Callable
     def attempt_and_note(self: Any, step: Step) -> Told:
         told: Final = _noted(self, step, attempt(self, step))
         if told.get("ok") and (earlier := _stood_in_for(self)):
-            # In a thread of its own, whose event loop the caller's does not become.
-            with ThreadPoolExecutor(max_workers=1) as thread:
-                thread.submit(asyncio.run, _make_way_in_a_loop(self, earlier)).result()
+            _make_way_in_a_thread(self, earlier)
         return told
 
     return attempt_and_note
@@ -142,7 +141,7 @@ def _answered(driver: Any, step: Step, answer: Any) -> Any:
     """The answer to a step of a choice. Where the router's own limits let no deployment be chosen, a fallback is not
     under them."""
     choice: Final = _choice_of(driver)
-    choice.left = _left_by(step["stage"], choice.left, answer)
+    choice.left = _left_by(driver, step["stage"], choice.left, answer)
     if not isinstance(answer, dict) or not answer.get("raised"):
         return answer
     error: Final = driver._last_error
@@ -151,7 +150,7 @@ def _answered(driver: Any, step: Step, answer: Any) -> Any:
     return {**answer, "status": REJECTS} if is_limit and hop.may_fall_back() else answer
 
 
-def _left_by(stage: str, candidates: Sequence[str], answer: Any) -> Sequence[str]:
+def _left_by(driver: Any, stage: str, candidates: Sequence[str], answer: Any) -> Sequence[str]:
     """Those of `candidates` that a stage's answer leaves, as far as the answer tells it."""
     named: Final = answer[0] if isinstance(answer, tuple) else answer  # beside the one that a filter prefers
     if stage in _KEEPS and isinstance(named, list):
@@ -159,14 +158,15 @@ def _left_by(stage: str, candidates: Sequence[str], answer: Any) -> Sequence[str
     if stage in _DROPS and isinstance(named, list):
         return [one for one in candidates if one not in named] or candidates
     if stage == "pre_call" and isinstance(answer, dict):
-        return _admitted(candidates, answer)
+        return _admitted(driver, candidates, answer)
     return candidates
 
 
-def _admitted(candidates: Sequence[str], facts: Mapping[str, Any]) -> Sequence[str]:
-    """Those of `candidates` that surely pass the check before a call: of the deployment's context window, and of the
-    parameters it takes."""
+def _admitted(driver: Any, candidates: Sequence[str], facts: Mapping[str, Any]) -> Sequence[str]:
+    """Those of `candidates` that surely pass the check before a call: of the deployment's context window, of the
+    parameters it takes, and of its region."""
     tokens: Final = facts.get("input_tokens")
+    region: Final = facts.get("allowed_model_region")
     of: Final[Mapping[str, Mapping[str, Any]]] = facts.get("deployments") or {}
 
     def fits(candidate: str) -> bool:
@@ -176,9 +176,15 @@ def _admitted(candidates: Sequence[str], facts: Mapping[str, Any]) -> Sequence[s
     def takes_all(candidate: str) -> bool:
         return not of.get(candidate, {}).get("lacks_params")
 
-    if facts.get("allowed_model_region") is not None:  # of which the facts do not say who is in it
-        return ()
-    return [one for one in candidates if fits(one) and takes_all(one)]
+    def is_there(candidate: str) -> bool:
+        return region is None or _region(router_of(driver._core), candidate) == region
+
+    return [one for one in candidates if fits(one) and takes_all(one) and is_there(one)]
+
+
+def _region(router: Any, deployment_id: str) -> object:
+    deployment: Final = router.get_model_info(id=deployment_id) or {}
+    return (deployment.get("litellm_params") or {}).get("region_name")
 
 
 def _noted(driver: Any, step: Step, told: Told) -> Told:
@@ -193,7 +199,11 @@ def _noted(driver: Any, step: Step, told: Told) -> Told:
     hop.attempting, hop.error = step["deployment_id"], driver._last_error
     hop.failed = attempt_of(hop, driver._last_error, driver._request)
     hop.attempts.append(hop.failed)
-    return {**told, **_decision(driver, hop, hop.failed.signal, step, told)}
+    try:
+        return {**told, **_decision(driver, hop, hop.failed.signal, step, told)}
+    except Exception as error:  # must not take the provider's failure from the caller
+        verbose_router_logger.warning("LiteLLM decides on the retries of %s: %s", hop.group, error)
+        return told
 
 
 def _stood_in_for(driver: Any) -> list[Hop]:
@@ -205,6 +215,15 @@ def _stood_in_for(driver: Any) -> list[Hop]:
 def _make_way(driver: Any, earlier: Sequence[Hop]) -> None:
     for hop in earlier:
         make_way_for_the_fallback(router_of(driver._core), hop, driver._request)
+
+
+def _make_way_in_a_thread(driver: Any, earlier: Sequence[Hop]) -> None:
+    """As `_make_way`, with an event loop, which is not to become that of the caller's thread."""
+    try:
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(lambda: asyncio.run(_make_way_in_a_loop(driver, earlier))).result()
+    except RuntimeError as error:  # no thread can be started: the answer is there all the same
+        verbose_router_logger.warning("No deployment was cooled down for the fallback: %s", error)
 
 
 async def _make_way_in_a_loop(driver: Any, earlier: Sequence[Hop]) -> None:
@@ -219,8 +238,7 @@ def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: To
         return {"status": REJECTS}
     if policy.retry is Retry.AS_TODAY:
         return {}
-    left: Final = set(_choice_of(driver).left or step["candidate_ids"]) - hop.ids_to_blame
-    if any_in_rotation(router_of(driver._core), left):
+    if _another_may_do(driver, hop, step):
         status: Final = COOLS_DOWN_AND_RETRIES if told["status"] in NOT_RETRIED else told["status"]
         return {"status": status, **_names_that_are_retried(told)}
     if policy.retry is not Retry.ELSEWHERE or not hop.may_fall_back():
@@ -228,6 +246,13 @@ def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: To
     if step["retry"] == 0:  # only then is the number of retries read
         return {"num_retries": 0}
     return {"kind": _NEVER_RETRIED, "classes": [*told["classes"], _NEVER_RETRIED]}
+
+
+def _another_may_do(driver: Any, hop: Hop, step: Step) -> bool:
+    choice: Final = _choice_of(driver)
+    if choice.left:  # of which none was cooling down when the choice began
+        return not hop.ids_to_blame.issuperset(choice.left)
+    return any_in_rotation(router_of(driver._core), set(step["candidate_ids"]) - hop.ids_to_blame)
 
 
 def _names_that_are_retried(told: Told) -> Told:

@@ -88,15 +88,16 @@ def test_the_newest_release_is_looked_at_only_if_it_is_not_supported(
     assert capsys.readouterr().out == f"{said}\n"
 
 
-def test_a_release_that_cannot_be_tried_is_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("step", ["newest", "judged"])
+def test_a_release_that_cannot_be_looked_at_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
-    """Still in one sentence."""
+    """As while the index is away. Still in one sentence."""
     (tmp_path / "requirements.txt").write_text("")
     monkeypatch.setattr(sys, "argv", ["newest.py", str(tmp_path), str(tmp_path / "requirements.txt")])
     monkeypatch.setattr(newest, "newest", lambda: UNKNOWN)
     monkeypatch.setattr(newest, "Environment", lambda release, work: Prepared([]))
-    monkeypatch.setattr(newest, "judged", mock.Mock(side_effect=ReleaseError("it cannot be installed: see above")))
+    monkeypatch.setattr(newest, step, mock.Mock(side_effect=ReleaseError("`uv pip compile` ended with 2: see above")))
     assert newest.main() == 1
-    said = "LiteLLM 1.999.0 is new, and could not be tried: it cannot be installed: see above\n"
+    said = "The newest LiteLLM could not be looked at: `uv pip compile` ended with 2: see above\n"
     assert capsys.readouterr().out == said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -49,6 +50,13 @@ def test_a_release_that_is_not_on_the_index_is_an_error_by_name(index: Path, tmp
     """The caller decides what becomes of the others."""
     with pytest.raises(ReleaseError, match=r"LiteLLM 1\.0\.0 cannot be installed: see above"):
         Environment("1.0.0", tmp_path / "work").prepare([])
+
+
+@pytest.mark.parametrize("command", [environment.run, environment.output])
+def test_a_command_that_fails_is_an_error_by_name(command: Callable[..., object]) -> None:
+    """Whether what it prints is wanted or not."""
+    with pytest.raises(ReleaseError, match="-c exit\\(3\\)` ended with 3: see above"):
+        command(sys.executable, "-c", "exit(3)")
 
 
 class Here(Environment):

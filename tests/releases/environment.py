@@ -108,7 +108,9 @@ def run(*command: object, check: bool = True, folder: Path = ROOT) -> int:
 
 def output(*command: object, given: str | None = None) -> str:
     arguments = list(map(str, command))
-    return subprocess.run(arguments, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, input=given).stdout
+    done = subprocess.run(arguments, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True, input=given)
+    require(done.returncode == 0, f"`{' '.join(arguments)}` ended with {done.returncode}")
+    return done.stdout
 
 
 def require(fact: bool, otherwise: str) -> None:

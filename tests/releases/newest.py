@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from fork.base import PACKAGE, supported
 from releases.environment import ROOT, UV, Environment, ReleaseError, arguments, counts, output
@@ -35,17 +36,21 @@ def judged(release: str, environment: Environment, requirements: list[str]) -> t
     return 0, f"LiteLLM {release} is new: {said}. Add it with `nox -s base -- {release}`."
 
 
+def looked_at(work: Path, requirements: list[str]) -> tuple[int, str]:
+    """The exit code and the sentence for the newest release, whichever it is."""
+    release = newest()
+    if release in supported(ROOT):
+        return 0, f"LiteLLM {release} is the newest release, and supported."
+    return judged(release, Environment(release, work), requirements)
+
+
 def main() -> int:
     """The arguments are a folder to work in and a file of requirements."""
     work, requirements, _ = arguments()
-    release = newest()
-    if release in supported(ROOT):
-        code, sentence = 0, f"LiteLLM {release} is the newest release, and supported."
-    else:
-        try:
-            code, sentence = judged(release, Environment(release, work), requirements)
-        except ReleaseError as error:
-            code, sentence = 1, f"LiteLLM {release} is new, and could not be tried: {error}"
+    try:
+        code, sentence = looked_at(work, requirements)
+    except ReleaseError as error:
+        code, sentence = 1, f"The newest LiteLLM could not be looked at: {error}"
     print(sentence)
     return code
 

@@ -228,13 +228,47 @@ async def test_once_each_has_failed_the_fallback_is_asked(router: Any, status: i
     assert (outcome["classes"][-1] == name) is (name == "NotFoundError")
 
 
-async def test_a_deployment_that_is_cooling_down_is_no_other_one(router: Any) -> None:
-    """Nor is one that a filter has left out of the choice."""
+@pytest.mark.parametrize(("left", "retries"), [("ab", None), ("a", 0)])
+async def test_a_deployment_that_the_choice_has_left_out_is_no_other_one(
+    router: Any, left: str, retries: int | None
+) -> None:
+    """As what is cooling down, or what a filter lets not pass."""
     host = Host(router)
-    choice = {"stage": "callback_filters", "candidates": ["a", "b", "c"], "model": GROUP}
-    among_the_untried_in_sync(lambda *_: (["a", "b"], None))(host, choice)
-    router.cooldown_cache.add_deployment_to_cooldown("b", answered(429), 429, 60)
-    assert (await fails(host, step("a"), answered(503)))["num_retries"] == 0
+    chosen(host, FIRST, among=left)
+    assert (await fails(host, step("a"), answered(503)))["num_retries"] == retries
+
+
+@pytest.mark.parametrize(("cooling", "retries"), [("", None), ("b", None), ("bc", 0)])
+async def test_without_a_choice_a_deployment_that_is_cooling_down_is_no_other_one(
+    router: Any, cooling: str, retries: int | None
+) -> None:
+    """Where nothing is asked of the host."""
+    for name in cooling:
+        router.cooldown_cache.add_deployment_to_cooldown(name, answered(429), 429, 60)
+    assert (await fails(Host(router), step("a"), answered(503)))["num_retries"] == retries
+
+
+async def test_a_store_that_cannot_be_read_does_not_take_the_providers_failure(
+    router: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """LiteLLM is told of it, and decides."""
+    lost_store = mock.patch.object(compiled_router_retry, "any_in_rotation", side_effect=ConnectionError("no Redis"))
+    with lost_store:
+        outcome = await fails(Host(router), step("a"), answered(503))
+    assert (outcome["status"], outcome["num_retries"]) == (503, None)
+    assert f"LiteLLM decides on the retries of {GROUP}: no Redis" in caplog.text
+
+
+def test_a_sync_answer_is_not_lost_where_no_thread_can_be_started(
+    router: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the interpreter is about to end."""
+    host = Host(router)
+    asyncio.run(fails(host, step("a"), answered(429)))
+    attempt = retrying_by_policy_in_sync(lambda *_: {"ok": True})
+    with mock.patch.object(compiled_router_retry, "ThreadPoolExecutor", side_effect=RuntimeError("no thread")):
+        assert attempt(host, step("z", level=1, group=OTHER)) == {"ok": True}
+    assert "No deployment was cooled down for the fallback: no thread" in caplog.text
 
 
 @pytest.mark.parametrize(("status", "retries"), [(429, 0), (503, 0), (500, None)])
@@ -392,12 +426,16 @@ async def test_what_the_compiled_router_has_left_out_by_itself_is_left_out_of_th
     assert chosen(host, FIRST) == ["b"]
 
 
-async def test_where_a_region_is_asked_for_a_retry_is_among_all(router: Any) -> None:
-    """The router does not say which deployments are in it."""
-    host = Host(router)
-    chosen(host, FIRST, ("pre_call", {"allowed_model_region": "eu", "deployments": {"a": fact(), "b": fact()}}))
-    await fails(host, step("a"), answered(500))
-    assert chosen(host, FIRST) == ["a", "b", "c"]
+async def test_a_retry_stays_within_the_region_that_is_asked_for() -> None:
+    """It is the deployment's, of which the router does not speak."""
+    group = [deployment(name, "openai", NOWHERE, region_name=region) for name, region in (("a", "eu"), ("b", "eu"))]
+    group.append(deployment("c", "openai", NOWHERE))
+    with routed(group) as router, mock.patch.object(compiled_router_retry, "router_of", lambda core: core.router):
+        host = Host(router)
+        facts = {"allowed_model_region": "eu", "deployments": {name: fact() for name in "abc"}}
+        chosen(host, FIRST, ("pre_call", facts))
+        await fails(host, step("a"), answered(500))
+        assert chosen(host, FIRST) == ["b"]
 
 
 @pytest.mark.parametrize("group", ["another", "yet-another"])

@@ -145,14 +145,19 @@ def with_a_window(name: str, url: str, *, refused: bool) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("strategy", [pytest.param("simple-shuffle", marks=pytest.mark.by_chance), "least-busy"])
+def with_a_region(name: str, url: str, *, refused: bool) -> dict[str, Any]:
+    return deployment(name, "openai", url, region_name="us" if refused else "eu")
+
+
+@pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy"])
 @pytest.mark.parametrize(
     ("described", "settings", "request_settings"),
     [
         (with_tags, {"enable_tag_filtering": True}, {"metadata": {"tags": ["wanted"]}}),
         (with_a_window, {"enable_pre_call_checks": True}, {}),
+        (with_a_region, {"enable_pre_call_checks": True}, {"allowed_model_region": "eu"}),
     ],
-    ids=["tags", "context window"],
+    ids=["tags", "context window", "region"],
 )
 async def test_a_deployment_that_cannot_take_the_request_is_no_untried_one(
     described: Callable[..., dict[str, Any]], settings: dict[str, Any], request_settings: dict[str, Any], strategy: str
@@ -166,6 +171,8 @@ async def test_a_deployment_that_cannot_take_the_request_is_no_untried_one(
             (error,) = await outcomes(router, 1, **request_settings)
             assert isinstance(error, litellm.InternalServerError)
             assert (a.attempts, b.attempts, unfit.attempts) in [(2, 2, 0), (3, 1, 0), (1, 3, 0)]
+            first_two = [one.deployment_id for one in error.failed_attempts[:2]]  # type: ignore[attr-defined]
+            assert sorted(first_two) == ["a", "b"]
 
 
 async def test_requests_at_the_same_time_do_not_share_what_they_tried() -> None:
