@@ -125,16 +125,17 @@ def _asked(driver: Any, step: Step) -> Step:
     """The step of a choice as the host is asked it. The first one of a retry is about the untried alone: those that the
     choice before could have fallen on, so that they pass the filters still to come."""
     choice: Final = _choice_of(driver)
-    candidates = step.get("candidates", ())
+    candidates: Final[Sequence[str]] = step.get("candidates", ())
     if step["stage"] == _FIRST_STAGE:
         hops: Final = _hops_of(driver)
         tried: Final = hops[max(hops)].ids_to_blame if hops else ()
         among: Final = (step["model"], step.get("target_order"))
         could: Final = choice.left if choice.among == among else candidates
-        candidates = [one for one in candidates if one in could and one not in tried] or candidates
         choice.among = among
+        choice.left = [one for one in candidates if one in could and one not in tried] or candidates
+        return {**step, "candidates": choice.left}
     choice.left = candidates
-    return {**step, "candidates": candidates}
+    return step
 
 
 def _answered(driver: Any, step: Step, answer: Any) -> Any:

@@ -551,8 +551,7 @@ async def test_where_the_way_ended_is_forgotten(router: Any) -> None:
 
 async def test_a_fallback_whose_group_had_nobody_to_choose_makes_way_for_the_next_one(router: Any) -> None:
     """The group that was asked for may be cooling down as a whole; its list of fallbacks holds all the same."""
-    host = Host(router, model=GROUP, fallbacks=[OTHER, GROUP])
-    host._request["fallbacks"] = [{GROUP: ["third", OTHER]}]
+    host = Host(router, model=GROUP, fallbacks=[{GROUP: ["third", OTHER]}])
     outcome = await fails(host, step("y", among="y", level=1, group="third"), answered(429))
     assert outcome["num_retries"] == 0
 
