@@ -4,16 +4,19 @@ Problem
 -------
 A retry may pick the deployment that has just failed: with two deployments,
 one of them dead, all three attempts land on the dead one for one request
-in eight. 402 and 404 are not retried at all, so a caller pays for each. A
-stream that breaks off before its first event, or whose 200 has an empty
-body, counts as an answer. A lone deployment that is rate-limited, out of
-credit, unreachable or silent is tried again with back-off while a fallback
-group stands ready, and by every request anew.
+in eight, and for each one of a session that keeps to it. 402 and 404 are
+not retried at all, so a caller pays for each. A stream that breaks off
+before its first event, or whose 200 has an empty body, counts as an answer.
+A lone deployment that is rate-limited, out of credit, unreachable or silent
+is tried again with back-off while a fallback group stands ready, and by
+every request anew.
 
 Change
 ------
 - A retry goes to a deployment that has not failed this request yet. Where
   none is left, LiteLLM's own rule decides, as before.
+- The deployment that a session, a key or a cached prompt is at is preferred
+  until it fails the request; then the others are offered beside it.
 - What the policy table blames on the deployment is retried elsewhere,
   whatever the status. A rejected request never is.
 - If no retry on the same route can help and a fallback group stands ready,
@@ -223,6 +226,22 @@ EDITS = {
                 )
             },
             why="before 1.106 a 402 is no exception among the failures of a lone deployment",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
+    ),
+    "litellm/router_utils/pre_call_checks/deployment_affinity_check.py": (
+        AddImport("litellm.router_utils.failover_attempts", ("giving_way_to_the_untried",)),
+        Decorate("DeploymentAffinityCheck.async_filter_deployments", "giving_way_to_the_untried"),
+    ),
+    "litellm/router_utils/pre_call_checks/prompt_caching_deployment_check.py": (
+        ForReleases(
+            {
+                "<1.110": (
+                    AddImport("litellm.router_utils.failover_attempts", ("giving_way_to_the_untried",)),
+                    Decorate("PromptCachingDeploymentCheck.async_filter_deployments", "giving_way_to_the_untried"),
+                )
+            },
+            why="1.110 chooses the deployment of a cached prompt only among those a retry is between",
             otherwise=Otherwise.NOT_NEEDED,
         ),
     ),

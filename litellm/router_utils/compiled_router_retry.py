@@ -5,7 +5,8 @@ policy table says: `compiled_router_cooldown` has what it does with that.
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,9 +23,11 @@ from litellm.router_utils.compiled_router_cooldown import (
     router_of,
 )
 from litellm.router_utils.failover_attempts import (
+    FailedAttempt,
     Hop,
     any_deployment_will_do,
     attempt_of,
+    choosing,
     make_way_for_the_fallback,
     say_what_was_tried,
 )
@@ -77,7 +80,14 @@ def among_the_untried(select: Callable[[Any, Step], Awaitable[Any]]) -> Callable
     @functools.wraps(select)
     async def select_untried(self: Any, step: Step) -> Any:
         asked: Final = _asked(self, step)
-        return _answered(self, asked, await select(self, asked))
+        if step["stage"] != _FIRST_STAGE:
+            return _answered(self, asked, await select(self, asked))
+        with choosing(str(step["model"]), _attempts_of(self), is_noting=_any_deployment_will_do(self)) as hop:
+            answer: Final = _preferring_the_untried(hop, await select(self, asked))
+        choice: Final = _choice_of(self)
+        choice.passed_over = hop.passed_over
+        choice.preferred = answer[1] if isinstance(answer, tuple) else None
+        return _answered(self, asked, answer)
 
     return select_untried
 
@@ -110,10 +120,13 @@ def saying_what_was_tried(failed: Callable[[Any, Step], BaseException]) -> Calla
 @dataclass
 class _Choice:
     """How far a driver's choice of a deployment has come: the ids of those it can still fall on, `among` those of a
-    model group and an `order` in it."""
+    model group and an `order` in it; among those, the one that a filter has `preferred`, if it has; and those that it
+    has `passed_over` for one that it prefers."""
 
     among: tuple[str, int | None] = ("", None)
     left: Sequence[str] = ()
+    preferred: str | None = None
+    passed_over: Collection[str | None] = ()
 
 
 def _choice_of(driver: Any) -> _Choice:
@@ -134,8 +147,21 @@ def _asked(driver: Any, step: Step) -> Step:
         choice.among = among
         choice.left = [one for one in candidates if one in could and one not in tried] or candidates
         return {**step, "candidates": choice.left}
-    choice.left = candidates
+    if list(candidates) != [choice.preferred]:  # which alone a strategy is asked about
+        choice.left = candidates
     return step
+
+
+def _preferring_the_untried(hop: Hop, answer: Any) -> Any:
+    """The answer of the callbacks' filters. Where they leave some that have not failed the request beside some that
+    have, one of the former is preferred: the stages to come may want none of them."""
+    if not isinstance(answer, tuple):
+        return answer
+    kept, preferred = answer
+    untried: Final = [one for one in kept if one not in hop.ids_to_blame]
+    if preferred in untried or len(untried) in (0, len(kept)):
+        return answer
+    return kept, random.choice(untried)
 
 
 def _answered(driver: Any, step: Step, answer: Any) -> Any:
@@ -252,7 +278,7 @@ def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: To
 def _another_may_do(driver: Any, hop: Hop, step: Step) -> bool:
     choice: Final = _choice_of(driver)
     if choice.left:  # of which none was cooling down when the choice began
-        return not hop.ids_to_blame.issuperset(choice.left)
+        return not hop.ids_to_blame.issuperset((*choice.left, *choice.passed_over))
     return any_in_rotation(router_of(driver._core), set(step["candidate_ids"]) - hop.ids_to_blame)
 
 
@@ -266,6 +292,11 @@ def _hops_of(driver: Any) -> dict[int, Hop]:
     fallbacks 1."""
     hops: Final[dict[int, Hop]] = driver.__dict__.setdefault("failover_hops", {})
     return hops
+
+
+def _attempts_of(driver: Any) -> list[FailedAttempt]:
+    """Those of the driver's request, which all its turns share."""
+    return next((hop.attempts for hop in _hops_of(driver).values()), [])
 
 
 def _hop_at(driver: Any, level: int, group: str, depth: int, order: int | None) -> Hop:

@@ -8,6 +8,7 @@ methods that share no argument. What follows from it is for the policy table of 
 import functools
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
@@ -79,6 +80,7 @@ class Hop:
     attempts: list[FailedAttempt]
     is_noting: bool = False
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
+    passed_over: frozenset[str | None] = frozenset()  # the ids of those it could not, another one being preferred
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
     error: Exception | None = None  # as which it came
@@ -112,6 +114,17 @@ class Hop:
 _FALLS_BACK_BY_ORDER: Final = hasattr(litellm.utils, "get_order_filtered_deployments")  # not so in 1.82.6
 
 _HOP: Final[ContextVar[Hop | None]] = ContextVar("litellm_failover_hop", default=None)
+
+
+@contextmanager
+def choosing(group: str, attempts: list[FailedAttempt], *, is_noting: bool) -> Iterator[Hop]:
+    """A turn of `group` for as long as one of its deployments is chosen, after the `attempts` that have failed."""
+    hop: Final = Hop(group, bool, bool, {group}, attempts, is_noting)
+    token: Final = _HOP.set(hop)
+    try:
+        yield hop
+    finally:
+        _HOP.reset(token)
 
 
 def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
@@ -148,6 +161,7 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[...
         hop: Final = _HOP.get()
         if hop is not None:
             hop.attempting = hop.failed = hop.error = None
+            hop.passed_over = frozenset()
             hop.is_noting = _any_deployment_will_do(original_function, kwargs)
         try:
             response: Final = await make_call(self, original_function, *args, **kwargs)
@@ -190,6 +204,27 @@ def untried(deployments: list[Deployment]) -> list[Deployment]:
     return left
 
 
+def giving_way_to_the_untried(filter_deployments: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap the `async_filter_deployments` of a callback that prefers one deployment, as a session's or that of a cached
+    prompt: once it has failed the request, the others are offered beside it."""
+
+    @functools.wraps(filter_deployments)
+    async def async_filter_deployments(
+        self: Any, model: str, healthy_deployments: list[Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        kept: Final = await filter_deployments(self, model, healthy_deployments, *args, **kwargs)
+        hop: Final = _HOP.get()
+        if hop is None or not hop.is_noting or hop.attempting is not None:
+            return kept
+        others: Final = [deployment for deployment in healthy_deployments if _id(deployment) not in _ids(kept)]
+        if _ids(kept) <= hop.ids_to_blame:
+            return [*others, *kept]
+        hop.passed_over |= _ids(others)
+        return kept
+
+    return async_filter_deployments
+
+
 def unasked(fallbacks: Iterable[Target]) -> Iterator[Target]:
     """Those of `fallbacks` that this request has not been to when it comes to them. One with parameters of its own is
     not the group it names: it may lead there for another answer."""
@@ -224,7 +259,7 @@ def retry_by_policy(
     candidates: Final = _ids(hop.candidates)
     if retry is Retry.AS_TODAY or hop.failed.deployment_id not in candidates:
         return None
-    left: Final = candidates - hop.ids_to_blame
+    left: Final = (candidates | hop.passed_over) - hop.ids_to_blame
     # A hook, or a team's name for a model, may have led to another group than the one that was looked up.
     if left & _ids(healthy_deployments) or (left and candidates.isdisjoint(_ids(all_deployments))):
         return True

@@ -35,6 +35,7 @@ from litellm.router_utils.compiled_router_retry import (
     retrying_by_policy_in_sync,
     saying_what_was_tried,
 )
+from litellm.router_utils.failover_attempts import giving_way_to_the_untried
 
 from support.faulty_provider import FAULTS, FaultyProvider
 from support.routing import (
@@ -415,6 +416,74 @@ async def test_a_stage_that_filters_nobody_leaves_all_to_a_retry(router: Any, st
     chosen(host, FIRST, (stage, answer))
     await fails(host, step("a"), answered(500))
     assert chosen(host, FIRST) == ["b", "c"]
+
+
+async def preferring(host: Host, name: str, *later: tuple[str, Any], prompt: str | None = None) -> Any:
+    """The answer to the first stage of a choice, with a callback that prefers deployment `name` and another one that
+    knows where a `prompt` was cached. Each of the `later` stages is about the one that is preferred then, if any is."""
+
+    @giving_way_to_the_untried
+    async def async_filter_deployments(_: Any, model: str, healthy_deployments: list[Any]) -> list[Any]:
+        return [one for one in healthy_deployments if one["model_info"]["id"] == name] or healthy_deployments
+
+    async def answer_to(self: Any, step: Any) -> Any:
+        if step["stage"] != "callback_filters":
+            return dict(later)[step["stage"]]
+        records = [{"model_info": {"id": one}} for one in step["candidates"]]
+        left = await async_filter_deployments(None, model=GROUP, healthy_deployments=records)
+        return [one["model_info"]["id"] for one in left], prompt
+
+    select = among_the_untried(answer_to)
+    left, preferred = await select(host, {"stage": "callback_filters", "candidates": ["a", "b", "c"], "model": GROUP})
+    for stage, _ in later:
+        await select(host, {"stage": stage, "candidates": [preferred] if preferred else left, "model": GROUP})
+    return left, preferred
+
+
+async def test_a_preferred_deployment_gives_way_to_the_others(router: Any) -> None:
+    """One of them is preferred then, since it is not known yet whom the later stages want."""
+    host = Host(router)
+    assert await preferring(host, "a") == (["a"], None)
+    assert (await fails(host, step("a"), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
+    left, other = await preferring(host, "a", ("strategy", []))
+    assert (left, other in ("b", "c")) == (["b", "c", "a"], True)
+    assert (await fails(host, step(other), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
+    (last,) = {"b", "c"} - {other}
+    assert await preferring(host, "a") == ([last], None)
+    assert (await fails(host, step(last, retry=2), answered(404)))["kind"] == "NotFoundError"
+
+
+async def test_a_preferred_deployment_gives_way_to_none_that_a_later_stage_excludes(router: Any) -> None:
+    """It is tried again but once."""
+    host = Host(router, fallbacks=[])
+    for status in (COOLS_DOWN_AND_RETRIES, 404):
+        await preferring(host, "a", ("tags", ["a"]))
+        assert (await fails(host, step("a"), answered(404)))["status"] == status
+
+
+async def test_where_a_prompt_was_cached_is_one_of_several_deployments(router: Any) -> None:
+    """Of which alone the compiled router asks the strategy."""
+    host = Host(router)
+    assert await preferring(host, "nobody", ("strategy", ["a"]), prompt="a") == (["a", "b", "c"], "a")
+    assert (await fails(host, step("a"), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
+    assert await preferring(host, "nobody", prompt="c") == (["b", "c"], "c")
+
+
+async def test_a_prompt_is_not_looked_for_where_it_has_failed(router: Any) -> None:
+    """But where it was cached among those that have not."""
+    host = Host(router)
+    await preferring(host, "a")
+    await fails(host, step("a"), answered(404))
+    assert (await preferring(host, "a", prompt="a"))[1] in ("b", "c")
+    assert (await preferring(host, "a", prompt="c"))[1] == "c"
+
+
+async def test_what_only_one_deployment_holds_is_preferred_there(router: Any) -> None:
+    """A response, say, that is continued."""
+    host = Host(router, "aresponses", "generic", previous_response_id="r")
+    await preferring(host, "a")
+    assert (await fails(host, step("a"), answered(404)))["status"] == 404
+    assert await preferring(host, "a") == (["a"], None)
 
 
 async def test_what_the_compiled_router_has_left_out_by_itself_is_left_out_of_the_retry(router: Any) -> None:

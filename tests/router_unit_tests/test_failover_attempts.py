@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.router_utils import failover_attempts
 from litellm.router_utils.failover_attempts import (
     FailedAttempt,
+    giving_way_to_the_untried,
     noting_its_failure,
     noting_the_deployment,
     remembering_attempts,
@@ -82,11 +83,13 @@ async def attempt(
     *,
     by: Any = _acompletion,
     among: list[Any] | None = None,
+    preferring: Sequence[str] = (),
     **kwargs: Any,
 ) -> Any:
     """An attempt as the router makes one: out of those left, at deployment `name`, which raises or returns `outcome`.
 
-    The router chooses `among` the group's deployments that are not cooling down.
+    The router chooses `among` the group's deployments that are not cooling down, or from those that are left by a
+    callbacks `preferring` some.
     """
     chosen = {"model_info": {"id": name}}
 
@@ -96,7 +99,8 @@ async def attempt(
 
     @noting_its_failure
     async def make_call(self: Any, original_function: Any, **_: Any) -> Any:
-        untried(members(router) if among is None else among)
+        left = await preferred(router, *preferring)
+        untried(left if among is None else among)
         _update_kwargs_with_deployment(self, chosen, {})
         if isinstance(outcome, Exception):
             raise outcome
@@ -110,15 +114,28 @@ async def fails(router: Any, name: str, error: Exception, **kwargs: Any) -> None
         await attempt(router, name, error, **kwargs)
 
 
-async def offered(router: Any) -> list[str]:
+async def offered(router: Any, preferring: Sequence[str] = (), by: Any = _acompletion) -> list[str]:
     """The deployments the next attempt may choose from."""
 
     @noting_its_failure
     async def make_call(*_: Any, **__: Any) -> Any:
-        return ids(untried(members(router)))
+        return ids(untried(await preferred(router, *preferring)))
 
-    chosen_from: list[str] = await make_call(router, _acompletion)
+    chosen_from: list[str] = await make_call(router, by)
     return chosen_from
+
+
+async def preferred(router: Any, *preferences: str) -> list[Any]:
+    """The deployments that are left by callbacks, each of which prefers some."""
+
+    @giving_way_to_the_untried
+    async def async_filter_deployments(names: Any, model: str, healthy_deployments: list[Any]) -> list[Any]:
+        return [one for one in healthy_deployments if one["model_info"]["id"] in names] or healthy_deployments
+
+    left = members(router)
+    for names in preferences:
+        left = await async_filter_deployments(names, model=GROUP, healthy_deployments=left)
+    return left
 
 
 async def attempts_of(router: Any, body: Body, **kwargs: Any) -> list[tuple[str, str, str, int | None]]:
@@ -313,6 +330,7 @@ async def test_what_a_hook_asks_the_router_meanwhile_is_not_noted(router: Any) -
             untried(members(router))
             _update_kwargs_with_deployment(self, name, {})
             assert ids(untried(members(router))) == ["a", "b", "c"]
+            assert ids(await preferred(router, "a")) == ["a"]
         raise status(429)
 
     async def body() -> None:
@@ -523,13 +541,41 @@ async def test_those_to_blame_are_skipped_while_another_is_left(router: Any, fai
     await attempts_of(router, body)
 
 
-async def decision(router: Any, failed: dict[str, Any], healthy: str | None = "abc", **kwargs: Any) -> bool | None:
+async def test_a_preferred_deployment_is_skipped_too(router: Any) -> None:
+    """It is one of several that can answer, until each has failed."""
+
+    async def body() -> None:
+        assert await offered(router, preferring=("b",)) == ["b"]
+        await fails(router, "b", status(REJECTED))
+        assert await offered(router, preferring=("b",)) == ["b"]
+        for name, left in (("b", "ac"), ("a", "c"), ("c", "acb")):
+            await fails(router, name, status(BROKEN))
+            assert await offered(router, preferring=("b",)) == list(left)
+
+    await attempts_of(router, body)
+
+
+async def test_a_deployment_is_still_preferred_where_no_other_will_do(router: Any) -> None:
+    """Or where no request is under way, as in a look at whom there is."""
+
+    async def body() -> None:
+        await fails(router, "a", status(BROKEN))
+        assert await offered(router, preferring=("a",), by=named("create_file")) == ["a"]
+
+    await attempts_of(router, body)
+    assert ids(await preferred(router, "a")) == ["a"]
+
+
+async def decision(
+    router: Any, failed: dict[str, Any], healthy: str | None = "abc", preferring: Sequence[str] = (), **kwargs: Any
+) -> bool | None:
     """What `retry_by_policy` says after attempts at `failed`, with the `healthy` not cooling down."""
     decided: list[bool | None] = []
 
     async def body() -> None:
         for name, outcome in failed.items():
-            await fails(router, name, outcome if isinstance(outcome, Exception) else status(outcome))
+            error = outcome if isinstance(outcome, Exception) else status(outcome)
+            await fails(router, name, error, preferring=preferring)
         up = None if healthy is None else [one for one in members(router) if one["model_info"]["id"] in healthy]
         decided.append(retry_by_policy(ERROR, up, members(router)))
 
@@ -574,6 +620,42 @@ async def test_where_no_retry_can_help_the_fallback_is_asked_at_once(
     """Without one, LiteLLM's own rule decides."""
     assert await decision(router, failed, healthy, **FALLBACK) is False
     assert await decision(router, failed, healthy) is None
+
+
+@pytest.mark.parametrize(
+    ("failed", "healthy", "decided"),
+    [
+        ("a", "abc", True),
+        ("a", "b", True),
+        ("a", "a", None),
+        ("ab", "abc", True),
+        ("ab", "ab", None),
+        ("abc", "abc", None),
+    ],
+)
+async def test_a_retry_goes_elsewhere_than_to_the_preferred_deployment(
+    router: Any, failed: str, healthy: str, decided: bool | None
+) -> None:
+    """To one that is not cooling down."""
+    assert await decision(router, dict.fromkeys(failed, RATE_LIMITED), healthy, preferring=("a",)) is decided
+
+
+@pytest.mark.parametrize("healthy", ["b", "c"])
+async def test_whom_either_of_two_callbacks_passes_over_may_be_next(router: Any, healthy: str) -> None:
+    """The one may prefer two of a group, and the other one of these."""
+    assert await decision(router, {"a": RATE_LIMITED}, healthy, preferring=("ab", "a")) is True
+
+
+async def test_whom_a_later_filter_wants_not_is_waited_for_but_once(router: Any) -> None:
+    """As the tags of the request: once the preferred deployment gave way in vain, LiteLLM's own rule decides."""
+    first = members(router)[:1]
+
+    async def body() -> None:
+        for decided in (True, None):
+            await fails(router, "a", status(BROKEN), preferring=("a",), among=first)
+            assert retry_by_policy(ERROR, members(router), members(router)) is decided
+
+    await attempts_of(router, body)
 
 
 async def test_a_deployment_the_policy_did_not_choose_from_is_left_to_litellm(router: Any) -> None:

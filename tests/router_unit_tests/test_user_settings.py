@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
+import litellm
 import pytest
+from litellm import Router
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.responses.utils import ResponsesAPIRequestUtils
 from litellm.types.router import AllowedFailsPolicy, RetryPolicy
 
 from support.faulty_provider import FAULTS, REFUSED, SILENT, Fault, FaultyProvider, patience
-from support.routing import GROUP, cooldown_seconds, cooling_down, deployment, failures, lost, outcomes, routed, until
+from support.routing import (
+    GROUP,
+    MESSAGES,
+    cooldown_seconds,
+    cooling_down,
+    deployment,
+    failures,
+    lost,
+    outcomes,
+    routed,
+    until,
+)
 
 
 def group(bad: FaultyProvider, good: FaultyProvider, **params: Any) -> list[dict[str, Any]]:
@@ -188,6 +205,103 @@ async def test_weights_decide_the_first_choice_and_not_the_second() -> None:
         with routed(deployments, num_retries=1) as router:
             assert await outcomes(router, 1) == ["pong"]
             assert (heavy.attempts, light.attempts) == (1, 1)
+
+
+# --- a deployment that is preferred
+
+
+LONG = [{"type": "text", "text": "a" + " word" * 300, "cache_control": {"type": "ephemeral"}}] * 9
+PREFERENCES: dict[str, dict[str, Any]] = {
+    "session_affinity": {"metadata": {"session_id": "one"}},
+    "deployment_affinity": {"metadata": {"user_api_key_hash": "two"}},
+    "prompt_caching": {"messages": [{"role": "user", "content": LONG}]},
+}
+"""Of each check, requests that it sends to the deployment that one of them was at before."""
+
+
+class Logged(CustomLogger):
+    """Counts the answers of `hosts` that LiteLLM has told its callbacks of, this one being the last of them."""
+
+    def __init__(self, hosts: Sequence[FaultyProvider]) -> None:
+        self.urls = tuple(host.url for host in hosts)
+        self.answers = 0
+
+    async def async_log_success_event(self, kwargs: Any, *args: Any, **more: Any) -> None:
+        self.answers += str(kwargs["litellm_params"]["api_base"]).startswith(self.urls)
+
+
+async def preferred(router: Router, hosts: Sequence[FaultyProvider], request: dict[str, Any]) -> FaultyProvider:
+    """The one of `hosts` that gets each `request`, once LiteLLM has noted where the first one was."""
+    logged = Logged(hosts)
+    litellm.callbacks.append(logged)
+    attempts: list[list[int]] = []
+    while len(attempts) < 8:
+        assert await outcomes(router, 1, **deepcopy(request)) == ["pong"]
+        assert await until(lambda: logged.answers > len(attempts))
+        attempts.append([host.attempts for host in hosts])
+    (host,) = (host for host, first, last in zip(hosts, attempts[0], attempts[-1], strict=True) if last > first)
+    return host
+
+
+@pytest.mark.parametrize("fault", ["404", "429", "500", "503"])
+@pytest.mark.parametrize("preference", PREFERENCES)
+@pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy"])
+async def test_a_preferred_deployment_gives_way_to_one_that_answers(strategy: str, preference: str, fault: str) -> None:
+    """At once, when it fails a request."""
+    request = PREFERENCES[preference]
+    with FaultyProvider() as a, FaultyProvider() as b:
+        two = [deployment(name, "anthropic", host.url) for name, host in (("a", a), ("b", b))]
+        with routed(two, routing_strategy=strategy, optional_pre_call_checks=[preference], num_retries=1) as router:
+            first = await preferred(router, (a, b), request)
+            before = first.attempts
+            first.fault = FAULTS[fault]
+            assert await outcomes(router, 1, **deepcopy(request)) == ["pong"]
+            assert first.attempts == before + 1
+
+
+@pytest.mark.parametrize("preference", PREFERENCES)
+@pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy"])
+async def test_a_preferred_deployment_gives_way_to_one_after_the_other(strategy: str, preference: str) -> None:
+    """No deployment is asked twice while another one is left."""
+    request = PREFERENCES[preference]
+    with FaultyProvider() as a, FaultyProvider() as b, FaultyProvider() as c:
+        three = [deployment(name, "anthropic", host.url) for name, host in (("a", a), ("b", b), ("c", c))]
+        with routed(three, routing_strategy=strategy, optional_pre_call_checks=[preference], num_retries=2) as router:
+            first = await preferred(router, (a, b, c), request)
+            for host in (a, b, c):
+                host.fault = FAULTS["503"]
+            (error,) = await outcomes(router, 1, **deepcopy(request))
+            attempts = [one.deployment_id for one in error.failed_attempts]  # type: ignore[union-attr]
+            assert attempts[0] == {a: "a", b: "b", c: "c"}[first]
+            assert sorted(attempts) == ["a", "b", "c"]
+
+
+async def test_a_preferred_deployment_gives_way_to_none_that_the_tags_exclude() -> None:
+    """Rather is the deployment asked again that they allow."""
+    request: dict[str, Any] = {"metadata": {"session_id": "one", "tags": ["paid"]}}
+    with FaultyProvider() as paid, FaultyProvider() as free:
+        two = [deployment(name, "openai", host.url, tags=[name]) for name, host in (("paid", paid), ("free", free))]
+        settings: dict[str, Any] = {"optional_pre_call_checks": ["session_affinity"], "enable_tag_filtering": True}
+        with routed(two, num_retries=2, **settings) as router:
+            assert await preferred(router, (paid, free), request) is paid
+            before = paid.attempts
+            paid.fault = FAULTS["503"]
+            (error,) = await outcomes(router, 1, **deepcopy(request))
+            assert isinstance(error, litellm.ServiceUnavailableError)
+            assert (paid.attempts - before, free.attempts) == (3, 0)
+
+
+async def test_what_was_encrypted_for_one_deployment_goes_to_no_other_one() -> None:
+    """It could not read it. LiteLLM pins such a request."""
+    item_id = ResponsesAPIRequestUtils._build_encrypted_item_id("a", "rs_1")
+    reasoning = {"type": "reasoning", "id": item_id, "encrypted_content": "cipher", "summary": []}
+    with FaultyProvider(FAULTS["503"]) as a, FaultyProvider() as b:
+        two = [deployment(name, "openai", host.url) for name, host in (("a", a), ("b", b))]
+        checks = ["session_affinity", "encrypted_content_affinity"]
+        with routed(two, optional_pre_call_checks=checks, num_retries=2) as router:
+            with pytest.raises(litellm.ServiceUnavailableError):
+                await router.aresponses(model=GROUP, input=[reasoning, *MESSAGES])
+            assert (a.attempts, b.attempts) == (3, 0)
 
 
 # --- fallbacks
