@@ -16,7 +16,7 @@ Change
 - A retry goes to a deployment that has not failed this request yet. Where
   none is left, LiteLLM's own rule decides, as before.
 - The deployment that a session, a key or a cached prompt is at is preferred
-  until it fails the request; then the others are offered beside it.
+  among those the other filters leave, until it fails the request.
 - What the policy table blames on the deployment is retried elsewhere,
   whatever the status. A rejected request never is.
 - If no retry on the same route can help and a fallback group stands ready,
@@ -230,18 +230,18 @@ EDITS = {
         ),
     ),
     "litellm/router_utils/pre_call_checks/deployment_affinity_check.py": (
-        AddImport("litellm.router_utils.failover_attempts", ("giving_way_to_the_untried",)),
-        Decorate("DeploymentAffinityCheck.async_filter_deployments", "giving_way_to_the_untried"),
+        AddImport("litellm.router_utils.failover_attempts", ("as_a_preference",)),
+        Decorate("DeploymentAffinityCheck.async_filter_deployments", "as_a_preference"),
     ),
     "litellm/router_utils/pre_call_checks/prompt_caching_deployment_check.py": (
         ForReleases(
             {
                 "<1.110": (
-                    AddImport("litellm.router_utils.failover_attempts", ("giving_way_to_the_untried",)),
-                    Decorate("PromptCachingDeploymentCheck.async_filter_deployments", "giving_way_to_the_untried"),
+                    AddImport("litellm.router_utils.failover_attempts", ("as_a_preference",)),
+                    Decorate("PromptCachingDeploymentCheck.async_filter_deployments", "as_a_preference"),
                 )
             },
-            why="1.110 chooses the deployment of a cached prompt only among those a retry is between",
+            why="1.110 prefers the deployment of a cached prompt, and keeps the others beside it, by itself",
             otherwise=Otherwise.NOT_NEEDED,
         ),
     ),

@@ -5,7 +5,6 @@ policy table says: `compiled_router_cooldown` has what it does with that.
 
 import asyncio
 import functools
-import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -83,11 +82,8 @@ def among_the_untried(select: Callable[[Any, Step], Awaitable[Any]]) -> Callable
         if step["stage"] != _FIRST_STAGE:
             return _answered(self, asked, await select(self, asked))
         with choosing(str(step["model"]), _attempts_of(self), is_noting=_any_deployment_will_do(self)) as hop:
-            answer: Final = _preferring_the_untried(hop, await select(self, asked))
-        choice: Final = _choice_of(self)
-        choice.passed_over = hop.passed_over
-        choice.preferred = answer[1] if isinstance(answer, tuple) else None
-        return _answered(self, asked, answer)
+            answer: Final = await select(self, asked)
+        return _answered(self, asked, _preferring(hop.preferred, answer))
 
     return select_untried
 
@@ -120,13 +116,11 @@ def saying_what_was_tried(failed: Callable[[Any, Step], BaseException]) -> Calla
 @dataclass
 class _Choice:
     """How far a driver's choice of a deployment has come: the ids of those it can still fall on, `among` those of a
-    model group and an `order` in it; among those, the one that a filter has `preferred`, if it has; and those that it
-    has `passed_over` for one that it prefers."""
+    model group and an `order` in it, and the one of these that is `preferred`, if any is."""
 
     among: tuple[str, int | None] = ("", None)
     left: Sequence[str] = ()
     preferred: str | None = None
-    passed_over: Collection[str | None] = ()
 
 
 def _choice_of(driver: Any) -> _Choice:
@@ -147,21 +141,18 @@ def _asked(driver: Any, step: Step) -> Step:
         choice.among = among
         choice.left = [one for one in candidates if one in could and one not in tried] or candidates
         return {**step, "candidates": choice.left}
-    if list(candidates) != [choice.preferred]:  # which alone a strategy is asked about
+    if list(candidates) != [choice.preferred]:  # the strategy is asked about it alone, though others are left
         choice.left = candidates
     return step
 
 
-def _preferring_the_untried(hop: Hop, answer: Any) -> Any:
-    """The answer of the callbacks' filters. Where they leave some that have not failed the request beside some that
-    have, one of the former is preferred: the stages to come may want none of them."""
+def _preferring(names: Collection[str | None], answer: Any) -> Any:
+    """The answer of the callbacks' filters, with one of `names` as the deployment that is preferred if the stages to
+    come leave it."""
     if not isinstance(answer, tuple):
         return answer
     kept, preferred = answer
-    untried: Final = [one for one in kept if one not in hop.ids_to_blame]
-    if preferred in untried or len(untried) in (0, len(kept)):
-        return answer
-    return kept, random.choice(untried)
+    return kept, next((one for one in kept if one in names), preferred)
 
 
 def _answered(driver: Any, step: Step, answer: Any) -> Any:
@@ -169,6 +160,8 @@ def _answered(driver: Any, step: Step, answer: Any) -> Any:
     under them."""
     choice: Final = _choice_of(driver)
     choice.left = _left_by(driver, step["stage"], choice.left, answer)
+    if step["stage"] == _FIRST_STAGE:
+        choice.preferred = answer[1] if isinstance(answer, tuple) else None
     if not isinstance(answer, dict) or not answer.get("raised"):
         return answer
     error: Final = driver._last_error
@@ -278,7 +271,7 @@ def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: To
 def _another_may_do(driver: Any, hop: Hop, step: Step) -> bool:
     choice: Final = _choice_of(driver)
     if choice.left:  # of which none was cooling down when the choice began
-        return not hop.ids_to_blame.issuperset((*choice.left, *choice.passed_over))
+        return not hop.ids_to_blame.issuperset(choice.left)
     return any_in_rotation(router_of(driver._core), set(step["candidate_ids"]) - hop.ids_to_blame)
 
 

@@ -79,8 +79,8 @@ class Hop:
     asked: set[str]
     attempts: list[FailedAttempt]
     is_noting: bool = False
+    preferred: frozenset[str | None] = frozenset()  # the ids of those at which a callback wants the next attempt
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
-    passed_over: frozenset[str | None] = frozenset()  # the ids of those it could not, another one being preferred
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
     error: Exception | None = None  # as which it came
@@ -119,7 +119,7 @@ _HOP: Final[ContextVar[Hop | None]] = ContextVar("litellm_failover_hop", default
 @contextmanager
 def choosing(group: str, attempts: list[FailedAttempt], *, is_noting: bool) -> Iterator[Hop]:
     """A turn of `group` for as long as one of its deployments is chosen, after the `attempts` that have failed."""
-    hop: Final = Hop(group, bool, bool, {group}, attempts, is_noting)
+    hop: Final = Hop(group, bool, bool, set(), attempts, is_noting)
     token: Final = _HOP.set(hop)
     try:
         yield hop
@@ -161,7 +161,6 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[...
         hop: Final = _HOP.get()
         if hop is not None:
             hop.attempting = hop.failed = hop.error = None
-            hop.passed_over = frozenset()
             hop.is_noting = _any_deployment_will_do(original_function, kwargs)
         try:
             response: Final = await make_call(self, original_function, *args, **kwargs)
@@ -195,18 +194,21 @@ def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., N
 
 
 def untried(deployments: list[Deployment]) -> list[Deployment]:
-    """Those of `deployments` that have not failed this request through a fault of their own, or all if each has."""
+    """Those of `deployments` that have not failed this request through a fault of their own, or all if each has; of
+    these those that are preferred, if any is."""
     hop: Final = _HOP.get()
     if hop is None or hop.attempting is not None:
         return deployments
     left: Final = [deployment for deployment in deployments if _id(deployment) not in hop.ids_to_blame] or deployments
     hop.candidates = left
-    return left
+    preferred: Final = hop.preferred
+    hop.preferred = frozenset()
+    return [deployment for deployment in left if _id(deployment) in preferred] or left
 
 
-def giving_way_to_the_untried(filter_deployments: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Wrap the `async_filter_deployments` of a callback that prefers one deployment, as a session's or that of a cached
-    prompt: once it has failed the request, the others are offered beside it."""
+def as_a_preference(filter_deployments: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap the `async_filter_deployments` of a callback that keeps to one deployment, as to a session's or to that of a
+    cached prompt: it is preferred among those that are left in the end, and the others stay for a retry."""
 
     @functools.wraps(filter_deployments)
     async def async_filter_deployments(
@@ -214,15 +216,22 @@ def giving_way_to_the_untried(filter_deployments: Callable[..., Awaitable[Any]])
     ) -> Any:
         kept: Final = await filter_deployments(self, model, healthy_deployments, *args, **kwargs)
         hop: Final = _HOP.get()
-        if hop is None or not hop.is_noting or hop.attempting is not None:
+        if hop is None or not hop.is_noting or hop.attempting is not None or len(kept) == len(healthy_deployments):
             return kept
-        others: Final = [deployment for deployment in healthy_deployments if _id(deployment) not in _ids(kept)]
-        if _ids(kept) <= hop.ids_to_blame:
-            return [*others, *kept]
-        hop.passed_over |= _ids(others)
-        return kept
+        ids: Final = _ids(kept)
+        # A later order than that of the others would be filtered out: until it fails, only the callback leads there.
+        if _is_of_the_first_order(kept, healthy_deployments):
+            hop.preferred = hop.preferred or ids
+        elif not ids <= hop.ids_to_blame:
+            return kept
+        return healthy_deployments
 
     return async_filter_deployments
+
+
+def _is_of_the_first_order(some: Iterable[Mapping[str, Any]], among: Iterable[Mapping[str, Any]]) -> bool:
+    orders: Final = [order for order in map(_order, among) if order is not None]
+    return not orders or {min(orders)}.issuperset(map(_order, some))
 
 
 def unasked(fallbacks: Iterable[Target]) -> Iterator[Target]:
@@ -259,7 +268,7 @@ def retry_by_policy(
     candidates: Final = _ids(hop.candidates)
     if retry is Retry.AS_TODAY or hop.failed.deployment_id not in candidates:
         return None
-    left: Final = (candidates | hop.passed_over) - hop.ids_to_blame
+    left: Final = candidates - hop.ids_to_blame
     # A hook, or a team's name for a model, may have led to another group than the one that was looked up.
     if left & _ids(healthy_deployments) or (left and candidates.isdisjoint(_ids(all_deployments))):
         return True

@@ -35,7 +35,7 @@ from litellm.router_utils.compiled_router_retry import (
     retrying_by_policy_in_sync,
     saying_what_was_tried,
 )
-from litellm.router_utils.failover_attempts import giving_way_to_the_untried
+from litellm.router_utils.failover_attempts import as_a_preference
 
 from support.faulty_provider import FAULTS, FaultyProvider
 from support.routing import (
@@ -260,6 +260,20 @@ async def test_a_store_that_cannot_be_read_does_not_take_the_providers_failure(
     assert f"LiteLLM decides on the retries of {GROUP}: no Redis" in caplog.text
 
 
+def test_what_is_to_be_told_of_a_cooldown_is_told_after_a_sync_answer(router: Any) -> None:
+    """LiteLLM leaves that to the event loop."""
+    host = Host(router)
+    told = mock.AsyncMock()
+    asyncio.run(fails(host, step("a"), answered(429)))
+
+    def make_way(*_: Any) -> None:
+        asyncio.ensure_future(told())
+
+    with mock.patch.object(compiled_router_retry, "make_way_for_the_fallback", make_way):
+        retrying_by_policy_in_sync(lambda *_: {"ok": True})(host, step("z", level=1, group=OTHER))
+    assert told.await_count == 1
+
+
 def test_a_sync_answer_is_not_lost_where_no_thread_can_be_started(
     router: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -419,10 +433,10 @@ async def test_a_stage_that_filters_nobody_leaves_all_to_a_retry(router: Any, st
 
 
 async def preferring(host: Host, name: str, *later: tuple[str, Any], prompt: str | None = None) -> Any:
-    """The answer to the first stage of a choice, with a callback that prefers deployment `name` and another one that
-    knows where a `prompt` was cached. Each of the `later` stages is about the one that is preferred then, if any is."""
+    """The answer to the first stage of a choice, with a callback that keeps to deployment `name` and another one that
+    knows where a `prompt` was cached. Of the `later` stages the strategy is asked about the preferred one alone."""
 
-    @giving_way_to_the_untried
+    @as_a_preference
     async def async_filter_deployments(_: Any, model: str, healthy_deployments: list[Any]) -> list[Any]:
         return [one for one in healthy_deployments if one["model_info"]["id"] == name] or healthy_deployments
 
@@ -436,46 +450,35 @@ async def preferring(host: Host, name: str, *later: tuple[str, Any], prompt: str
     select = among_the_untried(answer_to)
     left, preferred = await select(host, {"stage": "callback_filters", "candidates": ["a", "b", "c"], "model": GROUP})
     for stage, _ in later:
-        await select(host, {"stage": stage, "candidates": [preferred] if preferred else left, "model": GROUP})
+        asked = [preferred] if stage == "strategy" else left
+        await select(host, {"stage": stage, "candidates": asked, "model": GROUP})
     return left, preferred
 
 
 async def test_a_preferred_deployment_gives_way_to_the_others(router: Any) -> None:
-    """One of them is preferred then, since it is not known yet whom the later stages want."""
+    """It is named beside them, so that the compiled router asks the strategy about it alone."""
     host = Host(router)
-    assert await preferring(host, "a") == (["a"], None)
-    assert (await fails(host, step("a"), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
-    left, other = await preferring(host, "a", ("strategy", []))
-    assert (left, other in ("b", "c")) == (["b", "c", "a"], True)
-    assert (await fails(host, step(other), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
-    (last,) = {"b", "c"} - {other}
-    assert await preferring(host, "a") == ([last], None)
-    assert (await fails(host, step(last, retry=2), answered(404)))["kind"] == "NotFoundError"
+    assert await preferring(host, "a", ("strategy", ["a"])) == (["a", "b", "c"], "a")
+    for name, left in (("a", ["b", "c"]), ("b", ["c"])):
+        assert (await fails(host, step(name), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
+        assert await preferring(host, "a") == (left, None)
+    assert (await fails(host, step("c", retry=2), answered(404)))["kind"] == "NotFoundError"
 
 
-async def test_a_preferred_deployment_gives_way_to_none_that_a_later_stage_excludes(router: Any) -> None:
-    """It is tried again but once."""
+async def test_whom_a_later_stage_excludes_is_no_other_one_for_the_preferred_one(router: Any) -> None:
+    """As for any."""
     host = Host(router, fallbacks=[])
-    for status in (COOLS_DOWN_AND_RETRIES, 404):
-        await preferring(host, "a", ("tags", ["a"]))
-        assert (await fails(host, step("a"), answered(404)))["status"] == status
+    await preferring(host, "a", ("tags", ["a"]), ("strategy", ["a"]))
+    assert (await fails(host, step("a"), answered(404)))["status"] == 404
 
 
 async def test_where_a_prompt_was_cached_is_one_of_several_deployments(router: Any) -> None:
-    """Of which alone the compiled router asks the strategy."""
+    """Which the compiled router's host says by itself. A session comes first."""
     host = Host(router)
     assert await preferring(host, "nobody", ("strategy", ["a"]), prompt="a") == (["a", "b", "c"], "a")
+    assert (await preferring(Host(router), "b", prompt="a"))[1] == "b"
     assert (await fails(host, step("a"), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
     assert await preferring(host, "nobody", prompt="c") == (["b", "c"], "c")
-
-
-async def test_a_prompt_is_not_looked_for_where_it_has_failed(router: Any) -> None:
-    """But where it was cached among those that have not."""
-    host = Host(router)
-    await preferring(host, "a")
-    await fails(host, step("a"), answered(404))
-    assert (await preferring(host, "a", prompt="a"))[1] in ("b", "c")
-    assert (await preferring(host, "a", prompt="c"))[1] == "c"
 
 
 async def test_what_only_one_deployment_holds_is_preferred_there(router: Any) -> None:
@@ -610,12 +613,47 @@ async def test_each_group_on_the_way_to_the_answer_makes_way(router: Any) -> Non
 async def test_where_the_way_ended_is_forgotten(router: Any) -> None:
     """The next one of the first group's list starts from there again."""
     host = Host(router)
-    for level, group in ((0, GROUP), (1, OTHER), (2, "third"), (1, "fourth")):
+    way = ((0, GROUP), (1, OTHER), (2, "third"), (1, "fourth"), (1, "zeroth"), (1, "fourth"))
+    for level, group in way:
         await fails(host, step("a", level=level, group=group), answered(500))
-    assert [one.model_group for one in host.__dict__["failover_hops"][0].attempts] == [GROUP, OTHER, "third", "fourth"]
+    attempts = host.__dict__["failover_hops"][0].attempts
+    assert [one.model_group for one in attempts] == [group for _, group in way]
     with mock.patch.object(compiled_router_retry, "make_way_for_the_fallback") as make_way:
         await succeeds(host, step("b", level=1, group="fourth"))
     assert [call.args[1].group for call in make_way.call_args_list] == [GROUP]
+
+
+@pytest.mark.parametrize(("third", "retries"), [(["third", "fourth"], 0), (["third"], None)])
+async def test_a_fallbacks_fallback_makes_way_for_the_next_one_of_its_list(
+    router: Any, third: list[str], retries: int | None
+) -> None:
+    """If there is one: the lists of the groups before it have been asked."""
+    for name, group in (("x", "third"), ("y", "fourth")):
+        router.add_deployment(litellm.types.router.Deployment(**deployment(name, "openai", NOWHERE, group=group)))
+    host = Host(router, model=GROUP, fallbacks=[{GROUP: [OTHER]}, {OTHER: third}])
+    await fails(host, step("a", among="a"), answered(429))
+    await fails(host, step("z", among="z", level=1, group=OTHER), answered(429))
+    outcome = await fails(host, step("x", among="x", level=2, group="third"), answered(429))
+    assert outcome["num_retries"] == retries
+
+
+async def test_a_fallback_of_a_fallback_is_none_of_the_next_one_in_the_list(router: Any) -> None:
+    """That which stands beside another one does not come after it."""
+    for name, group in (("x", "third"), ("y", "fourth")):
+        router.add_deployment(litellm.types.router.Deployment(**deployment(name, "openai", NOWHERE, group=group)))
+    host = Host(router, model=GROUP, fallbacks=[{GROUP: [OTHER, "fourth"]}, {OTHER: ["third"]}])
+    await fails(host, step("a", among="a"), answered(429))
+    await fails(host, step("z", among="z", level=1, group=OTHER), answered(400))
+    outcome = await fails(host, step("y", among="y", level=1, group="fourth"), answered(429))
+    assert outcome["num_retries"] is None
+
+
+async def test_what_another_group_has_failed_is_no_other_one_to_try(router: Any) -> None:
+    """Where nobody was asked to choose."""
+    host = Host(router, model=GROUP)
+    await fails(host, step("a", among="a"), answered(429))
+    outcome = await fails(host, step("z", among="z", level=1, group=OTHER), answered(404))
+    assert outcome["status"] == 404
 
 
 async def test_a_fallback_whose_group_had_nobody_to_choose_makes_way_for_the_next_one(router: Any) -> None:

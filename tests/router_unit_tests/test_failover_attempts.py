@@ -19,7 +19,8 @@ from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.router_utils import failover_attempts
 from litellm.router_utils.failover_attempts import (
     FailedAttempt,
-    giving_way_to_the_untried,
+    as_a_preference,
+    choosing,
     noting_its_failure,
     noting_the_deployment,
     remembering_attempts,
@@ -88,8 +89,7 @@ async def attempt(
 ) -> Any:
     """An attempt as the router makes one: out of those left, at deployment `name`, which raises or returns `outcome`.
 
-    The router chooses `among` the group's deployments that are not cooling down, or from those that are left by a
-    callbacks `preferring` some.
+    The router chooses `among` the group's deployments that are not cooling down, with callbacks `preferring` some.
     """
     chosen = {"model_info": {"id": name}}
 
@@ -125,14 +125,14 @@ async def offered(router: Any, preferring: Sequence[str] = (), by: Any = _acompl
     return chosen_from
 
 
-async def preferred(router: Any, *preferences: str) -> list[Any]:
-    """The deployments that are left by callbacks, each of which prefers some."""
+async def preferred(router: Any, *preferences: str, among: list[Any] | None = None) -> list[Any]:
+    """The deployments that are left by callbacks, each of which keeps to some."""
 
-    @giving_way_to_the_untried
+    @as_a_preference
     async def async_filter_deployments(names: Any, model: str, healthy_deployments: list[Any]) -> list[Any]:
         return [one for one in healthy_deployments if one["model_info"]["id"] in names] or healthy_deployments
 
-    left = members(router)
+    left = members(router) if among is None else among
     for names in preferences:
         left = await async_filter_deployments(names, model=GROUP, healthy_deployments=left)
     return left
@@ -542,17 +542,49 @@ async def test_those_to_blame_are_skipped_while_another_is_left(router: Any, fai
 
 
 async def test_a_preferred_deployment_is_skipped_too(router: Any) -> None:
-    """It is one of several that can answer, until each has failed."""
+    """It is one of several that can answer."""
 
     async def body() -> None:
         assert await offered(router, preferring=("b",)) == ["b"]
         await fails(router, "b", status(REJECTED))
         assert await offered(router, preferring=("b",)) == ["b"]
-        for name, left in (("b", "ac"), ("a", "c"), ("c", "acb")):
+        for name, left in (("b", "ac"), ("a", "c"), ("c", "b")):
             await fails(router, name, status(BROKEN))
             assert await offered(router, preferring=("b",)) == list(left)
 
     await attempts_of(router, body)
+
+
+async def test_of_two_preferences_the_first_wins(router: Any) -> None:
+    """And none of them outlasts the choice."""
+
+    async def body() -> None:
+        assert await offered(router, preferring=("b", "a")) == ["b"]
+        assert await offered(router) == ["a", "b", "c"]
+
+    await attempts_of(router, body)
+
+
+@pytest.mark.parametrize(
+    ("orders", "names", "left"),
+    [
+        ({"a": 1, "b": 1, "c": 2}, "a", "abc"),
+        ({"a": 1, "b": 1, "c": 2}, "c", "c"),
+        ({"a": 1, "b": 1, "c": 2}, "bc", "bc"),
+        ({"a": 1, "b": 1}, "c", "c"),
+        ({}, "c", "abc"),
+    ],
+)
+async def test_a_preference_for_a_later_order_keeps_to_it(
+    router: Any, orders: dict[str, int], names: str, left: str
+) -> None:
+    """Or a session would leave the deployment it came to, with nothing amiss there."""
+    group = [{"model_info": {"id": name}, "litellm_params": {"order": orders.get(name)}} for name in "abc"]
+    attempts: list[FailedAttempt] = []
+    with choosing(GROUP, attempts, is_noting=True):
+        assert ids(await preferred(router, names, among=group)) == list(left)
+        attempts += [FailedAttempt(name, GROUP, FailureSignal.UNAVAILABLE, 503) for name in names]
+        assert ids(await preferred(router, names, among=group)) == ["a", "b", "c"]
 
 
 async def test_a_deployment_is_still_preferred_where_no_other_will_do(router: Any) -> None:
@@ -563,6 +595,17 @@ async def test_a_deployment_is_still_preferred_where_no_other_will_do(router: An
         assert await offered(router, preferring=("a",), by=named("create_file")) == ["a"]
 
     await attempts_of(router, body)
+    assert ids(await preferred(router, "a")) == ["a"]
+
+
+async def test_who_keeps_the_attempts_elsewhere_can_choose_with_them(router: Any) -> None:
+    """As the compiled router's host does. Afterwards nothing of that is left."""
+    with choosing(GROUP, [], is_noting=False) as hop:
+        assert ids(await preferred(router, "a")) == ["a"]
+        assert hop.preferred == set()
+    with choosing(GROUP, [], is_noting=True) as hop:
+        assert ids(await preferred(router, "a")) == ["a", "b", "c"]
+        assert hop.preferred == {"a"}
     assert ids(await preferred(router, "a")) == ["a"]
 
 
@@ -640,20 +683,12 @@ async def test_a_retry_goes_elsewhere_than_to_the_preferred_deployment(
     assert await decision(router, dict.fromkeys(failed, RATE_LIMITED), healthy, preferring=("a",)) is decided
 
 
-@pytest.mark.parametrize("healthy", ["b", "c"])
-async def test_whom_either_of_two_callbacks_passes_over_may_be_next(router: Any, healthy: str) -> None:
-    """The one may prefer two of a group, and the other one of these."""
-    assert await decision(router, {"a": RATE_LIMITED}, healthy, preferring=("ab", "a")) is True
-
-
-async def test_whom_a_later_filter_wants_not_is_waited_for_but_once(router: Any) -> None:
-    """As the tags of the request: once the preferred deployment gave way in vain, LiteLLM's own rule decides."""
-    first = members(router)[:1]
+async def test_whom_a_later_filter_wants_not_is_no_reason_for_a_retry(router: Any) -> None:
+    """As the tags of the request."""
 
     async def body() -> None:
-        for decided in (True, None):
-            await fails(router, "a", status(BROKEN), preferring=("a",), among=first)
-            assert retry_by_policy(ERROR, members(router), members(router)) is decided
+        await fails(router, "a", status(BROKEN), preferring=("a",), among=members(router)[:1])
+        assert retry_by_policy(ERROR, members(router), members(router)) is None
 
     await attempts_of(router, body)
 

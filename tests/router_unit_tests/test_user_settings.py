@@ -13,10 +13,11 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.responses.utils import ResponsesAPIRequestUtils
 from litellm.types.router import AllowedFailsPolicy, RetryPolicy
 
-from support.faulty_provider import FAULTS, REFUSED, SILENT, Fault, FaultyProvider, patience
+from support.faulty_provider import FAULTS, HEALTHY, REFUSED, SILENT, Fault, FaultyProvider, patience
 from support.routing import (
     GROUP,
     MESSAGES,
+    RELEASE,
     cooldown_seconds,
     cooling_down,
     deployment,
@@ -210,6 +211,11 @@ async def test_weights_decide_the_first_choice_and_not_the_second() -> None:
 # --- a deployment that is preferred
 
 
+A_LATER_ORDER_IS_ASKED_AT_ONCE = pytest.mark.skipif(
+    RELEASE < (1, 84), reason="1.82.6 asks a later order once the earlier one is cooling down"
+)
+
+
 LONG = [{"type": "text", "text": "a" + " word" * 300, "cache_control": {"type": "ephemeral"}}] * 9
 PREFERENCES: dict[str, dict[str, Any]] = {
     "session_affinity": {"metadata": {"session_id": "one"}},
@@ -276,32 +282,67 @@ async def test_a_preferred_deployment_gives_way_to_one_after_the_other(strategy:
             assert sorted(attempts) == ["a", "b", "c"]
 
 
-async def test_a_preferred_deployment_gives_way_to_none_that_the_tags_exclude() -> None:
-    """Rather is the deployment asked again that they allow."""
-    request: dict[str, Any] = {"metadata": {"session_id": "one", "tags": ["paid"]}}
-    with FaultyProvider() as paid, FaultyProvider() as free:
-        two = [deployment(name, "openai", host.url, tags=[name]) for name, host in (("paid", paid), ("free", free))]
-        settings: dict[str, Any] = {"optional_pre_call_checks": ["session_affinity"], "enable_tag_filtering": True}
-        with routed(two, num_retries=2, **settings) as router:
-            assert await preferred(router, (paid, free), request) is paid
-            before = paid.attempts
-            paid.fault = FAULTS["503"]
-            (error,) = await outcomes(router, 1, **deepcopy(request))
-            assert isinstance(error, litellm.ServiceUnavailableError)
-            assert (paid.attempts - before, free.attempts) == (3, 0)
+@pytest.mark.parametrize(
+    ("of_b", "of_c", "settings", "metadata"),
+    [
+        ({"tags": ["free"]}, {"tags": ["paid"]}, {"enable_tag_filtering": True}, {"tags": ["paid"]}),
+        ({"weight": 0}, {"weight": 1}, {}, {}),
+        ({"input_cost_per_token": 1}, {}, {"routing_strategy": "cost-based-routing"}, {}),
+    ],
+    ids=["tags", "weight", "price"],
+)
+async def test_whom_a_preferred_deployment_gives_way_to_is_for_the_settings_to_say(
+    of_b: dict[str, Any], of_c: dict[str, Any], settings: dict[str, Any], metadata: dict[str, Any]
+) -> None:
+    """As if that deployment were not there."""
+    of_a = {"weight": 10**9, "tags": ["paid"]}
+    with FaultyProvider() as a, FaultyProvider() as b, FaultyProvider() as c:
+        hosts = (("a", a, of_a), ("b", b, of_b), ("c", c, of_c))
+        three = [deployment(name, "openai", host.url, **params) for name, host, params in hosts]
+        settings = {**settings, "optional_pre_call_checks": ["session_affinity"], "disable_cooldowns": True}
+        with routed(three, num_retries=1, **settings) as router:
+            for session in range(6):
+                a.fault = HEALTHY
+                request: dict[str, Any] = {"metadata": {"session_id": str(session), **metadata}}
+                assert await outcomes(router, 1, **deepcopy(request)) == ["pong"]
+                a.fault = FAULTS["503"]
+                assert await outcomes(router, 1, **deepcopy(request)) == ["pong"]
+            assert (a.attempts, b.attempts, c.attempts) == (12, 0, 6)
+
+
+@pytest.mark.parametrize("preference", PREFERENCES)
+@pytest.mark.parametrize("fault", ["429", pytest.param("503", marks=A_LATER_ORDER_IS_ASKED_AT_ONCE)])
+async def test_a_preferred_deployment_gives_way_to_a_later_order(fault: str, preference: str) -> None:
+    """After one attempt, as without a preference."""
+    with FaultyProvider() as first, FaultyProvider() as second:
+        two = [
+            deployment("a", "anthropic", first.url, order=1),
+            deployment("b", "anthropic", second.url, order=2),
+        ]
+        with routed(two, num_retries=2, enable_pre_call_checks=True, optional_pre_call_checks=[preference]) as router:
+            assert await preferred(router, (first, second), PREFERENCES[preference]) is first
+            before = first.attempts
+            first.fault = FAULTS[fault]
+            assert await outcomes(router, 1, **deepcopy(PREFERENCES[preference])) == ["pong"]
+            assert (first.attempts - before, second.attempts) == (1, 1)
 
 
 async def test_what_was_encrypted_for_one_deployment_goes_to_no_other_one() -> None:
-    """It could not read it. LiteLLM pins such a request."""
-    item_id = ResponsesAPIRequestUtils._build_encrypted_item_id("a", "rs_1")
-    reasoning = {"type": "reasoning", "id": item_id, "encrypted_content": "cipher", "summary": []}
-    with FaultyProvider(FAULTS["503"]) as a, FaultyProvider() as b:
-        two = [deployment(name, "openai", host.url) for name, host in (("a", a), ("b", b))]
+    """Which could not read it, be it that of the session."""
+    session = {"litellm_metadata": PREFERENCES["session_affinity"]["metadata"]}
+    with FaultyProvider() as a, FaultyProvider() as b:
+        hosts = {"a": a, "b": b}
+        two = [deployment(name, "openai", host.url) for name, host in hosts.items()]
         checks = ["session_affinity", "encrypted_content_affinity"]
         with routed(two, optional_pre_call_checks=checks, num_retries=2) as router:
+            await router.aresponses(model=GROUP, input=MESSAGES, **deepcopy(session))
+            (origin,) = (name for name, host in hosts.items() if not host.attempts)
+            item_id = ResponsesAPIRequestUtils._build_encrypted_item_id(origin, "rs_1")
+            reasoning = {"type": "reasoning", "id": item_id, "encrypted_content": "cipher", "summary": []}
+            hosts[origin].fault = FAULTS["503"]
             with pytest.raises(litellm.ServiceUnavailableError):
-                await router.aresponses(model=GROUP, input=[reasoning, *MESSAGES])
-            assert (a.attempts, b.attempts) == (3, 0)
+                await router.aresponses(model=GROUP, input=[reasoning, *MESSAGES], **deepcopy(session))
+            assert (hosts[origin].attempts, a.attempts + b.attempts) == (3, 3 + 1)
 
 
 # --- fallbacks
