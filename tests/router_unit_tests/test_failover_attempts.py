@@ -556,10 +556,10 @@ async def test_a_preferred_deployment_is_skipped_too(router: Any) -> None:
 
 
 async def test_of_two_preferences_the_first_wins(router: Any) -> None:
-    """And none of them outlasts the choice."""
+    """To keep all is none, and none of them outlasts the choice."""
 
     async def body() -> None:
-        assert await offered(router, preferring=("b", "a")) == ["b"]
+        assert await offered(router, preferring=("abc", "b", "a")) == ["b"]
         assert await offered(router) == ["a", "b", "c"]
 
     await attempts_of(router, body)
@@ -583,7 +583,7 @@ async def test_a_preference_for_a_later_order_keeps_to_it(
     attempts: list[FailedAttempt] = []
     with choosing(GROUP, attempts, is_noting=True):
         assert ids(await preferred(router, names, among=group)) == list(left)
-        attempts += [FailedAttempt(name, GROUP, FailureSignal.UNAVAILABLE, 503) for name in names]
+        attempts += [FailedAttempt(name, GROUP, FailureSignal.UNAVAILABLE, 503) for name in ("a", *names)]
         assert ids(await preferred(router, names, among=group)) == ["a", "b", "c"]
 
 
