@@ -111,7 +111,10 @@ class Hop:
         return frozenset(one.deployment_id for one in self.attempts if blames_the_deployment(one.signal))
 
 
-_FALLS_BACK_BY_ORDER: Final = hasattr(litellm.utils, "get_order_filtered_deployments")  # not so in 1.82.6
+# Not so in 1.82.6, which has neither; every later release has one of them.
+_FALLS_BACK_BY_ORDER: Final = any(
+    hasattr(litellm.utils, name) for name in ("_get_deployment_order", "get_order_filtered_deployments")
+)
 
 _HOP: Final[ContextVar[Hop | None]] = ContextVar("litellm_failover_hop", default=None)
 

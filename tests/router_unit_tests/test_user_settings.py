@@ -172,9 +172,15 @@ async def test_a_retry_policy_wins(fault: str, policy: RetryPolicy, attempts: in
 # --- which deployments a request may go to
 
 
-async def test_order_decides_who_is_asked_first_and_next() -> None:
+A_LATER_ORDER_IS_ASKED_AT_ONCE = pytest.mark.skipif(
+    RELEASE < (1, 84), reason="1.82.6 asks a later order once the earlier one is cooling down"
+)
+
+
+@pytest.mark.parametrize("fault", ["429", pytest.param("503", marks=A_LATER_ORDER_IS_ASKED_AT_ONCE)])
+async def test_order_decides_who_is_asked_first_and_next(fault: str) -> None:
     """A later order is asked once the earlier one has failed."""
-    with FaultyProvider(FAULTS["429"]) as first, FaultyProvider(answer="second") as second:
+    with FaultyProvider(FAULTS[fault]) as first, FaultyProvider(answer="second") as second:
         with routed(
             [deployment("z", "openai", first.url, order=1), deployment("a", "openai", second.url, order=2)],
             num_retries=2,
@@ -209,11 +215,6 @@ async def test_weights_decide_the_first_choice_and_not_the_second() -> None:
 
 
 # --- a deployment that is preferred
-
-
-A_LATER_ORDER_IS_ASKED_AT_ONCE = pytest.mark.skipif(
-    RELEASE < (1, 84), reason="1.82.6 asks a later order once the earlier one is cooling down"
-)
 
 
 LONG = [{"type": "text", "text": "a" + " word" * 300, "cache_control": {"type": "ephemeral"}}] * 9
