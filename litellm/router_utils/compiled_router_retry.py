@@ -83,6 +83,7 @@ def among_the_untried(select: Callable[[Any, Step], Awaitable[Any]]) -> Callable
             return _answered(self, asked, await select(self, asked))
         with choosing(str(step["model"]), _attempts_of(self), is_noting=_any_deployment_will_do(self)) as hop:
             answer: Final = await select(self, asked)
+        _choice_of(self).held_back = [str(one["model_info"]["id"]) for one in hop.held_back]
         return _answered(self, asked, _preferring(hop.preferred, answer))
 
     return select_untried
@@ -116,11 +117,13 @@ def saying_what_was_tried(failed: Callable[[Any, Step], BaseException]) -> Calla
 @dataclass
 class _Choice:
     """How far a driver's choice of a deployment has come: the ids of those it can still fall on, `among` those of a
-    model group and an `order` in it, and the one of these that is `preferred`, if any is."""
+    model group and an `order` in it, the one of these that is `preferred`, if any is, and those that a preference for a
+    later `order` has `held_back`."""
 
     among: tuple[str, int | None] = ("", None)
     left: Sequence[str] = ()
     preferred: str | None = None
+    held_back: Sequence[str] = ()
 
 
 def _choice_of(driver: Any) -> _Choice:
@@ -271,7 +274,7 @@ def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: To
 def _another_may_do(driver: Any, hop: Hop, step: Step) -> bool:
     choice: Final = _choice_of(driver)
     if choice.left:  # of which none was cooling down when the choice began
-        return not hop.ids_to_blame.issuperset(choice.left)
+        return not hop.ids_to_blame.issuperset([*choice.left, *choice.held_back])
     return any_in_rotation(router_of(driver._core), set(step["candidate_ids"]) - hop.ids_to_blame)
 
 

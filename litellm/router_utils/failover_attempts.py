@@ -48,7 +48,8 @@ _ANY_DEPLOYMENT_WILL_DO: Final = frozenset(
         *("_aimage_generation", "_image_generation", "_aspeech", "_atranscription"),
     }
 )
-_HELD_BY_THE_PROVIDER: Final = ("previous_response_id", "conversation", "prompt")  # in a Responses request
+_PREVIOUS: Final = "previous_response_id"
+_HELD_BY_THE_PROVIDER: Final = (_PREVIOUS, "conversation", "prompt")  # in a Responses request
 _AN_ID: Final = re.compile("file_id|vector_store_ids|container")
 _UNLOGGED: Final = ("anthropic_messages",)  # LiteLLM does not notice that a stream of these fails before its answer
 
@@ -80,6 +81,7 @@ class Hop:
     attempts: list[FailedAttempt]
     is_noting: bool = False
     preferred: frozenset[str | None] = frozenset()  # the ids of those at which a callback wants the next attempt
+    held_back: Sequence[Mapping[str, Any]] = ()  # the deployments that a preference for a later `order` leaves out
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
@@ -109,6 +111,11 @@ class Hop:
     @property
     def ids_to_blame(self) -> frozenset[str]:
         return frozenset(one.deployment_id for one in self.attempts if blames_the_deployment(one.signal))
+
+    def untried(self, deployments: list[Deployment]) -> list[Deployment]:
+        """Those that have not failed this request through a fault of their own, or all if each has."""
+        to_blame: Final = self.ids_to_blame
+        return [deployment for deployment in deployments if _id(deployment) not in to_blame] or deployments
 
 
 # Not so in 1.82.6, which has neither; every later release has one of them.
@@ -202,10 +209,10 @@ def untried(deployments: list[Deployment]) -> list[Deployment]:
     hop: Final = _HOP.get()
     if hop is None or hop.attempting is not None:
         return deployments
-    left: Final = [deployment for deployment in deployments if _id(deployment) not in hop.ids_to_blame] or deployments
-    hop.candidates = left
+    left: Final = hop.untried(deployments)
+    hop.candidates = [*left, *hop.held_back]
     preferred: Final = hop.preferred
-    hop.preferred = frozenset()
+    hop.preferred, hop.held_back = frozenset(), ()
     return [deployment for deployment in left if _id(deployment) in preferred] or left
 
 
@@ -217,16 +224,19 @@ def as_a_preference(filter_deployments: Callable[..., Awaitable[Any]]) -> Callab
     async def async_filter_deployments(
         self: Any, model: str, healthy_deployments: list[Any], *args: Any, **kwargs: Any
     ) -> Any:
-        kept: Final = await filter_deployments(self, model, healthy_deployments, *args, **kwargs)
         hop: Final = _HOP.get()
-        if hop is None or not hop.is_noting or hop.attempting is not None or len(kept) == len(healthy_deployments):
-            return kept
-        ids: Final = _ids(kept)
+        # A response is at one deployment alone, for a chat completion too that is sent on as a Responses request.
+        is_held: Final = (kwargs.get("request_kwargs") or {}).get(_PREVIOUS)
+        if hop is None or not hop.is_noting or hop.attempting is not None or is_held:
+            return await filter_deployments(self, model, healthy_deployments, *args, **kwargs)
+        left: Final = hop.untried(healthy_deployments)
+        kept: Final = await filter_deployments(self, model, left, *args, **kwargs)
         # A later order than that of the others would be filtered out: until it fails, only the callback leads there.
-        if _is_of_the_first_order(kept, healthy_deployments):
-            hop.preferred = hop.preferred or ids
-        elif not ids <= hop.ids_to_blame:
+        if len(kept) < len(left) and not _is_of_the_first_order(kept, healthy_deployments):
+            hop.held_back = healthy_deployments
             return kept
+        if len(kept) < len(left):
+            hop.preferred = hop.preferred or _ids(kept)
         return healthy_deployments
 
     return async_filter_deployments

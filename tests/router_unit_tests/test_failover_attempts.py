@@ -56,7 +56,7 @@ def members(router: Any, group: str = GROUP) -> list[Any]:
     return router.get_model_list(model_name=group) or []
 
 
-def ids(deployments: list[Any]) -> list[str]:
+def ids(deployments: Sequence[Any]) -> list[str]:
     return [one["model_info"]["id"] for one in deployments]
 
 
@@ -556,11 +556,13 @@ async def test_a_preferred_deployment_is_skipped_too(router: Any) -> None:
 
 
 async def test_of_two_preferences_the_first_wins(router: Any) -> None:
-    """To keep all is none, and none of them outlasts the choice."""
+    """Until its deployment has failed. To keep all is none, and none of them outlasts the choice."""
 
     async def body() -> None:
         assert await offered(router, preferring=("abc", "b", "a")) == ["b"]
         assert await offered(router) == ["a", "b", "c"]
+        await fails(router, "b", status(BROKEN))
+        assert await offered(router, preferring=("b", "a")) == ["a"]
 
     await attempts_of(router, body)
 
@@ -583,8 +585,18 @@ async def test_a_preference_for_a_later_order_keeps_to_it(
     attempts: list[FailedAttempt] = []
     with choosing(GROUP, attempts, is_noting=True):
         assert ids(await preferred(router, names, among=group)) == list(left)
-        attempts += [FailedAttempt(name, GROUP, FailureSignal.UNAVAILABLE, 503) for name in ("a", *names)]
+        attempts += [FailedAttempt(name, GROUP, FailureSignal.UNAVAILABLE, 503) for name in names]
         assert ids(await preferred(router, names, among=group)) == ["a", "b", "c"]
+
+
+async def test_whom_a_preference_for_a_later_order_leaves_out_a_retry_may_ask(router: Any) -> None:
+    """Of the choice it was about, and of no other one."""
+    group = [{"model_info": {"id": name}, "litellm_params": {"order": order}} for name, order in (("a", 1), ("b", 2))]
+    with choosing(GROUP, [], is_noting=True) as hop:
+        assert ids(untried(await preferred(router, "b", among=group))) == ["b"]
+        assert set(ids(hop.candidates)) == {"a", "b"}
+        untried(group[1:])
+        assert ids(hop.candidates) == ["b"]
 
 
 async def test_a_deployment_is_still_preferred_where_no_other_will_do(router: Any) -> None:

@@ -313,19 +313,60 @@ async def test_whom_a_preferred_deployment_gives_way_to_is_for_the_settings_to_s
 
 @pytest.mark.parametrize("preference", PREFERENCES)
 @pytest.mark.parametrize("fault", ["429", pytest.param("503", marks=A_LATER_ORDER_IS_ASKED_AT_ONCE)])
-async def test_a_preferred_deployment_gives_way_to_a_later_order(fault: str, preference: str) -> None:
-    """After one attempt, as without a preference."""
-    with FaultyProvider() as first, FaultyProvider() as second:
-        two = [
-            deployment("a", "anthropic", first.url, order=1),
-            deployment("b", "anthropic", second.url, order=2),
-        ]
-        with routed(two, num_retries=2, enable_pre_call_checks=True, optional_pre_call_checks=[preference]) as router:
-            assert await preferred(router, (first, second), PREFERENCES[preference]) is first
-            before = first.attempts
-            first.fault = FAULTS[fault]
+async def test_a_preferred_deployment_gives_way_to_its_order_and_then_to_a_later_one(
+    fault: str, preference: str
+) -> None:
+    """After one attempt at each, as without a preference."""
+    with FaultyProvider() as a, FaultyProvider() as b, FaultyProvider() as later:
+        hosts = {"a": (a, 1), "b": (b, 1), "c": (later, 2)}
+        three = [deployment(name, "anthropic", host.url, order=order) for name, (host, order) in hosts.items()]
+        checks = [preference]
+        with routed(three, num_retries=2, enable_pre_call_checks=True, optional_pre_call_checks=checks) as router:
+            await preferred(router, (a, b, later), PREFERENCES[preference])
+            before = a.attempts + b.attempts
+            a.fault = b.fault = FAULTS[fault]
             assert await outcomes(router, 1, **deepcopy(PREFERENCES[preference])) == ["pong"]
-            assert (first.attempts - before, second.attempts) == (1, 1)
+            assert (a.attempts + b.attempts - before, later.attempts) == (2, 1)
+
+
+@pytest.mark.parametrize("preference", PREFERENCES)
+@pytest.mark.parametrize("fault", ["404", "429", "503"])
+async def test_a_preferred_deployment_of_a_later_order_gives_way_to_the_earlier_one(
+    fault: str, preference: str
+) -> None:
+    """That has come back since."""
+    with FaultyProvider() as a, FaultyProvider() as b:
+        orders = ((a, "a", 1), (b, "b", 2))
+        two = [deployment(name, "anthropic", host.url, order=order) for host, name, order in orders]
+        checks = [preference]
+        with routed(
+            two, num_retries=2, cooldown_time=3, enable_pre_call_checks=True, optional_pre_call_checks=checks
+        ) as router:
+            a.fault = FAULTS["429"]
+            while "a" not in cooling_down(router):  # for long enough that the session begins at the other one
+                await outcomes(router, 1)
+            assert await preferred(router, (a, b), PREFERENCES[preference]) is b
+            a.fault = HEALTHY
+            assert await until(lambda: not cooling_down(router))
+            before = (a.attempts, b.attempts)
+            b.fault = FAULTS[fault]
+            assert await outcomes(router, 1, **deepcopy(PREFERENCES[preference])) == ["pong"]
+            assert (a.attempts - before[0], b.attempts - before[1]) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", ["404", "503"])
+async def test_what_follows_a_response_of_one_deployment_goes_to_no_other_one(fault: str) -> None:
+    """Which does not have it, be it in a chat completion that is sent on as a Responses request."""
+    with FaultyProvider() as a, FaultyProvider() as b:
+        two = [deployment(name, "openai", host.url) for name, host in (("a", a), ("b", b))]
+        for one in two:
+            one["litellm_params"]["model"] = one["litellm_params"]["model"].replace("openai/", "openai/responses/")
+        with routed(two, optional_pre_call_checks=["responses_api_deployment_check"], num_retries=2) as router:
+            a.fault = FAULTS[fault]
+            response_id = ResponsesAPIRequestUtils._build_responses_api_response_id("openai", "a", "resp_1")
+            assert lost(await outcomes(router, 1, previous_response_id=response_id)) == [0]
+            assert a.attempts
+            assert not b.attempts
 
 
 async def test_what_was_encrypted_for_one_deployment_goes_to_no_other_one() -> None:
