@@ -157,7 +157,7 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
         finally:
             # A connection or task that is begun in this context keeps it, and with it what the hop holds.
             hop.has_later_order = hop.leads_on = bool
-            hop.error, hop.candidates = None, ()
+            hop.error, hop.candidates, hop.held_back = None, (), ()
             _HOP.reset(token)
 
     return async_function_with_fallbacks
@@ -231,13 +231,14 @@ def as_a_preference(filter_deployments: Callable[..., Awaitable[Any]]) -> Callab
             return await filter_deployments(self, model, healthy_deployments, *args, **kwargs)
         left: Final = hop.untried(healthy_deployments)
         kept: Final = await filter_deployments(self, model, left, *args, **kwargs)
-        # A later order than that of the others would be filtered out: until it fails, only the callback leads there.
-        if len(kept) < len(left) and not _is_of_the_first_order(kept, healthy_deployments):
-            hop.held_back = healthy_deployments
-            return kept
-        if len(kept) < len(left):
+        if len(kept) == len(left):
+            return healthy_deployments
+        if _is_of_the_first_order(kept, healthy_deployments):
             hop.preferred = hop.preferred or _ids(kept)
-        return healthy_deployments
+            return healthy_deployments
+        # A later order than that of the others would be filtered out: until it fails, only the callback leads there.
+        hop.held_back = healthy_deployments
+        return kept
 
     return async_filter_deployments
 

@@ -599,6 +599,21 @@ async def test_whom_a_preference_for_a_later_order_leaves_out_a_retry_may_ask(ro
         assert ids(hop.candidates) == ["b"]
 
 
+async def test_a_request_that_ends_lets_go_of_whom_a_preference_has_left_out(router: Any) -> None:
+    """A choice may come no further than the callbacks, and a connection keeps the request's context."""
+    group = [{"model_info": {"id": name}, "litellm_params": {"order": order}} for name, order in (("a", 1), ("b", 2))]
+    hops: list[Any] = []
+
+    @noting_its_failure
+    async def make_call(*_: Any, **__: Any) -> None:
+        await preferred(router, "b", among=group)
+        hops.append(failover_attempts._HOP.get())
+        assert hops[0].held_back == group
+
+    await request(router, lambda: make_call(router, _acompletion))
+    assert [hop.held_back for hop in hops] == [()]
+
+
 async def test_a_deployment_is_still_preferred_where_no_other_will_do(router: Any) -> None:
     """Or where no request is under way, as in a look at whom there is."""
 

@@ -343,8 +343,8 @@ async def test_a_preferred_deployment_of_a_later_order_gives_way_to_the_earlier_
             two, num_retries=2, cooldown_time=3, enable_pre_call_checks=True, optional_pre_call_checks=checks
         ) as router:
             a.fault = FAULTS["429"]
-            while "a" not in cooling_down(router):  # for long enough that the session begins at the other one
-                await outcomes(router, 1)
+            await outcomes(router, 1)
+            assert await until(lambda: cooling_down(router) == {"a"})  # so that the session begins at the other one
             assert await preferred(router, (a, b), PREFERENCES[preference]) is b
             a.fault = HEALTHY
             assert await until(lambda: not cooling_down(router))
