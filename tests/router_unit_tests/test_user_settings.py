@@ -11,7 +11,7 @@ import pytest
 from litellm import Router
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.responses.utils import ResponsesAPIRequestUtils
-from litellm.types.router import AllowedFailsPolicy, RetryPolicy
+from litellm.types.router import AllowedFailsPolicy, Deployment, RetryPolicy
 
 from support.faulty_provider import FAULTS, HEALTHY, REFUSED, SILENT, Fault, FaultyProvider, patience
 from support.routing import (
@@ -334,20 +334,14 @@ async def test_a_preferred_deployment_gives_way_to_its_order_and_then_to_a_later
 async def test_a_preferred_deployment_of_a_later_order_gives_way_to_the_earlier_one(
     fault: str, preference: str
 ) -> None:
-    """That has come back since."""
+    """That was added since the session began."""
     with FaultyProvider() as a, FaultyProvider() as b:
-        orders = ((a, "a", 1), (b, "b", 2))
-        two = [deployment(name, "anthropic", host.url, order=order) for host, name, order in orders]
+        first = Deployment(**deployment("a", "anthropic", a.url, order=1))
+        later = deployment("b", "anthropic", b.url, order=2)
         checks = [preference]
-        with routed(
-            two, num_retries=2, cooldown_time=3, enable_pre_call_checks=True, optional_pre_call_checks=checks
-        ) as router:
-            a.fault = FAULTS["429"]
-            await outcomes(router, 1)
-            assert await until(lambda: cooling_down(router) == {"a"})  # so that the session begins at the other one
+        with routed([later], num_retries=2, enable_pre_call_checks=True, optional_pre_call_checks=checks) as router:
             assert await preferred(router, (a, b), PREFERENCES[preference]) is b
-            a.fault = HEALTHY
-            assert await until(lambda: not cooling_down(router))
+            router.add_deployment(first)
             before = (a.attempts, b.attempts)
             b.fault = FAULTS[fault]
             assert await outcomes(router, 1, **deepcopy(PREFERENCES[preference])) == ["pong"]
