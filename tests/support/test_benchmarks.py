@@ -346,7 +346,8 @@ class TestOverheadWork:
         block = calls.counts(call, callers, count)
         gc.enable()
         assert width / 1024 <= block[PEAK] <= 1.1 * width / 1024
-        assert 2 * knots <= block[UNCOLLECTED] <= 2.2 * knots
+        # The process's blocks: what threads of other tests free in the meantime is missing, what they make is too many.
+        assert block[UNCOLLECTED] == pytest.approx(2 * knots, rel=0.1)
         assert knots <= block[FUNCTION_CALLS] <= 1.5 * knots
 
     def test_every_workload(self) -> None:
