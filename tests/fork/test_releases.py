@@ -89,8 +89,8 @@ def test_tests_that_do_not_come_as_far_as_to_fail_are_counted_apart(tmp_path: Pa
     (tmp_path / "test_a.py").write_text(OUTCOMES)
     (tmp_path / "test_b.py").write_text("import no_such_module")
     found = counts(Here(tmp_path), ["test_a.py", "test_b.py"], tmp_path)
-    assert found == Counts(passed=2, failed=1, error=2)
-    assert str(found) == "2 passed, 3 FAILED"
+    assert found == Counts(passed=2, failed=1, error=2, skipped=1)
+    assert str(found) == "2 passed, 1 skipped, 3 FAILED"
     assert not found.all_pass
     assert not Counts(2, 0, 1).all_pass
 

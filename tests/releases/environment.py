@@ -28,13 +28,15 @@ class Counts(NamedTuple):
     passed: int
     failed: int
     error: int = 0
+    skipped: int = 0
 
     @property
     def all_pass(self) -> bool:
         return not self.failed and not self.error
 
     def __str__(self) -> str:
-        return f"{self.passed} passed" + ("" if self.all_pass else f", {self.failed + self.error} FAILED")
+        without = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed{without}" + ("" if self.all_pass else f", {self.failed + self.error} FAILED")
 
 
 class Environment:
@@ -92,7 +94,7 @@ def counts(environment: Environment, tests: Sequence[str] = SUITE, folder: Path 
     found = ElementTree.parse(report).getroot()[0].attrib
     number = {name: int(found[name]) for name in ("tests", "failures", "errors", "skipped")}
     passed = number["tests"] - number["failures"] - number["errors"] - number["skipped"]
-    return Counts(passed, number["failures"], number["errors"])
+    return Counts(passed, number["failures"], number["errors"], number["skipped"])
 
 
 def arguments() -> tuple[Path, list[str], list[str]]:
