@@ -93,10 +93,13 @@ def put_to_the_test(module: str, processes: int) -> Verdict:
         stages = [(tests, _time_limit(testbed, source, tests)) for tests in KILLERS[module].stages]
 
         def survives(mutant: Mutant) -> bool:
-            survived = not any(testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
-            if survived and mutant not in explained:
+            failures = (testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
+            failure = next(filter(None, failures), None)
+            if failure is None and mutant not in explained:
                 tqdm.write(f"survives: {mutant}", file=sys.stderr)
-            return survived
+            elif failure is not None and mutant in explained:
+                tqdm.write(f"does not survive: {mutant}\n{failure}", file=sys.stderr)
+            return failure is None
 
         answers = tqdm(pool.map(survives, mutants), module, len(mutants), smoothing=0)
         survivors = [mutant for mutant, survived in zip(mutants, answers, strict=True) if survived]

@@ -28,6 +28,7 @@ from litellm.router_utils.failover_attempts import (
     unasked,
     untried,
 )
+from litellm.router_utils.pre_call_checks.deployment_affinity_check import DeploymentAffinityCheck
 from litellm.types.router import AllowedFailsPolicy, Deployment
 
 from support.routing import COMPILED_ROUTER, GROUP, cooldown_seconds, cooling_down, deployment, failures, routed
@@ -1100,21 +1101,19 @@ async def test_what_is_no_stream_is_returned_as_it_is(router: Any) -> None:
     assert await attempts_of(router, body) == []
 
 
-WRAPPED = (
+OF_THE_ROUTER = (
     ("attempt", "attempt_sync", "select", "select_sync", "failed", "_failed")  # of the compiled router's host
     if COMPILED_ROUTER
     else ("async_function_with_fallbacks", "make_call", "_update_kwargs_with_deployment")
 )
+ROUTER = importlib.import_module("litellm.router_rust.core")._Driver if COMPILED_ROUTER else Router
+WRAPPED = [*((ROUTER, name) for name in OF_THE_ROUTER), (DeploymentAffinityCheck, "async_filter_deployments")]
 
 
-def owner_of_the_wrapped() -> Any:
-    return importlib.import_module("litellm.router_rust.core")._Driver if COMPILED_ROUTER else Router
-
-
-@pytest.mark.parametrize("name", WRAPPED)
-def test_a_wrapped_method_looks_as_it_did(name: str) -> None:
+@pytest.mark.parametrize(("owner", "name"), WRAPPED)
+def test_a_wrapped_method_looks_as_it_did(owner: type, name: str) -> None:
     """To whoever inspects it."""
-    method = getattr(owner_of_the_wrapped(), name)
+    method = getattr(owner, name)
     assert method.__name__ == name
     assert inspect.signature(method) == inspect.signature(inspect.unwrap(method))
     assert inspect.unwrap(method) is not method
