@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import nox
@@ -28,6 +27,14 @@ ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests"]
 
 IN_PARALLEL = ["-n", "2", "--dist", "worksteal"]
 
+RELEASES: dict[str, tuple[str, list[str]]] = {
+    "all": ("tests/releases/compat.py", []),
+    "bisect": ("tests/releases/bisect_series.py", [DEFAULT_BASE]),
+    "newest": ("tests/releases/newest.py", []),
+    "packages": ("tests/releases/packages.py", [DEFAULT_BASE, OLDEST_BASE]),
+}
+"""The script of each kind, and the releases it is about unless others are named."""
+
 
 @nox.session
 def check(session: nox.Session) -> None:
@@ -48,7 +55,7 @@ def check(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("base", BASES)
 def router(session: nox.Session, base: str) -> None:
-    """The whole suite on the patched package, for the oldest base and the default one (the maintainers' command)."""
+    """The whole suite on the patched package: the maintainers' command."""
     install_patched(session, base, *dependencies("test"))
     # Not `python -m pytest`, which would put this folder, and so a vendored litellm/, before the installed package.
     # Once is enough: our modules are the same on every base.
@@ -60,28 +67,25 @@ def router(session: nox.Session, base: str) -> None:
 @nox.session
 @nox.parametrize("base", BASES)
 def proxy(session: nox.Session, base: str) -> None:
-    """The real proxy as a process: every provider, route and fault, real clients, secrets (--stock: LiteLLM's own)."""
+    """The real proxy as a process, with real clients (--stock: LiteLLM's own).
+
+    `-- tests/node_client` asks it with OpenAI's client for Node, which needs Node 20 or newer, and npm.
+    """
     arguments = [argument for argument in session.posargs if argument != "--stock"]
     if arguments != session.posargs:
         session.install(f"litellm[proxy]==={base}", *dependencies("proxy"))
     else:
         install_patched(session, base, *dependencies("proxy"), extra="[proxy]")
+    if any(argument.startswith("tests/node_client") for argument in arguments):
+        with session.chdir("tests/node_client"):
+            session.run("npm", "ci", "--no-audit", "--no-fund", external=True)
     session.run("pytest", "-n", "2", "--dist", "loadscope", *(arguments or ["tests/proxy"]))
-
-
-@nox.session
-def node(session: nox.Session) -> None:
-    """OpenAI's client for Node at the real proxy. Needs Node 20 or newer, and npm."""
-    install_patched(session, DEFAULT_BASE, *dependencies("proxy"), extra="[proxy]")
-    with session.chdir("tests/node_client"):
-        session.run("npm", "ci", "--no-audit", "--no-fund", external=True)
-    session.run("pytest", *(session.posargs or ["tests/node_client"]))
 
 
 @nox.session
 @nox.parametrize("base", BASES)
 def baseline(session: nox.Session, base: str) -> None:
-    """The same tests on stock LiteLLM: must fail exactly where tests/stock_failures says (--update rewrites it)."""
+    """The same tests on stock LiteLLM, which must fail exactly the listed ones (--update rewrites the lists)."""
     session.install(f"litellm==={base}", *dependencies("test"))
     plugin = ["-p", "support.stock_failures", f"--base={base}", "--continue-on-collection-errors"]
     plugin += ["--hypothesis-profile=no-shrinking", "--tb=no", "-rN", "-q"]  # how a known failure fails is no news
@@ -90,80 +94,53 @@ def baseline(session: nox.Session, base: str) -> None:
 
 
 @nox.session
-def compat(session: nox.Session) -> None:
-    """Build every supported release and run the suite on it; ends with which patch each one gets (RELEASE ...)."""
-    try_releases(session, "tests/releases/compat.py", *session.posargs)
+def releases(session: nox.Session) -> None:
+    """Every release: all, patch by patch (bisect), the index's newest, real installs (packages)."""
+    what, *arguments = session.posargs or ["all"]
+    if what not in RELEASES:
+        session.error(f"{what} is none of {', '.join(RELEASES)}")
+    session.install("build", "pip", "uv", "virtualenv", *dependencies("build"))
+    folder = Path(session.create_tmp()).resolve()
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join(dependencies("test")))
+    script, usual = RELEASES[what]
+    environment = {"PYTHONPATH": os.pathsep.join((".", "tests"))}
+    session.run("python", script, str(folder), str(requirements), *(arguments or usual), env=environment)
 
 
 @nox.session
-def apart(session: nox.Session) -> None:
-    """Apply the patches one by one, in order: each builds and passes its own tests without the next (RELEASE ...)."""
-    try_releases(session, "tests/releases/apart.py", *(session.posargs or [DEFAULT_BASE]))
-
-
-@nox.session
-def upstream(session: nox.Session) -> None:
-    """Look at the newest release: do the patches still apply, and are they needed? For a scheduled job."""
-    try_releases(session, "tests/releases/newest.py", *session.posargs)
-
-
-@nox.session
-def failover(session: nox.Session) -> None:
-    """The main job: stock and patched side by side over faults, providers, strategies (--json FILE, --full)."""
-    compare(session, "benchmarks/failover.py")
-
-
-@nox.session
-def outages(session: nox.Session) -> None:
-    """Sixteen outages of a primary with a fallback, stock and patched side by side (--json FILE, --full)."""
-    compare(session, "benchmarks/outages.py")
-
-
-@nox.session
-def soak(session: nox.Session) -> None:
-    """200 callers while deployments break and heal, a minute (--seconds, --concurrency, --seed, --strategy)."""
-    install_patched(session, DEFAULT_BASE, *dependencies("bench"))
-    session.run("python", "benchmarks/soak.py", *session.posargs, env={"PYTHONPATH": "tests"})
-
-
-@nox.session
-def overhead(session: nox.Session) -> None:
-    """What the patches cost on the happy path and in exception_type(), patched over stock (--json FILE)."""
-    compare(session, "benchmarks/overhead.py")
-
-
-@nox.session
-def dead_hosts(session: nox.Session) -> None:
-    """One, two and four dead of five deployments: attempts wasted, latency added, stock and patched (--json FILE)."""
-    compare(session, "benchmarks/dead_hosts.py")
+def bench(session: nox.Session) -> None:
+    """Stock and patched side by side: failover, outages, dead_hosts, overhead; or the soak (NAME --help)."""
+    name, *arguments = session.posargs or [""]
+    install_patched(session, DEFAULT_BASE, *dependencies("bench"), "virtualenv")
+    environment = {"PYTHONPATH": "tests"}
+    if name == "soak":
+        session.run("python", "benchmarks/soak.py", *arguments, env=environment)
+        return
+    sides = ["--stock", stock_interpreter(session), "--patched", str(Path(session.bin, "python"))]
+    session.run("python", "benchmarks", name, *sides, *arguments, env=environment)
 
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Change our modules in one place at a time: a test must fail, or tests/mutants say why none can (MODULE ...,
-    --base RELEASE)."""
+    """Change our modules in one place at a time: a test must fail, or tests/mutants say why none can.
+
+    Takes MODULE ... and --base RELEASE.
+    """
     install_patched(session, chosen_base(session), *dependencies("mutants"))
     session.run("python", "tests/mutants/run.py", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session
-def packages(session: nox.Session) -> None:
-    """Build and install this commit for real on two bases: the same bytes twice, both bases from one cache."""
-    session.install("build", "pip", "uv", "virtualenv")
-    with tempfile.TemporaryDirectory() as folder:
-        session.run("python", "tests/fork/packages.py", folder, DEFAULT_BASE, OLDEST_BASE)
-
-
-@nox.session
 def vendor(session: nox.Session) -> None:
-    """Lay the whole patched source into litellm/, hidden from git; --diff shows what the patches change instead."""
+    """Write the whole patched source to litellm/, hidden from git (--diff: show what the patches change)."""
     session.install(f"litellm==={chosen_base(session)}", *dependencies("build"))
     session.run("python", "-m", "fork", "vendor", *session.posargs)
 
 
 @nox.session
 def patches(session: nox.Session) -> None:
-    """The series for `git am`, into series/ (--base RELEASE, --out FOLDER); or only --check CLONE, or --prove."""
+    """The series for `git am` (--base RELEASE, --out FOLDER; or only --check CLONE, --prove)."""
     session.install(*dependencies("build"))
     session.install("--no-deps", f"litellm==={chosen_base(session)}")  # only its files are read
     session.run("python", "-m", "fork", "series", *session.posargs)
@@ -171,7 +148,7 @@ def patches(session: nox.Session) -> None:
 
 @nox.session
 def base(session: nox.Session) -> None:
-    """Enter a LiteLLM release into fork/bases.toml: nox -s base -- VERSION."""
+    """Enter a LiteLLM release into fork/bases.toml (VERSION)."""
     if len(session.posargs) != 1:
         session.error("name the release: nox -s base -- VERSION")
     session.install(*dependencies("build"))
@@ -202,28 +179,10 @@ def chosen_base(session: nox.Session) -> str:
     return arguments[arguments.index("--base") + 1] or DEFAULT_BASE if "--base" in arguments else DEFAULT_BASE
 
 
-def try_releases(session: nox.Session, script: str, *arguments: str) -> None:
-    """Run a script that makes an environment for each release it looks at, with the tests' requirements."""
-    session.install("uv", *dependencies("build"))
-    folder = Path(session.create_tmp()).resolve()
-    requirements = folder / "requirements.txt"
-    requirements.write_text("\n".join(dependencies("test")))
-    session.run(
-        "python",
-        script,
-        str(folder),
-        str(requirements),
-        *arguments,
-        env={"PYTHONPATH": os.pathsep.join((".", "tests"))},
-    )
-
-
-def compare(session: nox.Session, script: str) -> None:
-    """Run a benchmark over two environments: the session's own is patched, one inside its folder is stock."""
-    install_patched(session, DEFAULT_BASE, *dependencies("bench"), "virtualenv")
+def stock_interpreter(session: nox.Session) -> str:
+    """An interpreter with stock LiteLLM, in an environment inside the session's own."""
     folder = Path(session.create_tmp(), "stock").resolve()
     session.run("python", "-m", "virtualenv", "--quiet", folder)
     stock = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
     session.run(stock, "-m", "pip", "install", "--quiet", f"litellm==={DEFAULT_BASE}", external=True)
-    patched = str(Path(session.bin, "python"))
-    session.run("python", script, "--stock", stock, "--patched", patched, *session.posargs, env={"PYTHONPATH": "tests"})
+    return stock

@@ -1,31 +1,22 @@
 """Stock and patched LiteLLM side by side while one, two or four of five hosts are dead: what their callers pay for it.
 
-`nox -s dead_hosts` runs this. It needs two interpreters, one with each litellm; it imports neither itself.
+`nox -s bench -- dead_hosts` runs this.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from dead_hosts_work import DEPLOYMENTS, REQUESTS, RETRIES, TIMEOUT_OF_THE_SILENT, Cell, Result
-from failover import SIDES, aligned
 from failover_cell import STRATEGIES
-from tqdm import tqdm
-from worker import BenchmarkError, Worker, json_file, version
+from harness import SIDES, Benchmark, Row, asked_together
 
 from support.faulty_provider import PROVIDERS
-
-SCRIPT = Path(__file__).with_name("dead_hosts_work.py")
 
 FAULTS = {"refused": "refuses connections", "silence": "accepts and is silent", "503": "answers 503"}
 """Ways to be dead, by their name among the faulty provider's."""
@@ -73,21 +64,15 @@ class Outcome:
         return self.patched.lost < self.stock.lost or self.patched.wasted < self.stock.wasted
 
 
-def run(pythons: dict[str, str], cells: Sequence[Cell]) -> Iterator[Outcome]:
-    """Go through `cells`, both sides of one together, since they mostly wait.
+def run(pythons: Mapping[str, str], options: argparse.Namespace) -> Iterator[Outcome]:
+    """Go through the cells that were asked for, both sides of one together, since they mostly wait."""
+    for answers in asked_together(pythons, "dead_hosts_work", list(map(asdict, chosen(options)))):
+        yield Outcome(**{side: Result.from_json(answer) for side, answer in answers.items()})
 
-    Raises BenchmarkError as soon as a worker does.
-    """
-    with ExitStack() as stack:
-        workers = {side: stack.enter_context(closing(Worker(python, SCRIPT))) for side, python in pythons.items()}
-        with ThreadPoolExecutor(len(workers)) as pool:
-            try:
-                for cell in cells:
-                    asked = {side: pool.submit(worker.ask, asdict(cell)) for side, worker in workers.items()}
-                    yield Outcome(**{side: Result.from_json(answer.result()) for side, answer in asked.items()})
-            finally:
-                for worker in workers.values():
-                    worker.kill()  # so that the pool need not wait for an answer
+
+def chosen(options: argparse.Namespace) -> list[Cell]:
+    """The cells that were asked for."""
+    return [Cell(*key) for key in product(options.provider, options.fault, options.strategy, options.dead)]
 
 
 def added(result: Result, of: Callable[[Sequence[float]], float]) -> float | None:
@@ -98,12 +83,8 @@ def added(result: Result, of: Callable[[Sequence[float]], float]) -> float | Non
 COLUMNS = ("provider", "a dead host", "strategy", "dead", "wasted", "for one request", "lost", "median", "worst", "")
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """One row a cell, stock → patched; the latencies are what is added to the healthy host's own."""
-    return aligned([COLUMNS, *map(_row, outcomes)])
-
-
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def row(outcome: Outcome) -> Row:
+    """A cell, stock → patched; the latencies are what is added to the healthy host's own."""
     cell = outcome.cell
 
     def change(show: Callable[[Result], str]) -> str:
@@ -147,11 +128,9 @@ def describe(cell: Cell) -> str:
     return f"{cell.provider}, {cell.fault}, {cell.strategy}, {cell.dead} dead"
 
 
-def report(versions: dict[str, str], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Everything measured, for `--json`; times in seconds."""
     return {
-        "versions": versions,
-        "summary": sentence(outcomes),
         "cells": [
             {
                 **asdict(outcome.cell),
@@ -168,39 +147,26 @@ def _side(result: Result) -> dict[str, Any]:
     return {"added_median": added(result, median), "added_worst": added(result, max), **measured}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stock", required=True, metavar="PYTHON", help="interpreter that imports stock litellm")
-    parser.add_argument("--patched", required=True, metavar="PYTHON", help="interpreter that imports the patched one")
-    parser.add_argument("--json", metavar="FILE", type=json_file, help="write every cell to FILE")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be left out or asked for."""
     several: dict[str, Any] = {"nargs": "+", "help": "only these; default: %(default)s"}
     parser.add_argument("--provider", choices=PROVIDERS, default=USUAL_PROVIDERS, **several)
     parser.add_argument("--fault", choices=tuple(FAULTS), default=tuple(FAULTS), **several)
     parser.add_argument("--strategy", choices=STRATEGIES, default=USUAL_STRATEGIES, **several)
     parser.add_argument("--dead", type=int, choices=DEAD, default=DEAD, **several)
-    return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the table; 0 when the patched side loses nothing and wastes no more, 1 when it does, 2 without a result."""
-    options = _parser().parse_args(arguments)
-    pythons = {"stock": options.stock, "patched": options.patched}
-    cells = [Cell(*key) for key in product(options.provider, options.fault, options.strategy, options.dead)]
-    try:
-        versions = {side: version(python) for side, python in pythons.items()}
-        # disable=None: no bar where standard error is not a terminal.
-        outcomes = list(tqdm(run(pythons, cells), total=len(cells), unit="cell", leave=False, disable=None))
-    except BenchmarkError as error:
-        print(f"dead_hosts: {error}", file=sys.stderr)
-        return 2
-    if options.json is not None:
-        options.json.write_text(json.dumps(report(versions, outcomes), indent=1) + "\n")
-    print("litellm {stock} (stock) → {patched} (patched)".format(**versions))
-    print(EXPLANATION)
-    print(table(outcomes), end="\n\n")
-    print(sentence(outcomes))
-    return int(any(outcome.complaints for outcome in outcomes))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK: Benchmark[Outcome] = Benchmark(
+    name="dead_hosts",
+    about=__doc__,
+    add_arguments=add_arguments,
+    steps=lambda options: len(chosen(options)),
+    run=run,
+    explain=lambda options: EXPLANATION,
+    columns=COLUMNS,
+    rows=lambda outcomes: list(map(row, outcomes)),
+    remarks=lambda outcomes: (),
+    sentence=sentence,
+    report=report,
+    failed=lambda outcomes: any(outcome.complaints for outcome in outcomes),
+)

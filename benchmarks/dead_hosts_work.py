@@ -1,24 +1,18 @@
 """A group of five deployments, some of them dead, inside one interpreter: what its callers lose, waste and wait for.
 
-Run as a program this is a worker: cells come in as JSON lines, results go out as JSON lines. Which litellm is measured
-is decided by the interpreter that runs it.
+The harness runs `answerer` in the interpreter whose litellm is measured.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import os
 import random
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from failover_cell import STRATEGIES, UNREACHABLE, own_callbacks, quiet_litellm
 
@@ -79,7 +73,7 @@ class Result:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Result:
-        """The result a worker printed as JSON."""
+        """The result of a worker."""
         return cls(**{**content, "cell": Cell(**content["cell"])})
 
 
@@ -171,24 +165,21 @@ def _minute() -> int:
     return int(time.time() // 60)
 
 
-async def work() -> None:
-    """Measure the cells on standard input one by one, in one event loop, until it ends."""
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # litellm prints; only results may reach the reader
-    litellm = quiet_litellm()
+def answerer() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Answers a cell with its result, both as dicts, in one event loop for all."""
+    litellm, loop = quiet_litellm(), asyncio.new_event_loop()
     warm: set[tuple[str, str]] = set()
-    for line in iter(sys.stdin.readline, ""):
-        cell = Cell(**json.loads(line))
+
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        cell = Cell(**question)
         if (cell.provider, cell.fault) not in warm:
-            await _measure_once(litellm, cell, WARM_UP)
+            loop.run_until_complete(_measure_once(litellm, cell, WARM_UP))
             warm.add((cell.provider, cell.fault))
         gc.collect()
         gc.freeze()  # a collection during the cell would be its worst latency
         gc.disable()
-        result = await measure(litellm, cell)
+        result = loop.run_until_complete(measure(litellm, cell))
         gc.enable()
-        print(json.dumps(asdict(result)), file=results)
+        return asdict(result)
 
-
-if __name__ == "__main__":
-    asyncio.run(work())
+    return answer

@@ -1,29 +1,22 @@
 """Stock and patched LiteLLM side by side: two deployments, one at fault, and who still gets an answer.
 
-`nox -s failover` runs this. It needs two interpreters, one with each litellm; it imports neither itself.
+`nox -s bench -- failover` runs this.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import queue
-import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from failover_cell import REQUESTS, STRATEGIES, Cell, Result, modes
-from tqdm import tqdm
-from worker import BenchmarkError, Worker, json_file, positive, version
+from harness import SIDES, Benchmark, BenchmarkError, Row, Worker, positive
 
 from support.faulty_provider import FAULTS, PROVIDERS
-
-SCRIPT = Path(__file__).with_name("failover_cell.py")
-SIDES = ("stock", "patched")
 
 
 @dataclass(frozen=True)
@@ -118,17 +111,21 @@ def grid(full: bool, cooldown_time: float | None) -> list[Cell]:
 Outcome = tuple[str, Result]
 
 
-def run(pythons: dict[str, str], cells: Sequence[Cell], jobs: int) -> Iterator[Outcome]:
-    """Measure `cells` on every side with `jobs` workers each; yields side and result as they come.
+def chosen(options: argparse.Namespace) -> list[Cell]:
+    """The cells that were asked for."""
+    cells = grid(options.full, options.cooldown_time)
+    return [cell for cell in cells if cell.provider in options.provider and cell.fault in options.fault]
 
-    Raises BenchmarkError as soon as a worker does.
-    """
+
+def run(pythons: Mapping[str, str], options: argparse.Namespace) -> Iterator[Outcome]:
+    """Measure the cells on every side with `options.jobs` workers each; yields side and result as they come."""
+    cells = chosen(options)
     outcomes: queue.SimpleQueue[Outcome | BenchmarkError] = queue.SimpleQueue()
     workers, threads = [], []
     for side, python in pythons.items():
         waiting = _filled(cells)
-        for _ in range(jobs):
-            worker = Worker(python, SCRIPT)
+        for _ in range(options.jobs):
+            worker = Worker(python, "failover_cell")
             workers.append(worker)
             threads.append(threading.Thread(target=_drain, args=(side, worker, waiting, outcomes)))
     for thread in threads:
@@ -181,19 +178,19 @@ def describe(cell: Cell) -> str:
 COLUMNS = ("provider", "fault", "answered/asked", "attempts on it", "cooled/due", "worst latency", "")
 
 
-def table(outcomes: Iterable[Outcome]) -> str:
+def rows(outcomes: Iterable[Outcome]) -> list[Row]:
     """One row a provider and fault, its strategies and modes added up; stock → patched in each column."""
-    rows: dict[tuple[str, str], dict[str, list[Result]]] = {}
+    found: dict[tuple[str, str], dict[str, list[Result]]] = {}
     for side, result in outcomes:
-        sides = rows.setdefault((result.cell.provider, result.cell.fault), {side: [] for side in SIDES})
+        sides = found.setdefault((result.cell.provider, result.cell.fault), {side: [] for side in SIDES})
         sides[side].append(result)
-    ordered = sorted(rows.items(), key=lambda row: (PROVIDERS.index(row[0][0]), list(FAULTS).index(row[0][1])))
-    lines: list[tuple[str, ...]] = [COLUMNS]
+    ordered = sorted(found.items(), key=lambda row: (PROVIDERS.index(row[0][0]), list(FAULTS).index(row[0][1])))
+    lines: list[Row] = []
     for key, sides in ordered:
         stock, patched = (_sums(sides[side]) for side in SIDES)
         changes = [f"{before} → {after}" for before, after in zip(stock, patched, strict=True)]
         lines.append((*key, *changes, _verdict(sides)))
-    return aligned(lines)
+    return lines
 
 
 def _sums(results: Sequence[Result]) -> tuple[str, ...]:
@@ -216,16 +213,6 @@ def _verdict(sides: dict[str, list[Result]]) -> str:
     return "fixed" if stock else ""
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["─" * width for width in widths]
-    padded = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (lines[0], rule, *lines[1:])
-    ]
-    return "\n".join(padded)
-
-
 def sentence(outcomes: Sequence[Outcome]) -> str:
     """The run in one sentence."""
     answered = {side: sum(result.answered for s, result in outcomes if s == side) for side in SIDES}
@@ -244,54 +231,33 @@ def sentence(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def report(versions: dict[str, str], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Everything measured, for `--json`."""
-    cells = [{"side": side, **asdict(result), "complaint": complaint(result)} for side, result in outcomes]
-    return {"versions": versions, "summary": sentence(outcomes), "cells": cells}
+    return {"cells": [{"side": side, **asdict(result), "complaint": complaint(result)} for side, result in outcomes]}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stock", required=True, metavar="PYTHON", help="interpreter that imports stock litellm")
-    parser.add_argument(
-        "--patched", required=True, metavar="PYTHON", help="interpreter that imports the patched litellm"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be left out or asked for."""
     parser.add_argument(
         "--full", action="store_true", help="every cell async and sync, streamed and not; four times as long"
     )
-    parser.add_argument("--json", metavar="FILE", type=json_file, help="write every cell to FILE")
     parser.add_argument("--cooldown-time", metavar="SECONDS", type=float, help="the Router's; default LiteLLM's, 5")
     parser.add_argument("--jobs", type=positive, default=3, help="worker processes a side; default 3")
     parser.add_argument("--provider", nargs="+", choices=PROVIDERS, default=PROVIDERS, help="only these")
     parser.add_argument("--fault", nargs="+", choices=tuple(FAULTS), default=tuple(FAULTS), help="only these")
-    return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the table; 0 when the patched side keeps the policy, 1 when it does not, 2 when nothing could be measured."""
-    options = _parser().parse_args(arguments)
-    pythons = {"stock": options.stock, "patched": options.patched}
-    cells = [
-        cell
-        for cell in grid(options.full, options.cooldown_time)
-        if cell.provider in options.provider and cell.fault in options.fault
-    ]
-    try:
-        versions = {side: version(python) for side, python in pythons.items()}
-        total = len(cells) * len(SIDES)
-        # disable=None: no bar where standard error is not a terminal.
-        outcomes = list(tqdm(run(pythons, cells, options.jobs), total=total, unit="cell", leave=False, disable=None))
-    except BenchmarkError as error:
-        print(f"failover: {error}", file=sys.stderr)
-        return 2
-    if options.json is not None:
-        options.json.write_text(json.dumps(report(versions, outcomes), indent=1) + "\n")
-    print("litellm {stock} (stock) → {patched} (patched)".format(**versions))
-    print(f"{REQUESTS} requests a cell; a row adds up {len(STRATEGIES)} routing strategies\n")
-    print(table(outcomes), end="\n\n")
-    print(sentence(outcomes))
-    return int(any(side == "patched" and complaint(result) for side, result in outcomes))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK: Benchmark[Outcome] = Benchmark(
+    name="failover",
+    about=__doc__,
+    add_arguments=add_arguments,
+    steps=lambda options: len(SIDES) * len(chosen(options)),
+    run=run,
+    explain=lambda options: f"{REQUESTS} requests a cell; a row adds up {len(STRATEGIES)} routing strategies\n",
+    columns=COLUMNS,
+    rows=rows,
+    remarks=lambda outcomes: (),
+    sentence=sentence,
+    report=report,
+    failed=lambda outcomes: any(side == "patched" and complaint(result) for side, result in outcomes),
+)

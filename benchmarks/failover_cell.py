@@ -1,7 +1,6 @@
 """One cell of the failover table: two deployments in a group, one at fault, and what callers of the Router get.
 
-Run as a program this is a worker: cells come in as JSON lines, results go out as JSON lines. Which litellm is measured
-is decided by the interpreter that runs it.
+The harness runs `answerer` in the interpreter whose litellm is measured.
 """
 
 from __future__ import annotations
@@ -9,19 +8,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import json
 import os
 import random
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from support.faulty_provider import FAULTS, PROVIDERS, FaultyProvider, litellm_params
 
@@ -107,7 +101,7 @@ class Result:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Result:
-        """The result a worker printed as JSON."""
+        """The result of a worker."""
         return cls(**{**content, "cell": Cell(**content["cell"])})
 
 
@@ -251,21 +245,18 @@ def quiet_litellm() -> Any:
     return litellm
 
 
-async def work() -> None:
-    """Measure the cells on standard input one by one, in one event loop, until it ends."""
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # litellm prints; only results may reach the reader
-    litellm = quiet_litellm()
-    await _warm_up(litellm)
+def answerer() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Answers a cell with its result, both as dicts, in one event loop for all."""
+    litellm, loop = quiet_litellm(), asyncio.new_event_loop()
+    loop.run_until_complete(_warm_up(litellm))
     # A synchronous stream litellm has not read to its end closes when it is collected, and takes a lock of httpcore's
     # connection pool; collected inside that pool it would wait for itself for ever. So collect between cells only.
     gc.disable()
     gc.freeze()
-    for line in iter(sys.stdin.readline, ""):
-        result = await measure(litellm, Cell(**json.loads(line)))
-        print(json.dumps(asdict(result)), file=results)
+
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        result = loop.run_until_complete(measure(litellm, Cell(**question)))
         gc.collect()
+        return asdict(result)
 
-
-if __name__ == "__main__":
-    asyncio.run(work())
+    return answer

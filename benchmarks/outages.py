@@ -1,25 +1,18 @@
 """Stock and patched LiteLLM side by side through sixteen outages: a broken primary, a healthy fallback, one stream.
 
-`nox -s outages` runs this. It needs two interpreters, one with each litellm; it imports neither itself.
+`nox -s bench -- outages` runs this.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from failover import SIDES, aligned
+from harness import SIDES, Benchmark, Row, asked_together
 from scenarios import FAST, SCENARIOS, Observation, Scenario, Verdict, back_after, missed, per_cooldown, while_dead
-from tqdm import tqdm
-from worker import BenchmarkError, Worker, json_file, version
 
-SCRIPT = Path(__file__).with_name("outages_run.py")
 PUBLISHED = 1.0
 """The scale of `--full`."""
 
@@ -58,34 +51,29 @@ def _name(verdict: Verdict) -> str:
     return verdict.name.lower()
 
 
-def run(pythons: dict[str, str], scenarios: Sequence[Scenario], scale: float) -> Iterator[Outcome]:
-    """Go through `scenarios`, both sides of one together, since they mostly wait.
+def run(pythons: Mapping[str, str], options: argparse.Namespace) -> Iterator[Outcome]:
+    """Go through the scenarios that were asked for, both sides of one together, since they mostly wait."""
+    scenarios = chosen(options)
+    questions = [{"scenario": scenario.id, "scale": _scale(options)} for scenario in scenarios]
+    for scenario, answers in zip(scenarios, asked_together(pythons, "outages_run", questions), strict=True):
+        yield Outcome(scenario, **{side: Observation.from_json(answer) for side, answer in answers.items()})
 
-    Raises BenchmarkError as soon as a worker does.
-    """
-    workers = {side: Worker(python, SCRIPT) for side, python in pythons.items()}
-    try:
-        with ThreadPoolExecutor(len(workers)) as pool:
-            try:
-                for scenario in scenarios:
-                    question = {"scenario": scenario.id, "scale": scale}
-                    asked = {side: pool.submit(worker.ask, question) for side, worker in workers.items()}
-                    seen = {side: Observation.from_json(answer.result()) for side, answer in asked.items()}
-                    yield Outcome(scenario, **seen)
-            finally:
-                for worker in workers.values():
-                    worker.kill()  # so that the pool need not wait for an answer
-    finally:
-        for worker in workers.values():
-            worker.close()
+
+def chosen(options: argparse.Namespace) -> list[Scenario]:
+    """The scenarios that were asked for."""
+    return [scenario for scenario in SCENARIOS if scenario.id in options.scenario]
+
+
+def _scale(options: argparse.Namespace) -> float:
+    return PUBLISHED if options.full else FAST
 
 
 COLUMNS = ("", "fault", "verdict", "on the primary", "on the fallback", "time", "")
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def rows(outcomes: Sequence[Outcome]) -> list[Row]:
     """One row a scenario, stock → patched; the time is that of the longest request."""
-    rows = [
+    return [
         (
             outcome.scenario.id,
             outcome.scenario.fault,
@@ -97,7 +85,6 @@ def table(outcomes: Sequence[Outcome]) -> str:
         )
         for outcome in outcomes
     ]
-    return aligned([COLUMNS, *rows])
 
 
 def _change(outcome: Outcome, show: Callable[[Observation], str]) -> str:
@@ -144,12 +131,9 @@ def _score(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(f"{verdicts.count(verdict)} {_name(verdict)}" for verdict in sorted(Verdict, reverse=True))
 
 
-def report(versions: dict[str, str], scale: float, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Everything seen, for `--json`."""
     return {
-        "versions": versions,
-        "scale": scale,
-        "summary": sentence(outcomes),
         "remarks": remarks(outcomes),
         "scenarios": [
             {
@@ -168,42 +152,26 @@ def _side(scenario: Scenario, seen: Observation) -> dict[str, Any]:
     return {"verdict": _name(scenario.verdict(seen)), "missed": scenario.misses(seen), **asdict(seen)}
 
 
-def _parser() -> argparse.ArgumentParser:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be left out or asked for."""
     names = tuple(scenario.id for scenario in SCENARIOS)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stock", required=True, metavar="PYTHON", help="interpreter that imports stock litellm")
-    parser.add_argument("--patched", required=True, metavar="PYTHON", help="interpreter that imports the patched one")
     parser.add_argument("--full", action="store_true", help="the published times, not a tenth of them; five minutes")
-    parser.add_argument("--json", metavar="FILE", type=json_file, help="write every observation to FILE")
     parser.add_argument("--scenario", nargs="+", choices=names, default=names, help="only these")
-    return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the outages; 0 when nothing is worse and every promise kept, else 1, 2 when nothing could be measured."""
-    options = _parser().parse_args(arguments)
-    pythons = {"stock": options.stock, "patched": options.patched}
-    scale = PUBLISHED if options.full else FAST
-    scenarios = [scenario for scenario in SCENARIOS if scenario.id in options.scenario]
-    try:
-        versions = {side: version(python) for side, python in pythons.items()}
-        # disable=None: no bar where standard error is not a terminal.
-        progress = tqdm(run(pythons, scenarios, scale), total=len(scenarios), unit="outage", leave=False, disable=None)
-        outcomes = list(progress)
-    except BenchmarkError as error:
-        print(f"outages: {error}", file=sys.stderr)
-        return 2
-    if options.json is not None:
-        options.json.write_text(json.dumps(report(versions, scale, outcomes), indent=1) + "\n")
-    print("litellm {stock} (stock) → {patched} (patched)".format(**versions))
-    print(f"times are the published ones times {scale:g}, but Retry-After and LiteLLM's own back-off\n")
-    print(table(outcomes), end="\n\n")
-    for remark in remarks(outcomes):
-        print(f"- {remark}")
-    print()
-    print(sentence(outcomes))
-    return int(any(outcome.complaints for outcome in outcomes))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK: Benchmark[Outcome] = Benchmark(
+    name="outages",
+    about=__doc__,
+    add_arguments=add_arguments,
+    steps=lambda options: len(chosen(options)),
+    run=run,
+    explain=lambda options: (
+        f"times are the published ones times {_scale(options):g}, but Retry-After and LiteLLM's own back-off\n"
+    ),
+    columns=COLUMNS,
+    rows=rows,
+    remarks=remarks,
+    sentence=sentence,
+    report=report,
+    failed=lambda outcomes: any(outcome.complaints for outcome in outcomes),
+)

@@ -1,23 +1,16 @@
 """One outage inside one interpreter: a Router over a scripted primary and a healthy fallback, and what its caller sees.
 
-Run as a program this is a worker: `{"scenario": ..., "scale": ...}` comes in as a JSON line, an Observation goes out as
-one. Which litellm is measured is decided by the interpreter that runs it.
+The harness runs `answerer` in the interpreter whose litellm is measured.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import json
-import os
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from failover_cell import own_callbacks, quiet_litellm
 from scenarios import (
@@ -208,19 +201,14 @@ async def observe(litellm: Any, scenario: Scenario, scale: float) -> Observation
         return await Outage(litellm, scenario, scale, primary, fallback).run()
 
 
-async def work() -> None:
-    """Run the scenarios on standard input one by one, in one event loop, until it ends."""
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # litellm prints; only results may reach the reader
-    litellm = quiet_litellm()
+def answerer() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Answers `{"scenario": ..., "scale": ...}` with an Observation as a dict, in one event loop for all."""
+    litellm, loop = quiet_litellm(), asyncio.new_event_loop()
     known = {scenario.id: scenario for scenario in SCENARIOS}
     for name in WARM_UP:
-        await observe(litellm, known[name], FAST)
-    for line in iter(sys.stdin.readline, ""):
-        question = json.loads(line)
-        observation = await observe(litellm, known[question["scenario"]], question["scale"])
-        print(json.dumps(asdict(observation)), file=results)
+        loop.run_until_complete(observe(litellm, known[name], FAST))
 
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        return asdict(loop.run_until_complete(observe(litellm, known[question["scenario"]], question["scale"])))
 
-if __name__ == "__main__":
-    asyncio.run(work())
+    return answer

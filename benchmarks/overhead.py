@@ -6,16 +6,14 @@ The sides take turns block by block, two stock processes among them, so that one
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from failover import aligned
+from harness import Benchmark, Row, Worker, positive
 from overhead_work import (
     ANSWERS,
     COUNTED,
@@ -30,12 +28,8 @@ from overhead_work import (
     SPEED,
     UNCOLLECTED,
 )
-from tqdm import tqdm
-from worker import BenchmarkError, Worker, json_file, positive, version
 
-SCRIPT = Path(__file__).with_name("overhead_work.py")
-PROVIDER = Path(__file__).with_name("quick_provider.py")
-
+WORK, PROVIDER = "overhead_work", "quick_provider"
 STOCK, PATCHED, CONTROL = "stock", "patched", "stock again"
 TURNS = ((STOCK, PATCHED, CONTROL), (CONTROL, PATCHED, STOCK))
 """Patched stands in the middle and the stock sides change places: a drift of the machine falls on both alike."""
@@ -95,6 +89,8 @@ class Samples:
 
 
 Run = Mapping[Figure, Samples]
+Block = tuple[str, str, dict[str, float]]
+"""Workload, side and what was measured of it."""
 
 
 def blocks(turns: int) -> Iterator[tuple[int, str, str]]:
@@ -105,19 +101,31 @@ def blocks(turns: int) -> Iterator[tuple[int, str, str]]:
                 yield from ((turn, workload, side) for side in TURNS[turn % len(TURNS)])
 
 
-def measure(pythons: Mapping[str, str], turns: int) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Yield workload, side and what was measured of every block."""
+def measure(pythons: Mapping[str, str], options: argparse.Namespace) -> Iterator[Block]:
+    """Yield what was measured of every block."""
+    interpreters = {STOCK: pythons[STOCK], PATCHED: pythons[PATCHED], CONTROL: pythons[STOCK]}
     with closing(Worker(sys.executable, PROVIDER)) as provider:
         url = provider.ask({})
         for _ in range(GENERATIONS):
             with ExitStack() as stack:
-                workers = {side: stack.enter_context(closing(Worker(pythons[side], SCRIPT))) for side in pythons}
+                workers = {
+                    side: stack.enter_context(closing(Worker(python, WORK))) for side, python in interpreters.items()
+                }
                 for worker in workers.values():
                     worker.ask({"provider": url})
-                for turn, workload, side in blocks(turns):
+                for turn, workload, side in blocks(options.turns):
                     measured = workers[side].ask({"workload": workload, "count": COUNTS[workload]})
                     if turn >= 0:
                         yield workload, side, measured
+
+
+def gathered(measured: Sequence[Block]) -> Run:
+    """The values of each figure."""
+    run = {figure: Samples() for figure in FIGURES}
+    for workload, side, block in measured:
+        for name in MEASURES[workload]:
+            run[Figure(workload, name)].values[side].append(block[name])
+    return run
 
 
 def together(run: Run, side: str) -> float:
@@ -170,11 +178,11 @@ def sentence(run: Run) -> str:
 COLUMNS = ("", "blocks", "stock", "patched", "patched/stock", "stock/stock", "noise", "worse at most")
 
 
-def table(run: Run) -> str:
+def rows(run: Run) -> list[Row]:
     """A row a figure: the medians of its blocks, the ratios to stock, their noise, and the limit."""
-    rows = [_row(figure, samples) for figure, samples in run.items()]
     ratios = [f"{together(run, side):.3f}" for side in (PATCHED, CONTROL)]
-    return aligned([COLUMNS, *rows, ("exception_type, the four answers", "", "", "", *ratios, "", f"{MAPPING_LIMIT}")])
+    four = ("exception_type, the four answers", "", "", "", *ratios, "", f"{MAPPING_LIMIT}")
+    return [*(_row(figure, samples) for figure, samples in run.items()), four]
 
 
 def _row(figure: Figure, samples: Samples) -> tuple[str, ...]:
@@ -189,7 +197,7 @@ def _row(figure: Figure, samples: Samples) -> tuple[str, ...]:
     )
 
 
-def report(versions: Mapping[str, str], run: Run) -> dict[str, Any]:
+def report(run: Run) -> dict[str, Any]:
     """Everything measured, for `--json`: of each figure the value of every block."""
     figures = [
         {
@@ -203,41 +211,26 @@ def report(versions: Mapping[str, str], run: Run) -> dict[str, Any]:
         for figure, samples in run.items()
     ]
     return {
-        "versions": dict(versions),
-        "summary": sentence(run),
         "exception_type": {side: together(run, side) for side in (PATCHED, CONTROL)},
         "figures": figures,
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; 0 when the patches cost nothing that matters, 1 when they do, 2 when nothing could be measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stock", required=True, metavar="PYTHON", help="interpreter that imports stock litellm")
-    parser.add_argument("--patched", required=True, metavar="PYTHON", help="interpreter that imports the patched one")
-    parser.add_argument("--json", metavar="FILE", type=json_file, help="write every block to FILE")
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=positive, default=5, help=f"blocks a side in each of {GENERATIONS} generations")
-    options = parser.parse_args(arguments)
-    pythons = {STOCK: options.stock, PATCHED: options.patched, CONTROL: options.stock}
-    run = {figure: Samples() for figure in FIGURES}
-    total = GENERATIONS * sum(turn >= 0 for turn, *_ in blocks(options.turns))
-    try:
-        versions = {side: version(pythons[side]) for side in (STOCK, PATCHED)}
-        # disable=None: no bar where standard error is not a terminal.
-        progress = tqdm(measure(pythons, options.turns), total=total, unit="block", leave=False, disable=None)
-        for workload, side, measured in progress:
-            for name in MEASURES[workload]:
-                run[Figure(workload, name)].values[side].append(measured[name])
-    except BenchmarkError as error:
-        print(f"overhead: {error}", file=sys.stderr)
-        return 2
-    if options.json is not None:
-        options.json.write_text(json.dumps(report(versions, run), indent=1) + "\n")
-    print(f"litellm {versions[STOCK]} (stock) and {versions[PATCHED]} (patched)\n")
-    print(table(run), end="\n\n")
-    print(sentence(run))
-    return int(bool(complaints(run)))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK: Benchmark[Block] = Benchmark(
+    name="overhead",
+    about=__doc__,
+    add_arguments=_add_arguments,
+    steps=lambda options: GENERATIONS * sum(turn >= 0 for turn, *_ in blocks(options.turns)),
+    run=measure,
+    explain=lambda options: "",
+    columns=COLUMNS,
+    rows=lambda measured: rows(gathered(measured)),
+    remarks=lambda measured: (),
+    sentence=lambda measured: sentence(gathered(measured)),
+    report=lambda measured: report(gathered(measured)),
+    failed=lambda measured: bool(complaints(gathered(measured))),
+)

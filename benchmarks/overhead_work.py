@@ -1,8 +1,6 @@
 """The workloads of the overhead benchmark: Router calls that succeed, and exception_type() on a few failures.
 
-Run as a program this is a worker: `{"provider": URL}` comes in as the first JSON line and is answered once it is ready,
-then `{"workload": ..., "count": ...}`; what that many calls cost goes out as one, a number a measure. Which litellm is
-measured is decided by the interpreter that runs it.
+The harness runs `answerer` in the interpreter whose litellm is measured.
 """
 
 from __future__ import annotations
@@ -12,8 +10,6 @@ import cProfile
 import errno
 import gc
 import importlib
-import json
-import os
 import sys
 import time
 import tracemalloc
@@ -249,20 +245,20 @@ def _http_library(openai: Any) -> str:
     return next(name.partition(".")[0] for name in modules if name.startswith("httpx"))
 
 
-def work() -> None:
-    """Measure what standard input asks for until it ends."""
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # litellm prints; only results may reach the reader
-    known = workloads(json.loads(sys.stdin.readline())["provider"])
-    print(json.dumps(list(known)), file=results)
-    for line in iter(sys.stdin.readline, ""):
-        order = json.loads(line)
+def answerer() -> Callable[[dict[str, Any]], Any]:
+    """Answers `{"provider": URL}`, the first question, with the names of the workloads, and then `{"workload": ...,
+    "count": ...}` with what that many calls cost, a number a measure."""
+    known: dict[str, Workload] = {}
+
+    def answer(question: dict[str, Any]) -> Any:
+        if "provider" in question:
+            known.update(workloads(question["provider"]))
+            return list(known)
         gc.collect()
         gc.freeze()  # so that the next collection need not go through all of litellm again
         gc.disable()
-        print(json.dumps(known[order["workload"]](order["count"])), file=results)
+        block = known[question["workload"]](question["count"])
         gc.enable()
+        return block
 
-
-if __name__ == "__main__":
-    work()
+    return answer

@@ -1,17 +1,15 @@
 """A healthy OpenAI-like provider in a process of its own, which keeps its connections and says the same each time.
 
 The tests' providers serve one request a connection, from a thread of whoever tests: their time would hide the router's.
-Run as a program it answers each line of standard input with its URL, as a JSON line, until the input ends.
+The harness runs `answerer` in such a process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+import threading
+from collections.abc import Callable
 
 from support.provider_formats import Json, whole
 
@@ -73,14 +71,10 @@ class Connection(asyncio.Protocol):
         return rest[:length]
 
 
-async def serve() -> None:
-    """Serve until standard input ends."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connection, "127.0.0.1", 0)
+def answerer() -> Callable[[object], str]:
+    """Serves from now on, and answers every question with its URL."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(Connection, "127.0.0.1", 0))
+    threading.Thread(target=loop.run_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    while await loop.run_in_executor(None, sys.stdin.readline):
-        print(json.dumps(url), flush=True)
-
-
-if __name__ == "__main__":
-    asyncio.run(serve())
+    return lambda question: url

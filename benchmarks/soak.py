@@ -1,6 +1,7 @@
 """The soak at length: what a Router loses and leaves behind while its deployments break and heal at random.
 
-`nox -s soak` runs this on the patched LiteLLM; any interpreter with a litellm will do. Needs tests/ on PYTHONPATH.
+`nox -s bench -- soak` runs this on the patched LiteLLM; any interpreter with a litellm will do. Needs tests/ on
+PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from worker import positive
+from harness import positive
 
 # Both are read when litellm, which `support` imports, is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
 from mutants.mutation import KILLERS, Mutant, Verdict, distinct, explanations, without_one_part
 from support.routing import COMPILED_ROUTER
@@ -29,6 +30,9 @@ TESTS = Path(__file__).parents[1]
 FORKS = Path(__file__).with_name("forks.py")
 LONG = 600.0
 """Seconds the tests may take without a mutant."""
+
+NEWS = Console(stderr=True, highlight=False)
+"""Where progress is shown, and what becomes of a mutant that behaves other than it is known to."""
 
 PATIENCE = 5
 """With one, they hang if they take so many times longer."""
@@ -96,12 +100,12 @@ def put_to_the_test(module: str, processes: int) -> Verdict:
             failures = (testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
             failure = next(filter(None, failures), None)
             if failure is None and mutant not in explained:
-                tqdm.write(f"survives: {mutant}", file=sys.stderr)
+                NEWS.print(f"survives: {mutant}", markup=False)
             elif failure is not None and mutant in explained:
-                tqdm.write(f"does not survive: {mutant}\n{failure}", file=sys.stderr)
+                NEWS.print(f"does not survive: {mutant}\n{failure}", markup=False)
             return failure is None
 
-        answers = tqdm(pool.map(survives, mutants), module, len(mutants), smoothing=0)
+        answers = track(pool.map(survives, mutants), module, len(mutants), console=NEWS)
         survivors = [mutant for mutant, survived in zip(mutants, answers, strict=True) if survived]
     return Verdict(len(mutants), survivors, known)
 

@@ -1,4 +1,4 @@
-"""Builds and tests every supported release, each in an environment of its own: what `nox -s compat` runs.
+"""Builds and tests every supported release, each in an environment of its own: what `nox -s releases` runs.
 
 Prints which patch is applied on which release, and what the tests say there. Exit code 1 if any fails, or a release
 cannot be built or tested.

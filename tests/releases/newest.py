@@ -1,4 +1,4 @@
-"""Looks at the newest release on the index, if this branch does not support it yet: what `nox -s upstream` runs.
+"""Looks at the newest release on the index, if this branch does not support it yet: `nox -s releases -- newest`.
 
 Ends in one sentence. Exit code 0: it is supported, or the patches apply to it and the tests fail without them.
 Exit code 1: it cannot be built on, as when a patch has lost its place, or no test fails any more.

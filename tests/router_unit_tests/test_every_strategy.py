@@ -26,7 +26,7 @@ FAULTS_PROVIDERS_STRATEGIES = [
     for row, fault in enumerate(BLAMED_ON_THE_DEPLOYMENT)
     for column, provider in enumerate(PROVIDERS)
 ]
-"""Any two of them meet, most only once. All three at a time are for `nox -s failover`."""
+"""Any two of them meet, most only once. All three at a time are for `nox -s bench -- failover`."""
 
 
 def modes(strategy: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ten seconds of the soak (`nox -s soak` is a minute), and the proof that it would notice what it looks for."""
+"""Ten seconds of the soak (`nox -s bench -- soak` is a minute), and proof that it would notice what it looks for."""
 
 from __future__ import annotations
 

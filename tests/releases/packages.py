@@ -1,6 +1,7 @@
 """Builds and installs this commit for real, on the bases it is given: what the unit tests of the build cannot show.
 
-`nox -s packages` runs it. It needs the index, pip and uv, and clones the repository, so only what is committed counts.
+`nox -s releases -- packages` runs it. It needs the index, pip and uv, and clones the repository, so only what is
+committed counts.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from releases.environment import ROOT, arguments
+
 PIP = [sys.executable, "-m", "pip"]
 UV = [sys.executable, "-m", "uv", "pip"]
 SHOW = "import importlib.metadata as m, litellm; print(m.version('litellm'), litellm.__file__)"
@@ -89,8 +92,14 @@ def shown(label: str, python: Path, base: str) -> str:
 
 
 def main() -> None:
-    """Check everything for the bases given as arguments; the first one is the default."""
-    work, bases = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    """Check everything for the bases named after the folder to work in; the first one is the default."""
+    work, _, bases = arguments()
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        check_all(bases, Path(folder).resolve())
+
+
+def check_all(bases: list[str], work: Path) -> None:
+    """Print a line for each thing that holds; the first one that does not ends the check."""
     clone = work / "clone"
     run("git", "clone", "--quiet", ROOT, clone)
     for check in (wheels(bases, clone, work), installs(bases, clone, work), editable(bases[0], clone, work)):

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import dead_hosts
+import dead_hosts_work
 import pytest
+from dead_hosts import Outcome
+from dead_hosts_work import DEPLOYMENTS, Cell, Measurement, Result
+from failover_cell import own_callbacks
+from harness import main
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.append(str(BENCHMARKS))
+from support.faulty_provider import FAULTS, HEALTHY, FaultyProvider
 
-import dead_hosts  # noqa: E402  found on the path just added
-import dead_hosts_work  # noqa: E402
-from dead_hosts import Outcome  # noqa: E402
-from dead_hosts_work import DEPLOYMENTS, Cell, Measurement, Result  # noqa: E402
-from failover_cell import own_callbacks  # noqa: E402
-
-from support.faulty_provider import FAULTS, HEALTHY, FaultyProvider  # noqa: E402
-
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 litellm: Any = importlib.import_module("litellm")
 
 GOOD = Result(
@@ -78,12 +72,11 @@ class TestReport:
 
     def test_table(self) -> None:
         """A row holds both sides of a cell, and a word for what became of it."""
-        better, worse = dead_hosts.table([self.better, self.worse]).splitlines()[-2:]
-        for part in ("openai  ", "refuses connections", "least-busy", "2 of 5", "20 → 2", "5 → 2", "4 → 0", "better"):
+        better, worse = map(dead_hosts.row, (self.better, self.worse))
+        for part in ("openai", "refuses connections", "least-busy", "2 of 5", "20 → 2", "5 → 2", "4 → 0", "better"):
             assert part in better
-        assert "no answer → +2 ms" in better
-        assert "no answer → +20 ms" in better
-        assert worse.endswith("WRONG")
+        assert better[-3:-1] == ("no answer → +2 ms", "no answer → +20 ms")
+        assert worse[-1] == "WRONG"
 
     def test_sentence(self) -> None:
         """The last line adds up what was wasted and lost, and names what is wrong."""
@@ -97,7 +90,7 @@ class TestReport:
 
     def test_json_round_trip(self) -> None:
         """What a worker prints is what is judged, and FILE says what came of it."""
-        [row] = json.loads(json.dumps(dead_hosts.report({}, [self.better])))["cells"]
+        [row] = json.loads(json.dumps(dead_hosts.report([self.better])))["cells"]
         patched = row["patched"]
         assert row["stock"]["added_median"] is None
         assert patched.pop("added_median") == pytest.approx(0.002)
@@ -173,7 +166,7 @@ class TestRun:
         """This interpreter on both sides goes through a cell, and loses and wastes as much as itself."""
         file = tmp_path / "cells.json"
         cell = ["--provider", "openai", "--fault", "503", "--strategy", "simple-shuffle", "--dead", "1"]
-        code = dead_hosts.main([*self.SIDES, *cell, "--json", str(file)])
+        code = main(dead_hosts.BENCHMARK, [*self.SIDES, *cell, "--json", str(file)])
         [row] = json.loads(file.read_text())["cells"]
         assert (row["fault"], row["dead"]) == ("503", 1)
         assert code == bool(row["complaints"])
@@ -186,23 +179,7 @@ class TestRun:
     @pytest.mark.parametrize(
         ("outcome", "code"), [(TestReport.better, 0), (TestReport.worse, 1)], ids=["better", "worse"]
     )
-    def test_exit_code(self, outcome: Outcome, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_exit_code(self, outcome: Outcome, code: int) -> None:
         """Zero only when nothing is worse."""
-        run: Callable[..., Iterator[Outcome]] = lambda *_: iter([outcome])  # noqa: E731
-        monkeypatch.setattr(dead_hosts, "run", run)
-        assert dead_hosts.main([*self.SIDES]) == code
-
-    def test_no_interpreter(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """An interpreter that is none ends the run in one sentence and exit code 2."""
-        assert dead_hosts.main(["--stock", "/no/such/python", "--patched", sys.executable]) == 2
-        assert capsys.readouterr().err.startswith("dead_hosts: cannot start /no/such/python")
-
-    def test_worker_that_dies(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """A worker that ends is quoted, and ends the run with exit code 2."""
-        script = tmp_path / "dies.py"
-        script.write_text("import sys\ninput()\nsys.exit('no more')\n")
-        monkeypatch.setattr(dead_hosts, "SCRIPT", script)
-        assert dead_hosts.main([*self.SIDES]) == 2
-        assert "no more" in capsys.readouterr().err
+        benchmark = replace(dead_hosts.BENCHMARK, run=lambda *_: iter([outcome]))
+        assert main(benchmark, [*self.SIDES]) == code

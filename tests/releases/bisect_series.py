@@ -1,4 +1,4 @@
-"""Applies the patches one by one, in order: what `nox -s apart` runs.
+"""Applies the patches one by one, in order: what `nox -s releases -- bisect` runs.
 
 After each it builds a repository that holds the patches so far, with what they bring and nothing of the later ones, and
 runs the tests the patch brings, in the place upstream is to have them in. Exit code 1 if one fails.
