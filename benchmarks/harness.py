@@ -212,6 +212,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def writable(text: str) -> Path:
+    """An argument that names a file to write; refused before the run rather than after it when it cannot be written."""
+    path = Path(text)
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} cannot be written; name a file in an existing folder")
+    return path
+
+
 def _shown(outcomes: Iterator[Outcome], steps: int) -> Iterator[Outcome]:
     errors = Console(stderr=True)
     yield from track(outcomes, total=steps, console=errors, transient=True, disable=not errors.is_terminal)
@@ -223,14 +231,6 @@ def _parser(benchmark: Benchmark[Any]) -> argparse.ArgumentParser:
     )
     for side in SIDES:
         parser.add_argument(f"--{side}", required=True, metavar="PYTHON", help=f"interpreter with {side} litellm")
-    parser.add_argument("--json", metavar="FILE", type=_writable, help="write everything measured to FILE")
+    parser.add_argument("--json", metavar="FILE", type=writable, help="write everything measured to FILE")
     benchmark.add_arguments(parser)
     return parser
-
-
-def _writable(text: str) -> Path:
-    """An argument of `--json`; refused before the run rather than after it when it cannot be written."""
-    path = Path(text)
-    if path.is_dir() or not path.resolve().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} cannot be written; name a file in an existing folder")
-    return path

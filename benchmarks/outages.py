@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness import SIDES, Benchmark, Row, asked_together
+import picture
+from harness import SIDES, Benchmark, Row, asked_together, writable
 from scenarios import FAST, SCENARIOS, Observation, Scenario, Verdict, back_after, missed, per_cooldown, while_dead
 
 PUBLISHED = 1.0
@@ -56,7 +57,11 @@ def run(pythons: Mapping[str, str], options: argparse.Namespace) -> Iterator[Out
     scenarios = chosen(options)
     questions = [{"scenario": scenario.id, "scale": _scale(options)} for scenario in scenarios]
     for scenario, answers in zip(scenarios, asked_together(pythons, "outages_run", questions), strict=True):
-        yield Outcome(scenario, **{side: Observation.from_json(answer) for side, answer in answers.items()})
+        outcome = Outcome(scenario, **{side: Observation.from_json(answer) for side, answer in answers.items()})
+        if options.picture is not None and scenario.heals_after is not None:
+            sides = (("stock LiteLLM", outcome.stock), ("patched", outcome.patched))
+            options.picture.write_text(picture.draw(sides), "utf-8")
+        yield outcome
 
 
 def chosen(options: argparse.Namespace) -> list[Scenario]:
@@ -156,6 +161,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be left out or asked for."""
     names = tuple(scenario.id for scenario in SCENARIOS)
     parser.add_argument("--full", action="store_true", help="the published times, not a tenth of them; five minutes")
+    parser.add_argument("--picture", metavar="FILE", type=writable, help="draw S15, the outage that ends, as an SVG")
     parser.add_argument("--scenario", nargs="+", choices=names, default=names, help="only these")
 
 
