@@ -8,11 +8,8 @@ wheels they build and do not tell them apart by environment.
 
 from __future__ import annotations
 
-import base64
-import csv
 import functools
 import gzip
-import hashlib
 import io
 import os
 import re
@@ -20,12 +17,13 @@ import stat
 import sys
 import tarfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from zipfile import ZIP_DEFLATED, ZipInfo
 
 from packaging.specifiers import SpecifierSet
+from wheel.wheelfile import WheelFile
 
 from fork import ForkError
 from fork.base import LOCAL_LABEL, PACKAGE, PYTHON, Base, check, find, read_toml
@@ -181,31 +179,26 @@ def _tag(wheel: str) -> str:
     return "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags))  # noqa: B905
 
 
+class _Wheel(WheelFile):  # type: ignore[misc]  # wheel has no types
+    """A wheel whose entries all carry the same time. It writes its RECORD itself, as its last entry."""
+
+    def writestr(self, name: str | ZipInfo, data: Any, compress_type: int | None = None, *, mode: int = 0o644) -> None:
+        entry = ZipInfo(str(name), time.gmtime(_timestamp())[:6])
+        entry.create_system, entry.external_attr = 3, (stat.S_IFREG | mode) << 16
+        super().writestr(entry, data, ZIP_DEFLATED)
+
+
 def _write_wheel(folder: Path, base: Base, files: Mapping[str, bytes]) -> str:
     """Write `files` and the .dist-info as a wheel; a file is executable where the base's is."""
     stem = _stem(base.version)
     dist_info = _dist_info(base)
-    contents = {**files, **{f"{stem}.dist-info/{name}": dist_info[name] for name in sorted(dist_info)}}
-    record = f"{stem}.dist-info/RECORD"
-    contents[record] = _record(contents, record)
     wheel = f"{stem}-{_tag(dist_info['WHEEL'].decode())}.whl"
-    with zipfile.ZipFile(folder / wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in contents.items():
-            entry = zipfile.ZipInfo(name, time.gmtime(_timestamp())[:6])
-            mode = _mode(base.package[name]) if name in base.package else 0o644
-            entry.create_system, entry.external_attr = 3, (stat.S_IFREG | mode) << 16
-            archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
+    with _Wheel(folder / wheel, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data, mode=_mode(base.package[name]) if name in base.package else 0o644)
+        for name in sorted(dist_info):
+            archive.writestr(f"{stem}.dist-info/{name}", dist_info[name])
     return wheel
-
-
-def _record(contents: Mapping[str, bytes], record: str) -> bytes:
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    for name, data in contents.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-        rows.writerow([name, f"sha256={digest}", len(data)])
-    rows.writerow([record, "", ""])
-    return table.getvalue().encode()
 
 
 def _sdist_files(root: Path) -> dict[str, tuple[bytes, int]]:
