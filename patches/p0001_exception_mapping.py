@@ -27,8 +27,9 @@ Change
 - Response headers (Retry-After) are looked for in the whole exception
   chain: the classes of twelve providers drop them. That of a thirteenth,
   microsoft_365_copilot (since 1.109), is given them.
-- Where the tests of this repository assert another class for a provider,
-  that class stays: `_UPSTREAM_CLASS` lists every such row.
+- Where the tests of this repository assert another class or status for a
+  provider, that stays: `_UPSTREAM_CLASS` and `_UPSTREAM_STATUS` list every
+  such row. The status that was answered is kept as `provider_status`.
 
 Tests
 -----
@@ -52,6 +53,7 @@ BRINGS = (
     "tests/exception_mapping/test_http_status_mapping.py",
     "tests/exception_mapping/test_http_status_mapping_edges.py",
     "tests/exception_mapping/test_properties.py",
+    "tests/exception_mapping/test_statuses_upstream_asserts.py",
 )
 EDITS = {
     "litellm/litellm_core_utils/exception_mapping_utils.py": (

@@ -84,9 +84,9 @@ _USUAL_STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
 )
 
 # Upstream's tests assert another class for these providers (the status matrix of #38318), and they win over the table
-# above. The class is kept, the status is the provider's here too. 403: left bare on purpose, says that pull request;
-# the others are what each provider's own branch has always raised. 529 is asserted nowhere, but retry policies for
-# InternalServerError rest on Anthropic's overload having that class.
+# above. 403: left bare on purpose, says that pull request; the others are what each provider's own branch has always
+# raised. 529 is asserted nowhere, but retry policies for InternalServerError rest on Anthropic's overload having that
+# class.
 _UPSTREAM_CLASS: Final[Mapping[tuple[str, int], type[Exception]]] = MappingProxyType(
     {
         **dict.fromkeys(((provider, 403) for provider in _BARE_403), exceptions.APIError),
@@ -107,6 +107,20 @@ _UPSTREAM_CLASS: Final[Mapping[tuple[str, int], type[Exception]]] = MappingProxy
         ("nlp_cloud", 503): exceptions.APIError,
         ("replicate", 503): exceptions.APIError,
         ("anthropic", 529): exceptions.InternalServerError,
+    }
+)
+
+# The `status_code` of an exception where that matrix asserts another one than the provider answered with. The true one
+# stays beside it, as `provider_status`: cooldowns, retries and the caller's answer follow from that.
+_UPSTREAM_STATUS: Final[Mapping[tuple[str, int], int]] = MappingProxyType(
+    {
+        ("databricks", 422): 400,
+        ("replicate", 403): 500,
+        ("replicate", 404): 500,
+        ("bedrock", 500): 503,
+        ("replicate", 500): 503,
+        ("sagemaker", 500): 503,
+        ("replicate", 503): 500,
     }
 )
 
@@ -190,8 +204,8 @@ def carry_signal(original_exception: object) -> None:
 def agreeing_with_http_status(mapped: Exception, original: object, model: str, provider: str) -> Exception:
     """What `exception_type` is to raise for `original`: `mapped` where it is right, else the exception it should be.
 
-    It is one of LiteLLM's, agrees with the provider's HTTP status in `status_code` and class, has the original as
-    `__cause__` and carries its `failure_signal`.
+    It is one of LiteLLM's, agrees with the provider's HTTP status in `status_code` and class (where upstream's tests do
+    not assert others), has the original as `__cause__` and carries its `failure_signal` and `provider_status`.
     """
     try:
         agreed = _agreed(mapped, original, model, provider)
@@ -229,7 +243,9 @@ def _agreed(mapped: Exception, original: object, model: str, provider: str) -> E
     if not isinstance(mapped, expected):
         mapped = _rebuilt(expected[0], status, mapped, original, model, provider)
     if status is not None and not _is_success(status):
-        mapped.status_code = status  # type: ignore[attr-defined]  # every LiteLLM exception has one
+        as_upstream: Final = isinstance(mapped, expected[0])
+        told: Final = _UPSTREAM_STATUS.get((provider, status), status) if as_upstream else status
+        mapped.status_code = told  # type: ignore[attr-defined]  # every LiteLLM exception has one
     return _signed(mapped, signal, status)
 
 

@@ -71,6 +71,17 @@ ROWS_UPSTREAM_ASSERTS: list[tuple[str, int, type[Exception]]] = [
     ("anthropic", 529, litellm.InternalServerError),
 ]
 
+STATUS_UPSTREAM_ASSERTS: dict[tuple[str, int], int] = {
+    ("bedrock", 500): 503,
+    ("databricks", 422): 400,
+    ("replicate", 403): 500,
+    ("replicate", 404): 500,
+    ("replicate", 500): 503,
+    ("replicate", 503): 500,
+    ("sagemaker", 500): 503,
+}
+"""What upstream's matrix asserts as `status_code`, where that is not what the provider answered with."""
+
 RECOGNISED_BY_WORDING = {
     *((provider, status) for provider in ("gemini", "vertex_ai", "vertex_ai_beta") for status in (400, 500, 502, 503)),
     *(("cohere", 400), ("cohere", 498), ("cohere_chat", 400), ("cohere_chat", 498)),
@@ -85,6 +96,11 @@ def expected_class(status: int, provider: str) -> type[Exception]:
     """The class for `provider` answering with `status`, 100 to 199 or 300 to 599."""
     hundred = litellm.BadRequestError if 400 <= status < 500 else litellm.APIError
     return _ROWS.get((provider, status)) or CLASS_OF_STATUS.get(status, hundred)
+
+
+def expected_status(status: int, provider: str) -> int:
+    """The `status_code` of the exception for `provider` answering with `status`."""
+    return STATUS_UPSTREAM_ASSERTS.get((provider, status), status)
 
 
 def mapped(error: object, provider: str | None) -> Any:

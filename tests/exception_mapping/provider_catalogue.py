@@ -24,7 +24,7 @@ from litellm.llms.openai_like.json_loader import JSONProviderRegistry, SimplePro
 from litellm.llms.vertex_ai.vertex_llm_base import VertexBase
 from litellm.types.utils import LlmProviders
 
-from exception_mapping.expectations import expected_class
+from exception_mapping.expectations import expected_class, expected_status
 
 # ---------------------------------------------------------------------------------------------- what comes back
 
@@ -79,10 +79,11 @@ STATUSES = tuple(SIGNAL_OF_STATUS)
 def flaws(provider: str, status: int, body: Body, error: BaseException) -> list[str]:
     """What is wrong with `error` as the outcome of `provider` answering with `status` and `body`; nothing if right."""
     expected = expected_class(status, provider)
+    told = getattr(error, "status_code", None)
     found = {
         "not one of litellm's exceptions": type(error).__module__ != exceptions.__name__,
         f"class is not {expected.__name__}": type(error) is not expected,
-        f"status_code is {getattr(error, 'status_code', None)}": getattr(error, "status_code", None) != status,
+        f"status_code is {told}": told != expected_status(status, provider),
         "the provider's text is lost": TEXT not in str(error) and _is_told(provider, body, error),
         "Retry-After is lost": _retry_after(error) != RETRY_AFTER,
     }

@@ -17,7 +17,7 @@ from litellm.litellm_core_utils.http_status_mapping import (
 )
 from litellm.llms.openai_like.json_loader import JSONProviderRegistry
 
-from exception_mapping.expectations import ROWS_UPSTREAM_ASSERTS, expected_class, mapped
+from exception_mapping.expectations import ROWS_UPSTREAM_ASSERTS, expected_class, expected_status, mapped
 
 REQUEST = httpx.Request("POST", "https://provider.test/v1/chat/completions")
 STATUSES = [*range(100, 200), *range(300, 600)]
@@ -74,7 +74,8 @@ def test_every_status_has_its_class(provider: str) -> None:
     """Not one more than those that upstream's tests assert is another for a provider."""
     found = {status: mapped(ProviderError(status), provider) for status in STATUSES}
     assert {status: (type(error), error.status_code, error.failure_signal) for status, error in found.items()} == {
-        status: (expected_class(status, provider), status, signal_of_status(status)) for status in STATUSES
+        status: (expected_class(status, provider), expected_status(status, provider), signal_of_status(status))
+        for status in STATUSES
     }
 
 
