@@ -51,12 +51,18 @@ REMEMBERING = AddImport(KNOWN_CREDENTIALS, ("remembering_credentials",))
 AS_TOLD = AddImport("litellm.router_utils.failure_response", ("as_told",))
 GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
 
+KEEPING_ITS_FAILURE = (
+    AddImport("litellm.litellm_core_utils.first_event", ("raising_its_failure",)),
+    InsertAfterCall("AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.error", "self.failure = e"),
+)
+
 BRINGS = (
     "litellm/litellm_core_utils/known_credentials.py",
     "litellm/litellm_core_utils/message_for_callers.py",
     "litellm/proxy/common_utils/provider_errors.py",
     "litellm/router_utils/failure_response.py",
     "tests/proxy_unit_tests/__init__.py",
+    "tests/proxy_unit_tests/test_broken_streams.py",
     "tests/proxy_unit_tests/test_failure_response.py",
 )
 EDITS = {
@@ -186,8 +192,13 @@ EDITS = {
     "litellm/llms/anthropic/experimental_pass_through/responses_adapters/streaming_iterator.py": (
         ForReleases(
             {
-                "<1.104": (
-                    InsertAfterCall("AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.error", "raise"),
+                "<1.103": (
+                    *KEEPING_ITS_FAILURE,
+                    Decorate("AnthropicResponsesStreamWrapper.async_anthropic_sse_wrapper", "raising_its_failure"),
+                ),
+                ">=1.103,<1.104": (
+                    *KEEPING_ITS_FAILURE,
+                    Decorate("AnthropicResponsesStreamWrapper._sse_frames", "raising_its_failure"),
                 ),
                 ">=1.104": (AS_TOLD, InsertFirst("_failure_status_and_message", "exception = as_told(exception)")),
             },

@@ -7,26 +7,35 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+_INVALID_REQUEST: Final = "invalid_request_error"
+_SERVER_ERROR: Final = "api_error"
+
 _TYPE_OF_STATUS: Final[Mapping[int, str]] = MappingProxyType(
     {
-        400: "invalid_request_error",
+        400: _INVALID_REQUEST,
         401: "authentication_error",
         402: "billing_error",
         403: "permission_error",
         404: "not_found_error",
+        408: "timeout_error",
         413: "request_too_large",
         429: "rate_limit_error",
-        500: "api_error",
-        504: "timeout_error",
+        500: _SERVER_ERROR,
+        504: "timeout_error",  # after 408: it is 504 that the type stands for
         529: "overloaded_error",
     }
 )
+# Of these Anthropic's documentation says nothing, RFC 9110 section 15.5 does: the request is at fault.
+_REJECTED: Final = frozenset({405, 406, 409, 411, 412, 414, 415, 417, 422, 428, 431})
 _STATUS_OF_TYPE: Final[Mapping[str, int]] = MappingProxyType({kind: status for status, kind in _TYPE_OF_STATUS.items()})
 
 
 def anthropic_error_type(status: int) -> str:
-    """The type of an error with HTTP `status`; one that is not listed has that of its hundred."""
-    return _TYPE_OF_STATUS.get(status) or _TYPE_OF_STATUS[400 if status < 500 else 500]
+    """The type of an error with HTTP `status`, 100 to 599.
+
+    An unknown status is `api_error`, as LiteLLM's own mapping has it and upstream's tests assert (of 418).
+    """
+    return _TYPE_OF_STATUS.get(status) or (_INVALID_REQUEST if status in _REJECTED else _SERVER_ERROR)
 
 
 def status_of_anthropic_error(error_type: object) -> int:

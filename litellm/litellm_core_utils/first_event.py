@@ -107,8 +107,9 @@ def keeping_its_failure(anext: Callable[[Any], Awaitable[Any]]) -> Callable[[Any
 
 
 def failing_before_its_first_event(sse: Callable[[Any], AsyncIterator[bytes]]) -> Callable[[Any], AsyncIterator[bytes]]:
-    """Wrap `AnthropicStreamWrapper.async_anthropic_sse_wrapper`, which puts a failure into an event of the stream: not
-    before the first event of the answer, where the request can still go elsewhere."""
+    """Wrap `AnthropicStreamWrapper.async_anthropic_sse_wrapper`, which puts a failure into an event of the stream.
+    Before the first event of the answer, where the request can still go elsewhere, it has the failure itself with it.
+    """
 
     @functools.wraps(sse)
     async def async_anthropic_sse_wrapper(self: Any) -> AsyncIterator[bytes]:
@@ -116,11 +117,39 @@ def failing_before_its_first_event(sse: Callable[[Any], AsyncIterator[bytes]]) -
         async for event in sse(self):
             failure = getattr(self, "failure", None)
             if failure is not None and not begun:
-                raise failure
+                yield _ErrorEvent(event, failure)
+                continue
             begun = begun or not _is_preamble(event)
             yield event
 
     return async_anthropic_sse_wrapper
+
+
+def raising_its_failure(sse: Callable[[Any], AsyncIterator[bytes]]) -> Callable[[Any], AsyncIterator[bytes]]:
+    """Wrap what makes the bytes of an `AnthropicResponsesStreamWrapper`, which before 1.104 ends as if all were well
+    when the provider's stream fails: its `failure` is raised once all that came before it has been passed on."""
+
+    @functools.wraps(sse)
+    async def events(self: Any) -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(sse(self)) as passed_on:  # type: ignore[type-var]  # an async generator
+            async for event in passed_on:
+                yield event
+        failure: Final = peek(self, "failure")
+        if isinstance(failure, Exception):
+            raise failure
+
+    return events
+
+
+class _ErrorEvent(bytes):
+    """An event that tells of a failure, with the failure."""
+
+    failure: Exception
+
+    def __new__(cls, event: bytes, failure: Exception) -> "_ErrorEvent":
+        told: Final = super().__new__(cls, event)
+        told.failure = failure
+        return told
 
 
 class _BegunStream:
@@ -195,6 +224,8 @@ def _data_of(event: bytes) -> list[Mapping[str, Any]]:
 
 def _raise_error_of(stream: Any, event: Any) -> None:
     """Raise the error an Anthropic stream consists of, as a status would have been raised before it."""
+    if isinstance(event, _ErrorEvent):
+        raise event.failure
     from litellm.litellm_core_utils.exception_mapping_utils import exception_type
     from litellm.llms.base_llm.chat.transformation import BaseLLMException
 

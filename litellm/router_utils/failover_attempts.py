@@ -319,7 +319,9 @@ def retry_after(error: Exception) -> int | None:
     from litellm.litellm_core_utils.exception_mapping_utils import _get_response_headers
 
     headers: Final[Any] = _get_response_headers(original_exception=error)
-    asked_for: Final = litellm.utils._get_retry_after_from_exception_header(response_headers=headers) if headers else -1
+    if not isinstance(headers, Mapping) or not headers:
+        return None
+    asked_for: Final = litellm.utils._get_retry_after_from_exception_header(response_headers=headers)
     return asked_for if asked_for is not None and asked_for >= 0 else None
 
 

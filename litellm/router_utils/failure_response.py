@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from litellm.exceptions import MidStreamFallbackError
 from litellm.litellm_core_utils.failure_signal import FailureSignal, carried_signal, diagnose, peek
 from litellm.litellm_core_utils.message_for_callers import readable, without_secrets
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
@@ -70,7 +71,8 @@ def response_to(failure: Exception, of_stream: bool = False) -> FailureResponse 
 
 def as_told(failure: Exception) -> Exception:
     """What a provider's stream raised as the caller is to hear of it, for an event that is made of an exception."""
-    response: Final = response_to(failure, of_stream=True)
+    original: Final = failure.original_exception if isinstance(failure, MidStreamFallbackError) else None
+    response: Final = response_to(original or failure, of_stream=True)
     return failure if response is None else BaseLLMException(response.status_code, response.message)
 
 

@@ -322,7 +322,7 @@ def test_the_parameter_a_provider_named_is_the_answers(param: str) -> None:
         (413, "invalid_request_error", "request_too_large"),
         (422, "invalid_request_error", "invalid_request_error"),
         (429, "rate_limit_error", "rate_limit_error"),
-        (499, "invalid_request_error", "invalid_request_error"),
+        (499, "invalid_request_error", "api_error"),
         (500, "server_error", "api_error"),
         (503, "server_error", "api_error"),
         (504, "server_error", "timeout_error"),

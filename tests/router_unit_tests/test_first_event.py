@@ -528,15 +528,10 @@ class TestTranslation:
     async def test_it_fails_as_its_source_did_before_the_answer_begins(self, before: list[bytes]) -> None:
         """Its request can still go elsewhere."""
         broken = ConnectionResetError("cut")
-        told: list[bytes] = []
-
-        async def read() -> None:
-            async for event in Translation(Source([*before, broken])).events():
-                told.append(event)
-
         with pytest.raises(ConnectionResetError) as raised:
-            await read()
-        assert (told, raised.value) == (before, broken)
+            await await_first_event(Translation(Source([*before, broken])).events())
+        assert raised.value is broken
+        assert [event async for event in Translation(Source([*before, broken])).events()] == [*before, FAILED]
 
     @pytest.mark.parametrize("end", [[], [NOTHING_YET["message's keep-alive"]]])
     async def test_it_tells_the_failure_of_an_answer_that_has_begun(self, end: list[bytes]) -> None:

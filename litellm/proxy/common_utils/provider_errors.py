@@ -44,7 +44,8 @@ def answering_by_the_policy(handler: ExceptionHandler) -> ExceptionHandler:
     @functools.wraps(handler)
     async def openai_exception_handler(request: Request, exc: ProxyException) -> JSONResponse:
         response: Final = await handler(request, restate(exc, exc.__context__))
-        if not _is_messages_route(request.url.path):
+        path: Final = peek(peek(request, "url"), "path")
+        if not isinstance(path, str) or not _is_messages_route(path):
             return response
         headers: Final = {name: value for name, value in response.headers.items() if name != "content-length"}
         return JSONResponse(_anthropic_error(exc), response.status_code, headers)
