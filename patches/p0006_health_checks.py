@@ -21,8 +21,8 @@ Change
 - A background check that finds a deployment healthy ends its cooldown. Not
   if the deployment has failed a request since the check began. Nor if it
   is rate-limited: a check's few tokens pass where a request would not.
-- A failed check cools a deployment down only while another one of its
-  group is in rotation.
+- A failed check counts as a failure, and cools a deployment down only
+  while another one of its group is in rotation.
 
 What /health finds on demand leaves routing alone, as before.
 
@@ -32,17 +32,18 @@ The proxy as a process, its provider failing and healing; intervals of all
 kinds; a round that raises; groups of one and of two.
 """
 
-from fork.edits import AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, ReplaceExpression
+from fork.edits import AddImport, Decorate, ForReleases, Otherwise, ReplaceExpression
 
 OURS = "litellm.proxy.health_check_utils.background_health_checks"
-COUNTING_A_FAILURE = {
-    ">1.82.6,<1.107": "increment_deployment_failures_for_current_minute",
-    ">=1.107": "llm_router.health().record_failure",
-}
+FAILED = "litellm.router_utils.failed_checks"
+SPARING = AddImport(FAILED, ("sparing_the_last_one",))
+NO_COOLDOWN = "no health check takes a deployment out of rotation"
 
 BRINGS = (
     "litellm/proxy/health_check_utils/background_health_checks.py",
+    "litellm/router_utils/failed_checks.py",
     "tests/proxy_unit_tests/test_background_health_checks.py",
+    "tests/proxy_unit_tests/test_stub_objects.py",
 )
 EDITS = {
     "litellm/proxy/health_check.py": (
@@ -59,21 +60,27 @@ EDITS = {
         Decorate("_run_background_health_check", "surviving_failed_rounds"),
         ForReleases(
             {
-                releases: (
-                    AddImport(OURS, ("may_cool_down",)),
-                    InsertBeforeCall(
-                        "_write_health_state_to_router_cache",
-                        counting_a_failure,
-                        """
-                        if not may_cool_down(llm_router, model_id):
-                            continue
-                        """,
-                    ),
+                ">1.82.6": (
+                    AddImport(FAILED, ("judging_by_checks",)),
+                    Decorate("_write_health_state_to_router_cache", "judging_by_checks"),
                 )
-                for releases, counting_a_failure in COUNTING_A_FAILURE.items()
             },
-            why="no health check takes a deployment out of rotation",
+            why=NO_COOLDOWN,
             otherwise=Otherwise.MISSING,
+        ),
+    ),
+    "litellm/router_utils/cooldown_handlers.py": (
+        ForReleases(
+            {">1.82.6,<1.110": (SPARING, Decorate("_should_run_cooldown_logic", "sparing_the_last_one"))},
+            why=f"{NO_COOLDOWN} before 1.84, and the compiled router of 1.110 decides by itself",
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/core.py": (
+        ForReleases(
+            {">=1.110": (SPARING, Decorate("RustHealth.record_failure", "sparing_the_last_one"))},
+            why="the router decides on cooldowns in Python",
+            otherwise=Otherwise.MOVED,
         ),
     ),
 }

@@ -171,7 +171,10 @@ def group_of(router: Any, model_id: str) -> Any:
     """The deployments of the model group that deployment `model_id` is in, None if there is none. `router` may be its
     `RoutingContext`, which since 1.109 the cooldown functions hand on."""
     find: Final = getattr(router, "get_model_group", None)
-    return find(id=model_id) if find else router.registry().resolve(model_id, kind="group_of_id")
+    if find is not None:
+        return find(id=model_id)
+    registry: Final = getattr(router, "registry", None)
+    return None if registry is None else registry().resolve(model_id, kind="group_of_id")
 
 
 def _team_has_another(router: Any, model_id: str) -> bool:

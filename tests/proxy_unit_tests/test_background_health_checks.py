@@ -15,9 +15,9 @@ from litellm import Router
 from litellm.proxy.health_check_utils.background_health_checks import (
     ending_cooldowns,
     health_check_interval_of,
-    may_cool_down,
     surviving_failed_rounds,
 )
+from litellm.router_utils.failed_checks import judging_by_checks, may_cool_down, sparing_the_last_one
 
 from support.routing import COMPILED_ROUTER, deployment, routed
 
@@ -342,10 +342,37 @@ def test_a_deployment_the_router_does_not_know_is_not_cooled_down(router: Router
     assert not may_cool_down(router, "removed")
 
 
+def judged(*deployments: str) -> list[tuple[str, bool]]:
+    """Each deployment, and whether its failed check would cool it down."""
+    found: list[tuple[str, bool]] = []
+    decide = sparing_the_last_one(lambda router, deployment: True)
+    judging_by_checks(lambda: found.extend((name, decide(None, deployment=name)) for name in deployments))()
+    return found
+
+
+def test_a_failed_check_is_judged_by_who_is_left(router: Router, server: SimpleNamespace) -> None:
+    """The function that cools down is asked about either, as upstream's tests want, and spares the last one."""
+    assert judged("a", "b") == [("a", True), ("b", True)]
+    cool_down(router, "b")
+    assert judged("a", "b") == [("a", False), ("b", True)]
+
+
+def test_a_failed_request_is_not_judged_as_a_check(router: Router, server: SimpleNamespace) -> None:
+    """Not after a round of checks either, though it raised."""
+    cool_down(router, "b")
+
+    def broken() -> None:
+        raise RuntimeError("no state")
+
+    with pytest.raises(RuntimeError, match="no state"):
+        judging_by_checks(broken)()
+    assert sparing_the_last_one(lambda router, deployment: True)(None, "a") is True
+
+
 # --- what is wrapped
 
 
-@pytest.mark.parametrize("wrap", [ending_cooldowns, surviving_failed_rounds])
+@pytest.mark.parametrize("wrap", [ending_cooldowns, judging_by_checks, sparing_the_last_one, surviving_failed_rounds])
 def test_what_is_wrapped_keeps_its_name_and_its_description(wrap: Callable[..., Any]) -> None:
     """As a traceback and help() show them."""
 

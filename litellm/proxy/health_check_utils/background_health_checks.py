@@ -1,6 +1,6 @@
 """
 What the proxy's background health checks are run by and what they do to routing: one that finds a deployment healthy
-ends its cooldown, and none takes the last deployment of a model group out of rotation.
+ends its cooldown. What one that fails does is `router_utils/failed_checks.py`.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from litellm._logging import verbose_proxy_logger
-from litellm.router_utils.failover_policy import any_in_rotation, cooldowns_of, group_of
+from litellm.router_utils.failover_policy import cooldowns_of
 
 HealthCheck = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
 HealthCheckLoop = Callable[[], Coroutine[Any, Any, None]]
@@ -75,14 +75,6 @@ def ending_cooldowns(check: HealthCheck) -> HealthCheck:
         return result
 
     return checked
-
-
-def may_cool_down(router: Any, deployment_id: str) -> bool:
-    """Whether a failed check may cool the deployment down: while another one of its model group is in rotation."""
-    group: Final = group_of(router, deployment_id) or ()
-    infos: Final = [deployment["model_info"] for deployment in group]
-    others: Final = [info["id"] for info in infos if info["id"] != deployment_id and info.get("blocked") is not True]
-    return any_in_rotation(router, others)
 
 
 async def _return_to_rotation(deployment_id: str | None, check_began: float) -> None:
