@@ -40,8 +40,12 @@ def add_base(options: argparse.Namespace, root: Path) -> str:
 
 
 def apply(options: argparse.Namespace, root: Path) -> str:
-    """Say whether the patches apply to the LiteLLM release installed here, supported or not."""
-    changed = tree.changed_files(base.installed(options.version), root)
+    """Say whether the patches apply to the LiteLLM release installed here, supported or not, with each name bound."""
+    from fork import names  # the only command that needs pyflakes
+
+    found = base.installed(options.version)
+    changed = tree.changed_files(found, root)
+    names.check(found, changed)
     return f"the patches change {len(changed)} modules of LiteLLM {options.version}"
 
 

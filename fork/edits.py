@@ -2,6 +2,9 @@
 
 Places are found in the syntax tree (LibCST), so upstream's line numbers, layout and comments may move freely. An edit
 that finds no place, or several, or its own result, raises `EditError`.
+
+What an edit adds at a call may say `{error}` for the exception that the innermost `except` clause around the call has
+caught: upstream's name for it differs by release. Refused where there is no such clause or it binds no name.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from fork.syntax import (
     replaced,
     same,
     walk,
+    with_error_name,
     wrapped_call,
 )
 
@@ -286,7 +290,8 @@ class AddArgument:
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
         function = find_function(module, self.function, where)
         call = find_call(function, self.call, where, self.function)
-        parsed = parse_expression(f"_({self.argument})", where, self.function)
+        argument = with_error_name(self.argument, function, call, self.call, where, self.function)
+        parsed = parse_expression(f"_({argument})", where, self.function)
         if not isinstance(parsed, cst.Call) or len(parsed.args) != 1:
             where.refuse(f"`{self.argument}` is not one argument", self.function)
         added = parsed.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
@@ -313,7 +318,8 @@ class WrapCall:
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
         function = find_function(module, self.function, where)
         call = find_call(function, self.call, where, self.function)
-        pattern = parse_expression(f"{self.wrapper}({self.arguments})", where, self.function)
+        arguments = with_error_name(self.arguments, function, call, self.call, where, self.function)
+        pattern = parse_expression(f"{self.wrapper}({arguments})", where, self.function)
         wrapped = wrapped_call(call, cst.ensure_type(pattern, cst.Call))
         if any(same(wrapped, node) for node in walk(function.body)):
             where.refuse(f"the call of {self.call} is already wrapped in {self.wrapper}", self.function)
@@ -354,7 +360,8 @@ class InsertBeforeCall:
         function = find_function(module, self.function, where)
         call = find_call(function, self.call, where, self.function)
         block, place = find_statement(function, call, self.call, where, self.function)
-        first, *rest = parse_statements(self.statement, where, self.function)
+        statement = with_error_name(self.statement, function, call, self.call, where, self.function)
+        first, *rest = parse_statements(statement, where, self.function)
         holder = block.body[place]
         if same(block.body[max(0, place - 1 - len(rest)) : place], [first, *rest]):
             where.refuse(f"`{self.statement}` already stands before the call of {self.call}", self.function)
@@ -382,7 +389,8 @@ class InsertAfterCall:
         holder = block.body[place]
         if not isinstance(holder, cst.SimpleStatementLine) or isinstance(holder.body[-1], LEAVING):
             where.refuse(f"nothing can be inserted right after the call of {self.call}", self.function)
-        added = parse_statements(self.statement, where, self.function)
+        statement = with_error_name(self.statement, function, call, self.call, where, self.function)
+        added = parse_statements(statement, where, self.function)
         if same(block.body[place + 1 : place + 1 + len(added)], added):
             where.refuse(f"`{self.statement}` already stands after the call of {self.call}", self.function)
         body = [*block.body[: place + 1], *added, *block.body[place + 1 :]]

@@ -32,6 +32,9 @@ LAYOUT = (  # what the names of fields open with that hold layout, not meaning
     "indent",
 )
 NESTING = ("body", "handlers", "cases", "orelse", "finalbody")  # the fields of statements that hold statements
+ERROR = "{error}"
+"""Stands, in what an edit adds at a call, for the name of the exception the innermost `except` clause there binds."""
+
 HEADERS = {cst.If: "test", cst.For: "iter", cst.With: "items"}  # evaluated once, before the statement's body
 
 
@@ -217,7 +220,38 @@ def _put(node: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cst.CSTNode |
     return None
 
 
+def with_error_name(
+    text: str, function: cst.FunctionDef, call: cst.Call, callee: str, where: Location, name: str
+) -> str:
+    """`text`, to be added at `call`, with `ERROR` replaced by the name upstream has for the exception there.
+
+    Raises EditError where no except clause of `function` is around the call, or one that binds no name.
+    """
+    if ERROR not in text:
+        return text
+    handler = _handler_around(function.body, call, None)
+    if handler is None:
+        where.refuse(f"looked for an except clause around the call of {callee}, found none", name)
+    if handler.name is None:
+        where.refuse(f"looked for a name for what the except clause around the call of {callee} catches", name)
+    return text.replace(ERROR, cst.ensure_type(handler.name.name, cst.Name).value)
+
+
+def _handler_around(
+    node: cst.CSTNode, wanted: cst.CSTNode, handler: cst.ExceptHandler | None
+) -> cst.ExceptHandler | None:
+    """The innermost except clause with `wanted` in it; what one binds is gone when a function defined there runs."""
+    while node is not wanted:
+        if isinstance(node, cst.ExceptHandler):
+            handler = node
+        elif isinstance(node, (cst.FunctionDef, cst.Lambda)):
+            handler = None
+        node = next(child for child in node.children if _holds(child, wanted))
+    return handler
+
+
 def parse_expression(source: str, where: Location, function: str) -> cst.BaseExpression:
+    _refuse_error_name(source, where, function)
     try:
         return cst.parse_expression(source.strip())
     except cst.ParserSyntaxError:
@@ -226,6 +260,7 @@ def parse_expression(source: str, where: Location, function: str) -> cst.BaseExp
 
 def parse_statements(source: str, where: Location, function: str | None = None) -> list[Statement]:
     """The statements of `source`; indentation and line ends will be those of the module they are put into."""
+    _refuse_error_name(source, where, function)
     try:
         parsed = cst.parse_module(dedent(source).strip() + "\n")
     except cst.ParserSyntaxError:
@@ -234,6 +269,11 @@ def parse_statements(source: str, where: Location, function: str | None = None) 
         where.refuse(f"`{source}` does not end in a statement", function)
     first, *rest = parsed.body
     return [first.with_changes(leading_lines=[*parsed.header, *first.leading_lines]), *rest]
+
+
+def _refuse_error_name(source: str, where: Location, function: str | None) -> None:
+    if ERROR in source:
+        where.refuse(f"`{source}` can have the name of an exception only where a call is the place", function)
 
 
 def guarded(node: cst.BaseExpression) -> cst.BaseExpression:

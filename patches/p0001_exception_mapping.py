@@ -71,7 +71,7 @@ EDITS = {
         InsertBeforeCall(
             "exception_type",
             "exception_logging",
-            "e = agreeing_with_http_status(e, original_exception, model, custom_llm_provider)",
+            "{error} = agreeing_with_http_status({error}, original_exception, model, custom_llm_provider)",
         ),
     ),
     "litellm/llms/microsoft_365_copilot/chat/handler.py": (

@@ -137,11 +137,11 @@ EDITS = {
             {
                 "<1.107": (
                     InsertAfterCall(
-                        "async_data_generator", "ProxyException", "restate(proxy_exception, e, of_stream=True)"
+                        "async_data_generator", "ProxyException", "restate(proxy_exception, {error}, of_stream=True)"
                     ),
                 ),
                 ">=1.107": (
-                    WrapCall("async_data_generator", "route_failure_proxy_exception", "restate", "e, of_stream=True"),
+                    WrapCall("async_data_generator", "route_failure_proxy_exception", "restate", "{error}, of_stream=True"),
                 ),
             },
             why="each of them needs one of the two",
@@ -153,7 +153,7 @@ EDITS = {
         InsertAfterCall(
             "ProxyBaseLLMRequestProcessing.async_streaming_data_generator",
             "ProxyException",
-            "restate(proxy_exception, e, of_stream=True)",
+            "restate(proxy_exception, {error}, of_stream=True)",
         ),
         ForReleases(
             {
@@ -208,6 +208,6 @@ EDITS = {
     ),
     "litellm/proxy/anthropic_endpoints/endpoints.py": (
         AddImport("litellm.proxy.common_utils.provider_errors", ("restate",)),
-        WrapCall("anthropic_response", "ProxyException", "restate", "e"),
+        WrapCall("anthropic_response", "ProxyException", "restate", "{error}"),
     ),
 }

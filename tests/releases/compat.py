@@ -31,9 +31,12 @@ class Outcome(NamedTuple):
 
 
 def tried(base: str, work: Path, requirements: Sequence[str]) -> Outcome:
-    """Build on `base`, with the series for `git am` held against it, and run the suite on what was built."""
+    """Build on `base`, with its names checked and the series for `git am` held against it, and run the suite on what
+    was built."""
     environment = Environment(base, work)
     relaxed = environment.prepare(requirements)
+    applied = run(environment.program("python"), "-m", "fork", "apply", base, check=False)
+    require(applied == 0, f"the patches do not fit LiteLLM {base}")
     proof = run(environment.program("python"), "-m", "fork", "series", "--base", base, "--prove", check=False)
     require(proof == 0, f"the series of patches for LiteLLM {base} could not be proved")
     began = time.monotonic()
