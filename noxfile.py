@@ -56,6 +56,9 @@ def check(session: nox.Session) -> None:
 @nox.parametrize("base", BASES)
 def router(session: nox.Session, base: str) -> None:
     """The whole suite on the patched package: the maintainers' command."""
+    session.install(*dependencies("build"))
+    session.install("--no-deps", f"litellm==={base}")  # only its files are read
+    session.run("python", "-m", "fork", "apply", base)
     install_patched(session, base, *dependencies("test"))
     # Not `python -m pytest`, which would put this folder, and so a vendored litellm/, before the installed package.
     # Once is enough: our modules are the same on every base.

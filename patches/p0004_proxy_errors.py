@@ -21,7 +21,11 @@ Change
   which host or socket it happened on. The hosts of the proxy's
   deployments are taken out of what the provider said.
 - Redaction, of answers and of the log, knows the deployments' credentials
-  by their values: providers repeat a key they do not accept.
+  by their values: providers repeat a key they do not accept. So it knows
+  the caller's own while the request lasts, and what a URL holds.
+- /health and the model info show no credential, and neither does the
+  header that names a deployment's address.
+- The provider's own code for the error reaches the caller.
 - /v1/messages answers in Anthropic's format, in-band errors included.
 - Gemini's streams heed their timeout.
 - Errors of the proxy's own, and what a hook has put in their place, stay.
@@ -47,6 +51,8 @@ from fork.edits import (
 )
 
 KNOWN_CREDENTIALS = "litellm.litellm_core_utils.known_credentials"
+MESSAGES = "litellm.litellm_core_utils.message_for_callers"
+HIDING = AddImport(MESSAGES, ("hiding_credentials",))
 REMEMBERING = AddImport(KNOWN_CREDENTIALS, ("remembering_credentials",))
 AS_TOLD = AddImport("litellm.router_utils.failure_response", ("as_told",))
 GEMINI = "litellm/llms/vertex_ai/gemini/vertex_and_google_ai_studio_gemini.py"
@@ -141,14 +147,44 @@ EDITS = {
                     ),
                 ),
                 ">=1.107": (
-                    WrapCall("async_data_generator", "route_failure_proxy_exception", "restate", "{error}, of_stream=True"),
+                    WrapCall(
+                        "async_data_generator", "route_failure_proxy_exception", "restate", "{error}, of_stream=True"
+                    ),
                 ),
             },
             why="each of them needs one of the two",
             otherwise=Otherwise.MOVED,
         ),
     ),
+    "litellm/proxy/common_utils/http_parsing_utils.py": (
+        AddImport(KNOWN_CREDENTIALS, ("remembering_callers_credentials",)),
+        ForReleases(
+            {
+                "<1.104": (Decorate("_read_request_body", "remembering_callers_credentials"),),
+                ">=1.104": (Decorate("read_request_body", "remembering_callers_credentials"),),
+            },
+            why="it has one of the two names",
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/proxy/common_utils/openai_endpoint_utils.py": (
+        HIDING,
+        Decorate("remove_sensitive_info_from_deployment", "hiding_credentials"),
+    ),
+    "litellm/proxy/health_check.py": (
+        HIDING,
+        ForReleases(
+            {
+                "<1.104": (Decorate("_clean_endpoint_data", "hiding_credentials"),),
+                ">=1.104": (Decorate("clean_endpoint_data", "hiding_credentials"),),
+            },
+            why="it has one of the two names",
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
     "litellm/proxy/common_request_processing.py": (
+        AddImport(MESSAGES, ("hiding_credentials_in_headers",)),
+        Decorate("ProxyBaseLLMRequestProcessing.get_custom_headers", "hiding_credentials_in_headers"),
         AddImport("litellm.proxy.common_utils.provider_errors", ("restate",)),
         InsertAfterCall(
             "ProxyBaseLLMRequestProcessing.async_streaming_data_generator",

@@ -1,20 +1,30 @@
 """
-Remembers the credentials of the router's deployments and of the environment, for redaction to know them by their value:
-what they look like is each provider's own business, and a provider repeats the key it does not accept.
+Remembers the credentials of the router's deployments, of the environment and of the request at hand, for redaction to
+know them by their value: what they look like is each provider's own business, and a provider repeats the key it does
+not accept.
 """
 
+import base64
 import functools
+import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-_CREDENTIAL_NAME: Final = re.compile(r"key|token|secret|passw|credential|authorization", re.IGNORECASE)
+_CREDENTIAL_NAME: Final = re.compile(r"key|token|secret|passw|credential|auth(?!ors?\b)", re.IGNORECASE)
+_NO_CREDENTIAL_NAMES: Final = frozenset(("prompt_cache_key", "idempotency-key"))  # names a caller gives
+_SCHEME: Final = re.compile(r"(?:Bearer|Basic|Token)\s+", re.IGNORECASE)  # RFC 9110 section 11.4
 _SHORTEST: Final = 8  # characters; a shorter one stands in too many texts by chance
 _IS_ON: Final = os.getenv("LITELLM_DISABLE_REDACT_SECRETS", "").lower() != "true"
 _REDACTED: Final = "REDACTED"
 
 _known: Final[set[str]] = set()
+_of_this_request: Final[ContextVar[frozenset[str]]] = ContextVar("credentials_of_this_request", default=frozenset())
+
+ReadBody = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def remembering_credentials(add_deployment: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,28 +46,86 @@ def redacting_known_credentials(redact: Callable[[str], str]) -> Callable[[str],
     def _redact_string(value: str) -> str:
         if _IS_ON:
             known: Final = tuple(_known)  # another thread may add a deployment meanwhile
-            for credential in sorted((one for one in known if one in value), key=len, reverse=True):
-                value = value.replace(credential, _REDACTED)
+            value = without(value, (*known, *_of_this_request.get()))
         return redact(value)
 
     return _redact_string
 
 
+def remembering_callers_credentials(read_body: ReadBody) -> ReadBody:
+    """Wrap the proxy's `_read_request_body`, which sees each request: what the caller authenticates with, here and at
+    the provider, is redacted until the request ends."""
+
+    @functools.wraps(read_body)
+    async def _read_request_body(*args: Any, **kwargs: Any) -> Any:
+        body: Final = await read_body(*args, **kwargs)
+        request: Final = kwargs.get("request", args[0] if args else None)
+        headers: Final = getattr(request, "headers", None)
+        found = [credentials_in(one) for one in (headers, body) if isinstance(one, Mapping)]
+        _of_this_request.set(_of_this_request.get().union(*found))
+        return body
+
+    return _read_request_body
+
+
 def remember_credentials(settings: Mapping[str, Any]) -> None:
-    """Take the values whose names say that they are credentials, at any depth, to be redacted from now on."""
-    _known.update(
-        value
-        for name, value in _flat(settings)
-        if isinstance(value, str) and len(value) >= _SHORTEST and _CREDENTIAL_NAME.search(name)
-    )
+    """Take the values whose names say that they are credentials, at any depth, and what URLs hold of them, to be
+    redacted from now on."""
+    _known.update(credentials_in(settings))
+
+
+def credentials_in(settings: Mapping[str, Any], shortest: int = _SHORTEST) -> frozenset[str]:
+    """The credentials in `settings`, as they may be spelled in a text; those of fewer than `shortest` characters are
+    left out. Of a URL they are the password and what its query has under a credential's name (RFC 3986 section 3)."""
+    found: Final[set[str]] = set()
+    for name, value in _flat(settings):
+        if not isinstance(value, str):
+            continue
+        if is_credential(name, value):
+            found.update((value, _SCHEME.sub("", value, count=1)))
+        if "://" in value:
+            found.update(_credentials_in_url(value))
+    return frozenset(spelled for one in found if len(one) >= shortest for spelled in _spellings(one))
+
+
+def is_credential(name: str, value: str) -> bool:
+    """Whether a setting or header of this name holds a credential. A number of tokens is none."""
+    named: Final = _CREDENTIAL_NAME.search(name) and name.lower() not in _NO_CREDENTIAL_NAMES
+    return bool(named) and not value.isdecimal()
+
+
+def without(text: str, credentials: Iterable[str]) -> str:
+    """`text` with each of `credentials` taken out, the longest first."""
+    for credential in sorted((one for one in credentials if one in text), key=len, reverse=True):
+        text = text.replace(credential, _REDACTED)
+    return text
+
+
+def _credentials_in_url(url: str) -> Iterator[str]:
+    try:
+        parts: Final = urlsplit(url)
+    except ValueError:
+        return
+    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    if colon:
+        yield password
+        yield unquote(password)
+        yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()  # RFC 7617 section 2
+    yield from (value for name, value in parse_qsl(parts.query) if _CREDENTIAL_NAME.search(name))
+
+
+def _spellings(credential: str) -> tuple[str, ...]:
+    """As it is, in a URL, and in JSON."""
+    return credential, quote(credential, safe=""), json.dumps(credential)[1:-1]
 
 
 def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value)
-        else:
-            yield str(name), value
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(one, Mapping):
+                yield from _flat(one)
+            else:
+                yield str(name), one
 
 
 remember_credentials(os.environ)

@@ -1,17 +1,25 @@
 """Makes what a provider said fit for the proxy's caller: readable, and without a secret."""
 
 import ast
+import functools
 import json
 import re
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string
 from litellm.litellm_core_utils.failure_signal import peek
+from litellm.litellm_core_utils.known_credentials import credentials_in, without
 
 _BYTES_LITERAL: Final = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
 _URL_CREDENTIALS: Final = re.compile(r'(?<=://)[^\s/"]+(?=@)')
+_QUERY_CREDENTIALS: Final = re.compile(
+    r"(?<=[?&])([\w-]*(?:key|token|secret|passw|credential|sig)[\w-]*=)[^&\s\"'<>]+", re.IGNORECASE
+)
+_ADDRESS_HEADER: Final = "x-litellm-model-api-base"
+_SHORTEST_OF_ITS_OWN: Final = 4  # characters of a credential that is looked for in one deployment's texts alone
 _REDACTED: Final = "REDACTED"
 _LONGEST_DICT: Final = 4000  # characters; Python has no way to read one that does not try each brace in turn
 _UNREADABLE: Final = (ValueError, TypeError, SyntaxError, MemoryError)  # as ast.literal_eval documents
@@ -32,13 +40,73 @@ def readable(message: str) -> str:
     return text if words is None else f"{text[:start]}{words.encode(errors='replace').decode()}{text[end:]}"
 
 
+def code_in(message: str) -> str | None:
+    """The code of a provider's error in the JSON that `message` holds, None if there is none."""
+    try:
+        body: Final = _object_at(message, message.index("{"))[0] if "{" in message else None
+    except RecursionError:
+        return None
+    error: Final = body.get("error") if isinstance(body, dict) else None
+    return next((found for one in (error, body) if (found := code_of(one))), None)
+
+
+def code_of(error: object) -> str | None:
+    """The code of a provider's error object: a word, not a repeated HTTP status."""
+    code: Final = error.get("code") if isinstance(error, Mapping) else peek(error, "code")
+    return without_secrets(code) if isinstance(code, str) and code and not code.isdecimal() else None
+
+
 def without_secrets(message: str) -> str:
     """`message` without credentials, and without the hosts of the proxy's deployments."""
     if not _ENABLE_SECRET_REDACTION:
         return message
     for host in _hosts():
         message = re.sub(re.escape(host), _REDACTED, message, flags=re.IGNORECASE)
-    return _redact_string(_URL_CREDENTIALS.sub(_REDACTED, message))
+    return without_credentials(message)
+
+
+def without_credentials(text: str) -> str:
+    """`text` without those that are known, that look like one, or that stand in a URL; its host stays."""
+    if not _ENABLE_SECRET_REDACTION:
+        return text
+    return _redact_string(_QUERY_CREDENTIALS.sub(rf"\1{_REDACTED}", _URL_CREDENTIALS.sub(_REDACTED, text)))
+
+
+def hiding_credentials(clean: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Wrap a function through which passes what the proxy shows of a deployment: the health checks'
+    `_clean_endpoint_data`, and `remove_sensitive_info_from_deployment`. A provider repeats a key it does not accept, a
+    URL may hold a password, and a header may be the key (issue #18, B15)."""
+
+    @functools.wraps(clean)
+    def hidden(shown: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        own: Final = credentials_in(shown, _SHORTEST_OF_ITS_OWN) if _ENABLE_SECRET_REDACTION else ()
+        cleaned: Final = clean(shown, *args, **kwargs)
+        return _shown(cleaned, own) if _ENABLE_SECRET_REDACTION else cleaned  # type: ignore[no-any-return]
+
+    return hidden
+
+
+def hiding_credentials_in_headers(headers_of: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:
+    """Wrap the function that makes the headers of the proxy's answers: one of them is the deployment's address."""
+
+    @functools.wraps(headers_of)
+    def get_custom_headers(*args: Any, **kwargs: Any) -> dict[str, str]:
+        headers: Final = headers_of(*args, **kwargs)
+        address: Final = headers.get(_ADDRESS_HEADER)
+        return {**headers, _ADDRESS_HEADER: without_credentials(address)} if address else headers
+
+    return get_custom_headers
+
+
+def _shown(value: Any, credentials: Iterable[str]) -> Any:
+    """`value` with `credentials`, and all that look like one, taken out of its texts, at any depth."""
+    if isinstance(value, str):
+        return without_credentials(without(value, credentials))
+    if isinstance(value, Mapping):
+        return {key: _shown(one, credentials) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(one, credentials) for one in value]
+    return value
 
 
 def _object_at(text: str, start: int) -> tuple[object, int]:

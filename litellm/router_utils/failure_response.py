@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from litellm.exceptions import MidStreamFallbackError
-from litellm.litellm_core_utils.failure_signal import FailureSignal, carried_signal, diagnose, peek
-from litellm.litellm_core_utils.message_for_callers import readable, without_secrets
+from litellm.litellm_core_utils.failure_signal import FailureSignal, carried_signal, chain, diagnose, peek
+from litellm.litellm_core_utils.message_for_callers import code_in, code_of, readable, without_secrets
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from litellm.router_utils.failover_attempts import ATTEMPTS_ATTRIBUTE, FailedAttempt, retry_after, what_was_tried
 from litellm.router_utils.failover_policy import POLICY, blames_the_deployment
@@ -34,11 +34,13 @@ _WORDS_OF_SIGNAL: Final[Mapping[FailureSignal, str]] = MappingProxyType(
 
 
 class FailureResponse(NamedTuple):
-    """An answer to a caller: the HTTP status, the message, and the seconds after which to try again if known."""
+    """An answer to a caller: the HTTP status, the message, the seconds after which to try again if known, and the
+    provider's own code for the error, such as context_length_exceeded."""
 
     status_code: int
     message: str
     retry_after: int | None
+    code: str | None = None
 
 
 def response_to(failure: Exception, of_stream: bool = False) -> FailureResponse | None:
@@ -62,18 +64,34 @@ def response_to(failure: Exception, of_stream: bool = False) -> FailureResponse 
         if signal is FailureSignal.INTERNAL:
             return None
         status = caller_status(signal, http_status, otherwise=_own_status(failure))
-        return FailureResponse(status, _message(failure, signal, http_status, attempts), retry_after(failure))
+        told = _message(failure, signal, http_status, attempts)
+        return FailureResponse(status, told, retry_after(failure), provider_code(failure))
     status = caller_status(decisive.signal, decisive.status_code)
     own: Final = (decisive.signal, decisive.status_code) == (signal, http_status)
-    told: Final = _message(failure if own else None, decisive.signal, decisive.status_code, attempts)
-    return FailureResponse(status, told, _shortest_wait(attempts, decisive))
+    told = _message(failure if own else None, decisive.signal, decisive.status_code, attempts)
+    return FailureResponse(status, told, _shortest_wait(attempts, decisive), provider_code(failure) if own else None)
 
 
 def as_told(failure: Exception) -> Exception:
-    """What a provider's stream raised as the caller is to hear of it, for an event that is made of an exception."""
+    """What a provider's stream raised as the caller is to hear of it, for an event that is made of an exception. It has
+    the provider's `code`, which upstream's events repeat."""
     original: Final = failure.original_exception if isinstance(failure, MidStreamFallbackError) else None
     response: Final = response_to(original or failure, of_stream=True)
-    return failure if response is None else BaseLLMException(response.status_code, response.message)
+    if response is None:
+        return failure
+    told: Final = BaseLLMException(response.status_code, response.message)
+    if response.code is not None:
+        told.code = response.code  # type: ignore[attr-defined]
+    return told
+
+
+def provider_code(failure: Exception) -> str | None:
+    """The code in the provider's error object: of the body its client read, on the exception, or in the text."""
+    links: Final = tuple(chain(failure))
+    bodies: Final = [body for link in links if isinstance(body := peek(link, "body"), Mapping)]
+    inner: Final = [body["error"] for body in bodies if isinstance(body.get("error"), Mapping)]
+    found: Final = next((code for one in (*inner, *bodies, *links) if (code := code_of(one))), None)
+    return found or next((code for link in links if (code := code_in(str(peek(link, "message") or link)))), None)
 
 
 def caller_status(signal: FailureSignal, http_status: int | None, otherwise: int = 500) -> int:

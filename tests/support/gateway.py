@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 MASTER_KEY = "sk-master-of-the-gateway"
-START_DEADLINE = 120.0
+START_DEADLINE = 300.0
 """Seconds the proxy has to answer its first request; a loaded machine takes most of a minute to import it."""
 
 STOP_DEADLINE = 20.0

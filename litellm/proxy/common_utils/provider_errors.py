@@ -67,6 +67,8 @@ def restate(exc: ProxyException, failure: object, of_stream: bool = False) -> Pr
     exc.type = _openai_error_type(response.status_code)
     if exc.param == "None":
         exc.param = None
+    if response.code is not None:
+        exc.provider_specific_fields = {"code": response.code, **(exc.provider_specific_fields or {})}
     if response.retry_after is not None:
         exc.headers = {name: value for name, value in exc.headers.items() if name.lower() != "retry-after"}
         exc.headers["retry-after"] = str(response.retry_after)
