@@ -41,6 +41,7 @@ exception; the report of #24366 as written.
 from fork.edits import AddArgument, AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, WidenCondition
 
 BRINGS = (
+    "litellm/litellm_core_utils/failure_evidence.py",
     "litellm/litellm_core_utils/failure_signal.py",
     "litellm/litellm_core_utils/http_status_mapping.py",
     "tests/conftest.py",

@@ -5,37 +5,30 @@ Whoever decides what follows, the router's cooldown first, reads this one answer
 Nothing here imports the router, and nothing here raises.
 """
 
-import errno
 import json
-import re
 from collections.abc import Iterator, Mapping
-from enum import Enum
 from functools import lru_cache
 from traceback import walk_tb
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeVar
+
+from litellm.litellm_core_utils.failure_evidence import (
+    EVIDENCE_OF_CLASS,
+    EVIDENCE_OF_MAPPED_CLASS,
+    EVIDENCE_PACKAGES,
+    PLACEHOLDER_STATUSES,
+    SIGNAL_OF_ERRNO,
+    SIGNAL_OF_STATUS,
+    SIGNAL_OF_WORDING,
+    VAGUE_SIGNAL_OF_CLASS,
+    Evidence,
+)
+from litellm.litellm_core_utils.failure_evidence import FailureSignal as FailureSignal
 
 SIGNAL_ATTRIBUTE: Final = "failure_signal"
 STATUS_ATTRIBUTE: Final = "provider_status"
 
 Row = TypeVar("Row")
-
-
-class FailureSignal(str, Enum):
-    """What a failed call says about the deployment; `router_utils/failover_policy.py` has what follows from each."""
-
-    RATE_LIMITED = "rate_limited"
-    OUT_OF_CREDIT = "out_of_credit"
-    BAD_CREDENTIALS = "bad_credentials"
-    MODEL_MISSING = "model_missing"
-    UNREACHABLE = "unreachable"
-    TIMED_OUT = "timed_out"
-    UNAVAILABLE = "unavailable"
-    INTERRUPTED = "interrupted"
-    SERVER_ERROR = "server_error"
-    GARBLED = "garbled"
-    REQUEST_REJECTED = "request_rejected"
-    INTERNAL = "internal"
 
 
 class Diagnosis(NamedTuple):
@@ -47,189 +40,18 @@ class Diagnosis(NamedTuple):
     proven: bool = True
 
 
-_SIGNAL_OF_STATUS: Final = MappingProxyType(
-    {
-        401: FailureSignal.BAD_CREDENTIALS,
-        402: FailureSignal.OUT_OF_CREDIT,
-        403: FailureSignal.BAD_CREDENTIALS,
-        404: FailureSignal.MODEL_MISSING,
-        408: FailureSignal.TIMED_OUT,
-        429: FailureSignal.RATE_LIMITED,
-        503: FailureSignal.UNAVAILABLE,
-        504: FailureSignal.TIMED_OUT,
-        522: FailureSignal.TIMED_OUT,
-        524: FailureSignal.TIMED_OUT,
-        529: FailureSignal.UNAVAILABLE,
-    }
-)
-
-# Statuses LiteLLM itself writes on a failure that had no HTTP answer: 500 by default, 408 on its own timeouts, 422 on
-# an answer it could not parse. They count only where the exception chain holds nothing better.
-_PLACEHOLDER_STATUSES: Final = frozenset({408, 422, 500})
-
-
-class _Evidence(Enum):
-    """What an exception's type proves, where that is not a signal."""
-
-    ANSWERED = "an HTTP client read this status off the provider's answer"
-    NO_STATUS = "its status_code never comes from a provider"
-
-
-class _Proof(NamedTuple):
-    """What an exception's class says, and what it says if the exceptions it was raised from say nothing."""
-
-    evidence: FailureSignal | _Evidence | None
-    vague_signal: FailureSignal | None
-
-
-# Keyed by class name, so that no HTTP client is imported, and read only for classes of `_EVIDENCE_PACKAGES`.
-_EVIDENCE_OF_CLASS: Final[Mapping[str, FailureSignal | _Evidence]] = MappingProxyType(
-    {
-        # An answer arrived.
-        "HTTPStatusError": _Evidence.ANSWERED,  # httpx
-        "APIStatusError": _Evidence.ANSWERED,  # openai, anthropic
-        "ClientResponseError": _Evidence.ANSWERED,  # aiohttp
-        "HTTPError": _Evidence.ANSWERED,  # requests, urllib
-        "DecodingError": FailureSignal.GARBLED,  # httpx
-        "TooManyRedirects": FailureSignal.GARBLED,
-        "ContentDecodingError": FailureSignal.GARBLED,  # requests
-        "APIResponseValidationError": FailureSignal.GARBLED,  # openai
-        # No connection was made.
-        "ConnectError": FailureSignal.UNREACHABLE,  # httpx, httpcore
-        "ConnectTimeout": FailureSignal.UNREACHABLE,  # httpx, httpcore, requests
-        "ProxyError": FailureSignal.UNREACHABLE,
-        "UnsupportedProtocol": FailureSignal.UNREACHABLE,
-        "InvalidURL": FailureSignal.UNREACHABLE,
-        "ClientConnectorError": FailureSignal.UNREACHABLE,  # aiohttp: refused, DNS, TLS
-        "ClientConnectionResetError": FailureSignal.INTERRUPTED,
-        "SSLError": FailureSignal.UNREACHABLE,
-        "gaierror": FailureSignal.UNREACHABLE,
-        "ConnectionRefusedError": FailureSignal.UNREACHABLE,
-        # This side is at fault.
-        "PoolTimeout": FailureSignal.INTERNAL,  # httpx, httpcore: all connections are in use
-        "LocalProtocolError": FailureSignal.INTERNAL,  # a header the caller gave cannot be sent
-        # The connection broke off.
-        "SSLEOFError": FailureSignal.INTERRUPTED,
-        "SSLZeroReturnError": FailureSignal.INTERRUPTED,
-        "ConnectionResetError": FailureSignal.INTERRUPTED,
-        "ConnectionAbortedError": FailureSignal.INTERRUPTED,
-        "BrokenPipeError": FailureSignal.INTERRUPTED,
-        "IncompleteReadError": FailureSignal.INTERRUPTED,
-        "EndOfStream": FailureSignal.INTERRUPTED,
-        "NetworkError": FailureSignal.INTERRUPTED,  # httpx: read, write, close
-        "ProtocolError": FailureSignal.INTERRUPTED,  # httpx, urllib3
-        "ServerDisconnectedError": FailureSignal.INTERRUPTED,  # aiohttp
-        "ClientPayloadError": FailureSignal.INTERRUPTED,
-        "ClientOSError": FailureSignal.INTERRUPTED,
-        "HttpProcessingError": FailureSignal.INTERRUPTED,
-        "ChunkedEncodingError": FailureSignal.INTERRUPTED,  # requests
-        # The provider was silent.
-        "TimeoutException": FailureSignal.TIMED_OUT,  # httpx: read, write
-        "ReadTimeout": FailureSignal.TIMED_OUT,  # httpcore, requests
-        "WriteTimeout": FailureSignal.TIMED_OUT,
-        "ServerTimeoutError": FailureSignal.TIMED_OUT,  # aiohttp; a wait for a free connection ends in it as well
-        "SocketTimeoutError": FailureSignal.TIMED_OUT,
-    }
-)
-
-# These say less than what they were raised from, so they count only where that is gone.
-_VAGUE_SIGNAL_OF_CLASS: Final[Mapping[str, FailureSignal]] = MappingProxyType(
-    {
-        "APITimeoutError": FailureSignal.TIMED_OUT,  # openai
-        "APIConnectionError": FailureSignal.UNREACHABLE,
-        "TransportError": FailureSignal.INTERRUPTED,  # httpx
-        "ClientConnectionError": FailureSignal.INTERRUPTED,  # aiohttp
-        "ConnectionError": FailureSignal.INTERRUPTED,
-        "TimeoutError": FailureSignal.TIMED_OUT,
-    }
-)
-
-# LiteLLM's own exceptions inherit from openai's, but their status is LiteLLM's word and not an answer's.
-_EVIDENCE_OF_MAPPED_CLASS: Final[Mapping[str, FailureSignal | _Evidence]] = MappingProxyType(
-    {
-        "APIConnectionError": _Evidence.NO_STATUS,  # always 500
-        "MidStreamFallbackError": _Evidence.NO_STATUS,  # its original_exception's, or else 503
-        "APIResponseValidationError": FailureSignal.GARBLED,
-        "ContextWindowExceededError": FailureSignal.REQUEST_REJECTED,  # whatever the status
-        "ContentPolicyViolationError": FailureSignal.REQUEST_REJECTED,
-    }
-)
-
-_EVIDENCE_PACKAGES: Final = frozenset(
-    {
-        "aiohttp",
-        "anthropic",
-        "anyio",
-        "asyncio",
-        "builtins",
-        "concurrent",
-        "h11",
-        "httpcore",
-        "httpcore2",
-        "httpx",
-        "httpx2",
-        "openai",
-        "requests",
-        "socket",
-        "ssl",
-        "urllib",
-        "urllib3",
-    }
-)
-
-_SIGNAL_OF_ERRNO: Final = MappingProxyType(
-    {
-        errno.ECONNREFUSED: FailureSignal.UNREACHABLE,
-        errno.EHOSTUNREACH: FailureSignal.UNREACHABLE,
-        errno.ENETUNREACH: FailureSignal.UNREACHABLE,
-        errno.ENETDOWN: FailureSignal.UNREACHABLE,
-        errno.EADDRNOTAVAIL: FailureSignal.UNREACHABLE,
-        errno.ECONNRESET: FailureSignal.INTERRUPTED,
-        errno.ECONNABORTED: FailureSignal.INTERRUPTED,
-        errno.EPIPE: FailureSignal.INTERRUPTED,
-        errno.ENOTCONN: FailureSignal.INTERRUPTED,
-        # This machine ran out of something: no deployment is to blame.
-        errno.EMFILE: FailureSignal.INTERNAL,
-        errno.ENFILE: FailureSignal.INTERNAL,
-        errno.ENOBUFS: FailureSignal.INTERNAL,
-        errno.ENOMEM: FailureSignal.INTERNAL,
-    }
-)
-
-# Wording, in the order it is tried; only for a failure that holds neither a status nor a transport error.
-_SIGNAL_OF_WORDING: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), signal)
-    for pattern, signal in (
-        (
-            r"\b429\b|rate[\s_-]*limit|too many requests|quota exceeded|exceeded your current quota|resource_exhausted",
-            FailureSignal.RATE_LIMITED,
-        ),
-        (
-            r"connection refused|connect call failed|cannot connect to host|all connection attempts failed"
-            r"|name or service not known|nodename nor servname|name resolution|getaddrinfo failed"
-            r"|no route to host|network is unreachable|certificate verify failed|connection error",
-            FailureSignal.UNREACHABLE,
-        ),
-        (
-            r"connection reset|connection aborted|broken pipe|server disconnected|peer closed connection"
-            r"|closed connection without|closed the responses stream before|midstreamfallbackerror"
-            r"|response payload is not completed|incomplete read",
-            FailureSignal.INTERRUPTED,
-        ),
-        (r"timed out|litellm\.Timeout\b|time-?out exceeded", FailureSignal.TIMED_OUT),
-        (
-            r"empty or invalid response from llm endpoint|unable to get json response|error parsing json response"
-            r"|'str' object has no attribute 'model_dump'",  # openai's client returns what is no JSON as it came
-            FailureSignal.GARBLED,
-        ),
-    )
-)
-
 _MAX_LINKS: Final = 32  # far beyond any real chain
 _MAX_WORDING: Final = 4000  # characters
 TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
 _HTTP_CLIENTS: Final = frozenset({"aiohttp", "httpx", "httpx2", "openai", "requests"})
 _MAPPED_EXCEPTIONS: Final = "litellm.exceptions"
+
+
+class _Proof(NamedTuple):
+    """What an exception's class says, and what it says if the exceptions it was raised from say nothing."""
+
+    evidence: FailureSignal | Evidence | None
+    vague_signal: FailureSignal | None
 
 
 def classify(failure: object) -> FailureSignal:
@@ -261,14 +83,14 @@ def _diagnose(failure: object) -> Diagnosis:
         certain = _transport_signal(link, proof)
         if certain is not None:
             return Diagnosis(certain)
-        status = None if proof.evidence is _Evidence.NO_STATUS else _http_status(link)
-        if status is not None and (status not in _PLACEHOLDER_STATUSES or proof.evidence is _Evidence.ANSWERED):
+        status = None if proof.evidence is Evidence.NO_STATUS else _http_status(link)
+        if status is not None and (status not in PLACEHOLDER_STATUSES or proof.evidence is Evidence.ANSWERED):
             return Diagnosis(signal_of_status(status), status)
         placeholder = placeholder or status
         vague = vague or proof.vague_signal
         if vague is not None and (_is_a_bug(link) or type(link) is RuntimeError):
             return Diagnosis(FailureSignal.INTERNAL)  # openai wraps these too: "the client has been closed"
-        if proof.evidence is not _Evidence.NO_STATUS:
+        if proof.evidence is not Evidence.NO_STATUS:
             links.append(link)
     if vague is not None:
         return Diagnosis(vague)
@@ -283,9 +105,7 @@ def signal_of_status(status: int) -> FailureSignal:
     x00 (RFC 9110 section 15)."""
     if status < 400:
         return FailureSignal.GARBLED
-    return _SIGNAL_OF_STATUS.get(
-        status, FailureSignal.SERVER_ERROR if status >= 500 else FailureSignal.REQUEST_REJECTED
-    )
+    return SIGNAL_OF_STATUS.get(status, FailureSignal.SERVER_ERROR if status >= 500 else FailureSignal.REQUEST_REJECTED)
 
 
 def carried_signal(failure: object) -> FailureSignal | None:
@@ -328,8 +148,8 @@ def _transport_signal(link: object, proof: _Proof) -> FailureSignal | None:
 
 
 def _own_transport_signal(link: object, proof: _Proof) -> FailureSignal | None:
-    if isinstance(link, OSError) and isinstance(link.errno, int) and link.errno in _SIGNAL_OF_ERRNO:
-        return _SIGNAL_OF_ERRNO[link.errno]
+    if isinstance(link, OSError) and isinstance(link.errno, int) and link.errno in SIGNAL_OF_ERRNO:
+        return SIGNAL_OF_ERRNO[link.errno]
     if isinstance(link, json.JSONDecodeError) and _raised_reading_an_answer(link.__traceback__):
         return FailureSignal.GARBLED
     return proof.evidence if isinstance(proof.evidence, FailureSignal) else None
@@ -340,9 +160,9 @@ def _proof(lineage: tuple[type, ...]) -> _Proof:
     """What an exception's class proves, given with the classes it inherits from."""
     mapped: Final = [base.__name__ for base in lineage if base.__module__ == _MAPPED_EXCEPTIONS]
     if mapped:
-        return _Proof(_first(_EVIDENCE_OF_MAPPED_CLASS, mapped), None)
-    names: Final = [base.__name__ for base in lineage if base.__module__.partition(".")[0] in _EVIDENCE_PACKAGES]
-    return _Proof(_first(_EVIDENCE_OF_CLASS, names), _first(_VAGUE_SIGNAL_OF_CLASS, names))
+        return _Proof(_first(EVIDENCE_OF_MAPPED_CLASS, mapped), None)
+    names: Final = [base.__name__ for base in lineage if base.__module__.partition(".")[0] in EVIDENCE_PACKAGES]
+    return _Proof(_first(EVIDENCE_OF_CLASS, names), _first(VAGUE_SIGNAL_OF_CLASS, names))
 
 
 def _first(table: Mapping[str, Row], names: list[str]) -> Row | None:
@@ -368,7 +188,7 @@ def _diagnose_by_wording(failure: object, placeholder: int | None) -> Diagnosis:
 def _signal_of_wording(text: str) -> FailureSignal | None:
     if not text:
         return None
-    return next((signal for pattern, signal in _SIGNAL_OF_WORDING if pattern.search(text)), None)
+    return next((signal for pattern, signal in SIGNAL_OF_WORDING if pattern.search(text)), None)
 
 
 def _wording(failure: object) -> str:

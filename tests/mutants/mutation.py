@@ -58,6 +58,10 @@ KILLERS = {
         compiled_only=True,
     ),
     "router_utils/failure_response": Killers(quick=(ANSWERS,)),
+    "litellm_core_utils/failure_evidence": Killers(
+        quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),
+        thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
+    ),
     "litellm_core_utils/failure_signal": Killers(
         quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),
         thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
