@@ -24,6 +24,12 @@ Change
   them.
 - The mapped exception has the original as `__cause__` and carries a
   `failure_signal`, which later steps read instead of the message.
+- A status is believed only if it is an HTTP answer's. A documented code in
+  the error object says what a 200 holds instead of an answer, and whose
+  fault a 400 is: an account without credit, a wrong key, a missing model,
+  a content policy. What LiteLLM itself raises over an answer of success it
+  could not read is an answer that could not be used, not a request that
+  was rejected. `failure_evidence.py` lists each code with its source.
 - Response headers (Retry-After) are looked for in the whole exception
   chain: the classes of twelve providers drop them. That of a thirteenth,
   microsoft_365_copilot (since 1.109), is given them.
@@ -41,6 +47,7 @@ exception; the report of #24366 as written.
 from fork.edits import AddArgument, AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, WidenCondition
 
 BRINGS = (
+    "litellm/litellm_core_utils/error_object.py",
     "litellm/litellm_core_utils/failure_evidence.py",
     "litellm/litellm_core_utils/failure_signal.py",
     "litellm/litellm_core_utils/http_status_mapping.py",
@@ -50,6 +57,7 @@ BRINGS = (
     "tests/exception_mapping/provider_catalogue.py",
     "tests/exception_mapping/test_classification.py",
     "tests/exception_mapping/test_classification_edges.py",
+    "tests/exception_mapping/test_error_codes.py",
     "tests/exception_mapping/test_every_provider.py",
     "tests/exception_mapping/test_http_status_mapping.py",
     "tests/exception_mapping/test_http_status_mapping_edges.py",

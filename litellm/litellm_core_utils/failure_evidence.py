@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class FailureSignal(str, Enum):
@@ -48,12 +48,196 @@ SIGNAL_OF_STATUS: Final = MappingProxyType(
 PLACEHOLDER_STATUSES: Final = frozenset({408, 422, 500})
 
 
+# 4xx that say of a request no more than that it failed, and so yield to a code that says more. The others name what is
+# wrong: a 413 stays one, whatever rate its limit is counted by.
+VAGUE_STATUSES: Final = frozenset({400, 422, 424})
+
+# LiteLLM's functions that read an answer of success, or an event of it. A status they raise is their word for what the
+# provider sent in it.
+READS_AN_ANSWER: Final = re.compile(
+    r"_?(async_)?(transform|process|convert|unwrap|handle)_\w*(response|response_object|stream_chunk|streaming)"
+    r"|_?chunk_(parser|creator)"
+)
+
+
 class Evidence(Enum):
     """What an exception's type proves, where that is not a signal."""
 
     ANSWERED = "an HTTP client read this status off the provider's answer"
     NO_STATUS = "its status_code never comes from a provider"
 
+
+class Codes(NamedTuple):
+    """Words a provider documents for its errors, each with the HTTP status that says the same, and where it does."""
+
+    source: str
+    status_of: Mapping[str, int]
+
+
+# An error object's code, type, status or reason, or the type of an AWS exception, in any case. A word's status need not
+# be the one the provider sends with it: what counts is what the word says.
+DOCUMENTED_CODES: Final = (
+    Codes(
+        "https://platform.openai.com/docs/guides/error-codes and ResponseErrorCode of its API reference",
+        {
+            "insufficient_quota": 402,
+            "billing_not_active": 402,
+            "invalid_api_key": 401,
+            "account_deactivated": 401,
+            "authentication_error": 401,
+            "permission_error": 403,
+            "model_not_found": 404,
+            "rate_limit_exceeded": 429,
+            "server_error": 500,
+            "internal_server_error": 500,
+            "internal_error": 500,
+            "server_is_overloaded": 503,
+            "engine_overloaded": 503,
+            "service_unavailable": 503,
+            "slow_down": 503,
+            "invalid_request_error": 400,
+            "vector_store_timeout": 504,
+        },
+    ),
+    Codes(
+        "https://community.openai.com/t/billing-hard-limit-reached-api-error/572481",
+        {"billing_hard_limit_reached": 402},
+    ),
+    Codes(
+        "https://platform.claude.com/docs/en/api/errors",
+        {
+            "billing_error": 402,
+            "not_found_error": 404,
+            "conflict_error": 409,
+            "request_too_large": 413,
+            "rate_limit_error": 429,
+            "api_error": 500,
+            "timeout_error": 504,
+            "overloaded_error": 529,
+        },
+    ),
+    Codes(
+        "https://learn.microsoft.com/en-us/azure/ai-foundry/openai/quotas-limits and its REST API reference",
+        {"DeploymentNotFound": 404, "NoCapacity": 429},
+    ),
+    Codes(
+        "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html and CommonErrors.html",
+        {
+            "AccessDeniedException": 403,
+            "ExpiredTokenException": 403,
+            "ExpiredToken": 403,
+            "IncompleteSignature": 403,
+            "InvalidClientTokenId": 403,
+            "InvalidSignatureException": 403,
+            "NotAuthorized": 403,
+            "OptInRequired": 403,
+            "RequestExpired": 403,
+            "UnrecognizedClientException": 403,
+            "ModelTimeoutException": 408,
+            "ModelNotReadyException": 429,
+            "ServiceQuotaExceededException": 429,
+            "ThrottlingException": 429,
+            "InternalFailure": 500,
+            "InternalServerException": 500,
+            "ModelErrorException": 500,
+            "ModelStreamErrorException": 500,
+            "ServiceUnavailableException": 503,
+            "ValidationException": 400,
+        },
+    ),
+    Codes(
+        "https://cloud.google.com/apis/design/errors and google/api/error_reason.proto",
+        {
+            "ACCESS_TOKEN_EXPIRED": 401,
+            "ACCESS_TOKEN_TYPE_UNSUPPORTED": 401,
+            "ACCOUNT_STATE_INVALID": 401,
+            "API_KEY_INVALID": 401,
+            "CREDENTIALS_MISSING": 401,
+            "UNAUTHENTICATED": 401,
+            "BILLING_DISABLED": 402,
+            "API_KEY_SERVICE_BLOCKED": 403,
+            "CONSUMER_INVALID": 403,
+            "CONSUMER_SUSPENDED": 403,
+            "PERMISSION_DENIED": 403,
+            "SERVICE_DISABLED": 403,
+            "NOT_FOUND": 404,
+            "RATE_LIMIT_EXCEEDED": 429,
+            "RESOURCE_EXHAUSTED": 429,
+            "INTERNAL": 500,
+            "UNAVAILABLE": 503,
+            "DEADLINE_EXCEEDED": 504,
+            "INVALID_ARGUMENT": 400,
+        },
+    ),
+    Codes(
+        "https://github.com/crewAIInc/crewAI/issues/783, https://github.com/ItzCrazyKns/Perplexica/issues/771 (Groq)",
+        {"organization_restricted": 403, "model_decommissioned": 404},
+    ),
+    Codes(
+        "https://help.aliyun.com/en/model-studio/error-code",
+        {
+            "Arrearage": 402,
+            "InvalidApiKey": 401,
+            "ModelNotFound": 404,
+            "Throttling": 429,
+            "Throttling.RateQuota": 429,
+            "Throttling.AllocationQuota": 429,
+        },
+    ),
+    Codes("https://cloud.ibm.com/apidocs/watsonx-ai#error-codes", {"authentication_token_expired": 401}),
+    Codes(
+        "RFC 6749 section 5.2: what a provider's token endpoint answers with 400",
+        {"invalid_client": 401, "invalid_grant": 401, "unauthorized_client": 401},
+    ),
+)
+
+STATUS_OF_CODE: Final[Mapping[str, int]] = MappingProxyType(
+    {word.lower(): status for _, status_of in DOCUMENTED_CODES for word, status in status_of.items()}
+)
+
+# The request is refused for what it says. LiteLLM has fallbacks of their own for these two.
+CONTENT_POLICY_CODES: Final = frozenset(
+    {
+        # https://learn.microsoft.com/en-us/azure/ai-foundry/openai/concepts/content-filter
+        "content_filter",
+        "responsibleaipolicyviolation",
+        "contentfilter",  # of its images
+        # https://platform.openai.com/docs/guides/error-codes and ResponseErrorCode of its API reference
+        "content_policy_violation",
+        "image_content_policy_violation",
+        "moderation_blocked",
+        # https://help.aliyun.com/en/model-studio/error-code
+        "data_inspection_failed",
+        "datainspectionfailed",
+    }
+)
+CONTEXT_WINDOW_CODES: Final = frozenset({"context_length_exceeded"})  # ResponseErrorCode, as above
+REFUSALS: Final = CONTENT_POLICY_CODES | CONTEXT_WINDOW_CODES
+
+
+class Phrase(NamedTuple):
+    """How a provider begins the message of an error whose own code says less; only with exactly that code."""
+
+    source: str
+    code: str
+    beginning: str
+    status: int
+
+
+DOCUMENTED_PHRASES: Final = (
+    Phrase(
+        "https://github.com/anthropics/claude-code/issues/66314",
+        "invalid_request_error",
+        "Your credit balance is too low to access the ",  # Anthropic API, or Claude API
+        402,
+    ),
+    Phrase(
+        "https://github.com/hotovo/aider-desk/issues/653",  # xAI
+        "client specified an invalid argument",
+        "Incorrect API key provided",
+        401,
+    ),
+)
 
 # Keyed by class name, so that no HTTP client is imported, and read only for classes of `EVIDENCE_PACKAGES`.
 EVIDENCE_OF_CLASS: Final[Mapping[str, FailureSignal | Evidence]] = MappingProxyType(
@@ -128,6 +312,9 @@ EVIDENCE_OF_MAPPED_CLASS: Final[Mapping[str, FailureSignal | Evidence]] = Mappin
     }
 )
 
+# The caller has left, or the process is ending: asyncio's and anyio's, concurrent.futures', trio's.
+CANCELLATIONS: Final = frozenset({"CancelledError", "Cancelled"})
+
 EVIDENCE_PACKAGES: Final = frozenset(
     {
         "aiohttp",
@@ -145,6 +332,7 @@ EVIDENCE_PACKAGES: Final = frozenset(
         "requests",
         "socket",
         "ssl",
+        "trio",
         "urllib",
         "urllib3",
     }

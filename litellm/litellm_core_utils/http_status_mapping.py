@@ -16,13 +16,17 @@ from litellm import exceptions
 from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string, verbose_logger
 from litellm.constants import _openai_like_providers
 from litellm.litellm_core_utils.failure_signal import (
+    BASIS_ATTRIBUTE,
     SIGNAL_ATTRIBUTE,
     STATUS_ATTRIBUTE,
     TRACEBACK_HEADING,
+    Basis,
+    Diagnosis,
     FailureSignal,
     chain,
-    classify,
     diagnose,
+    is_refused_by_policy,
+    is_too_long_by_code,
     peek,
     signal_of_status,
 )
@@ -82,6 +86,9 @@ _USUAL_STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         exceptions.ServiceUnavailableError: 503,
     }
 )
+
+# 400 is any kind of trouble to some providers, and 403 what a filter answers: the code beside them is looked at.
+_SAYING_ENOUGH: Final = frozenset({401, 404, 429, 502, 503})
 
 # Upstream's tests assert another class for these providers (the status matrix of #38318), and they win over the table
 # above. 403: left bare on purpose, says that pull request; the others are what each provider's own branch has always
@@ -197,8 +204,7 @@ def is_json_provider(slug: str | None) -> bool:
 def carry_signal(original_exception: object) -> None:
     """Leave its `failure_signal` on an exception that `exception_type` returns as it is, because it is mapped."""
     if isinstance(original_exception, Exception) and type(original_exception).__module__ == exceptions.__name__:
-        signal, status, _ = diagnose(original_exception)
-        _signed(original_exception, signal, status)
+        _signed(original_exception, diagnose(original_exception))
 
 
 def agreeing_with_http_status(mapped: Exception, original: object, model: str, provider: str) -> Exception:
@@ -230,23 +236,39 @@ def searching_the_chain(get_headers: Callable[..., ResponseHeaders]) -> Callable
 
 def _agreed(mapped: Exception, original: object, model: str, provider: str) -> Exception:
     usual: Final = _USUAL_STATUS.get(type(mapped))
-    if usual is not None and usual == peek(original, "status_code"):
-        return _signed(mapped, signal_of_status(usual), usual)
-    signal, status, proven = diagnose(original)
+    if usual in _SAYING_ENOUGH and usual == peek(original, "status_code"):
+        return _signed(mapped, Diagnosis(signal_of_status(usual), usual, Basis.ANSWER))
+    found: Final = diagnose(original)
     if isinstance(mapped, _REQUEST_TOO_LARGE_OR_REFUSED):
-        return _signed(mapped, FailureSignal.REQUEST_REJECTED, status)
-    if isinstance(mapped, _RECOGNISED_UNDER_STATUS.get((provider, status or 0), ())):
-        return _signed(mapped, signal_of_status(_USUAL_STATUS[type(mapped)]), status)
-    if not proven and _knows_more(mapped):
-        return _signed(mapped, classify(mapped), None)
-    expected: Final = _expected_classes(signal, status, provider)
+        return _signed(mapped, found._replace(signal=FailureSignal.REQUEST_REJECTED))
+    refusal: Final = _class_by_code(original) if found.signal is FailureSignal.REQUEST_REJECTED else None
+    if refusal is not None:
+        return _signed(_rebuilt(refusal, 400, mapped, original, model, provider), found)
+    if isinstance(mapped, _RECOGNISED_UNDER_STATUS.get((provider, found.http_status or 0), ())):
+        recognised: Final = _USUAL_STATUS[type(mapped)]
+        return _signed(mapped, Diagnosis(signal_of_status(recognised), recognised, Basis.ERROR_OBJECT))
+    if not found.proven and _knows_more(mapped):
+        return _signed(mapped, diagnose(mapped)._replace(http_status=None))
+    return _signed(_of_expected_class(mapped, found, original, model, provider), found)
+
+
+def _class_by_code(original: object) -> type[Exception] | None:
+    """The class that has fallbacks of its own, for a request that a code refuses for its content or its length."""
+    if is_refused_by_policy(original):
+        return exceptions.ContentPolicyViolationError
+    return exceptions.ContextWindowExceededError if is_too_long_by_code(original) else None
+
+
+def _of_expected_class(mapped: Exception, found: Diagnosis, original: object, model: str, provider: str) -> Exception:
+    status: Final = found.http_status
+    expected: Final = _expected_classes(found.signal, status, provider)
     if not isinstance(mapped, expected):
         mapped = _rebuilt(expected[0], status, mapped, original, model, provider)
     if status is not None and not _is_success(status):
         as_upstream: Final = isinstance(mapped, expected[0])
         told: Final = _UPSTREAM_STATUS.get((provider, status), status) if as_upstream else status
         mapped.status_code = told  # type: ignore[attr-defined]  # every LiteLLM exception has one
-    return _signed(mapped, signal, status)
+    return mapped
 
 
 def _knows_more(mapped: Exception) -> bool:
@@ -346,9 +368,10 @@ def _response(status: int, original: object) -> httpx.Response:
     )
 
 
-def _signed(mapped: Exception, signal: FailureSignal, status: int | None) -> Exception:
-    setattr(mapped, SIGNAL_ATTRIBUTE, signal)
-    setattr(mapped, STATUS_ATTRIBUTE, status)
+def _signed(mapped: Exception, found: Diagnosis) -> Exception:
+    setattr(mapped, SIGNAL_ATTRIBUTE, found.signal)
+    setattr(mapped, STATUS_ATTRIBUTE, found.http_status)
+    setattr(mapped, BASIS_ATTRIBUTE, found.basis)
     return mapped
 
 

@@ -16,7 +16,7 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose
+from litellm.litellm_core_utils.failure_signal import Basis, FailureSignal, classify, diagnose
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
 if sys.version_info < (3, 11):
@@ -287,7 +287,8 @@ def test_a_class_that_names_the_requests_fault_outranks_its_status() -> None:
 def test_a_status_litellm_made_up_is_no_evidence() -> None:
     """Releases from 1.100 say so in `status_code_is_synthesized`."""
     failure = Failed("'choices'", status_code=503, status_code_is_synthesized=True)
-    assert diagnose(failure) == (FailureSignal.INTERNAL, None, False)
+    assert diagnose(failure) == (FailureSignal.INTERNAL, None, Basis.NOTHING)
+    assert not diagnose(failure).proven
 
 
 class Hostile(Exception):

@@ -24,6 +24,7 @@ import pytest
 import requests
 import urllib3
 from litellm.litellm_core_utils.failure_signal import (
+    Basis,
     Diagnosis,
     FailureSignal,
     chain,
@@ -111,7 +112,7 @@ def test_a_status_litellm_writes_itself_yields_to_a_transport_error(status: int)
 def test_any_other_status_is_the_providers_whatever_it_was_raised_from(status: int) -> None:
     """Right beside those three, too."""
     failure = raised_from(BaseLLMException(status_code=status, message="failed"), refused())
-    assert diagnose(failure) == Diagnosis(signal_of_status(status), status, proven=True)
+    assert diagnose(failure) == Diagnosis(signal_of_status(status), status, Basis.ANSWER)
 
 
 def http_error() -> urllib.error.HTTPError:
@@ -140,7 +141,9 @@ def test_a_500_that_an_http_client_read_off_an_answer_is_a_500(answer: Callable[
     failure = answer()
     if type(failure).__module__ == "anthropic":
         vars(failure)["status_code"] = 500
-    assert diagnose(raised_while_handling(failure, refused())) == Diagnosis(FailureSignal.SERVER_ERROR, 500)
+    assert diagnose(raised_while_handling(failure, refused())) == Diagnosis(
+        FailureSignal.SERVER_ERROR, 500, Basis.ANSWER
+    )
 
 
 @pytest.mark.parametrize("status", [100, 599, "100", "599"])
@@ -153,7 +156,7 @@ def test_the_first_and_the_last_status_are_statuses(status: int | str) -> None:
 def test_what_is_no_status_does_not_count_as_one(status: object) -> None:
     """The wording is read instead."""
     failure = Failed("Connection refused", status_code=status)
-    assert diagnose(failure) == Diagnosis(FailureSignal.UNREACHABLE, None, proven=False)
+    assert diagnose(failure) == Diagnosis(FailureSignal.UNREACHABLE, None, Basis.WORDING)
 
 
 def test_a_code_that_is_no_status_does_not_hide_the_one_beside_it() -> None:
@@ -173,23 +176,23 @@ def test_the_statuses_on_one_exception_have_an_order() -> None:
 def test_the_outermost_placeholder_is_kept() -> None:
     """Where nothing better is found in the whole chain."""
     failure = raised_from(Failed(status_code=500), Failed(status_code=408))
-    assert diagnose(failure) == Diagnosis(FailureSignal.SERVER_ERROR, 500)
+    assert diagnose(failure) == Diagnosis(FailureSignal.SERVER_ERROR, 500, Basis.LITELLM)
 
 
 def test_garbled_words_outrank_a_placeholder() -> None:
     """LiteLLM writes 500 or 422 on an answer it could not read."""
     failure = Failed("Unable to get json response - Expecting value", status_code=422)
-    assert diagnose(failure) == Diagnosis(FailureSignal.GARBLED, None, proven=False)
+    assert diagnose(failure) == Diagnosis(FailureSignal.GARBLED, None, Basis.WORDING)
 
 
 def test_a_placeholder_on_litellms_own_exception_is_not_the_providers() -> None:
     """It tells the signal; whether there was an answer, only a provider's exception can say."""
     own = litellm.InternalServerError(message="failed", model="m", llm_provider="x")
-    assert diagnose(own) == Diagnosis(FailureSignal.SERVER_ERROR, None)
+    assert diagnose(own) == Diagnosis(FailureSignal.SERVER_ERROR, None, Basis.LITELLM)
     for module in ("litellm.exception", "litellm.exceptions_", "litellm.llms.x"):
         failure: Any = of_class(module, "Failed")
         failure.status_code = 500
-        assert diagnose(failure) == Diagnosis(FailureSignal.SERVER_ERROR, 500)
+        assert diagnose(failure) == Diagnosis(FailureSignal.SERVER_ERROR, 500, Basis.LITELLM)
 
 
 def test_litellms_own_exceptions_are_read_by_class_first() -> None:
@@ -274,7 +277,7 @@ CLASSES: list[tuple[BaseException, FailureSignal]] = [
 )
 def test_a_clients_class_tells_the_signal_without_a_word(error: BaseException, signal: FailureSignal) -> None:
     """It is proof, as a status is."""
-    assert diagnose(error) == Diagnosis(signal, None, proven=True)
+    assert diagnose(error) == Diagnosis(signal, None, Basis.TRANSPORT)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +302,7 @@ def test_what_broke_last_outranks_an_answer_before_it(error: Exception) -> None:
 
 def test_a_class_of_the_same_name_elsewhere_proves_nothing() -> None:
     """Applications have a ConnectError of their own."""
-    assert diagnose(of_class("application.errors", "ConnectError")) == Diagnosis(INTERNAL, None, proven=False)
+    assert diagnose(of_class("application.errors", "ConnectError")) == Diagnosis(INTERNAL)
 
 
 NUMBERS = {
@@ -322,14 +325,14 @@ NUMBERS = {
 @pytest.mark.parametrize(("number", "signal"), NUMBERS.items(), ids=[errno.errorcode[number] for number in NUMBERS])
 def test_the_systems_number_tells_the_signal_without_a_word(number: int, signal: FailureSignal) -> None:
     """Whatever class it comes in, also one that says something else."""
-    assert diagnose(SystemFailed(number, "")) == Diagnosis(signal)
-    assert diagnose(aiohttp.ClientOSError(number, "")) == Diagnosis(signal)
+    assert diagnose(SystemFailed(number, "")) == Diagnosis(signal, None, Basis.TRANSPORT)
+    assert diagnose(aiohttp.ClientOSError(number, "")) == Diagnosis(signal, None, Basis.TRANSPORT)
 
 
 def test_a_number_that_is_none_or_not_the_systems_proves_nothing() -> None:
     """Only an OSError's is the system's."""
-    assert diagnose(SystemFailed([1], "Connection refused")) == Diagnosis(UNREACHABLE, None, proven=False)
-    assert diagnose(Failed("Connection refused", errno=errno.ECONNRESET)) == Diagnosis(UNREACHABLE, None, proven=False)
+    assert diagnose(SystemFailed([1], "Connection refused")) == Diagnosis(UNREACHABLE, None, Basis.WORDING)
+    assert diagnose(Failed("Connection refused", errno=errno.ECONNRESET)) == Diagnosis(UNREACHABLE, None, Basis.WORDING)
 
 
 def test_what_a_transport_error_was_raised_from_counts_only_if_it_was_meant() -> None:
@@ -418,7 +421,7 @@ def test_the_first_row_of_the_wording_that_fits_counts() -> None:
 def test_the_outermost_words_count() -> None:
     """What they were raised from is asked only where they are LiteLLM's own."""
     failure = raised_from(Failed("rate limit"), Failed("connection refused"))
-    assert diagnose(failure) == Diagnosis(FailureSignal.RATE_LIMITED, None, proven=False)
+    assert diagnose(failure) == Diagnosis(FailureSignal.RATE_LIMITED, None, Basis.WORDING)
     catch_all = litellm.APIConnectionError(message="connection reset", llm_provider="x", model="m")
     assert classify(raised_from(catch_all, failure)) is FailureSignal.RATE_LIMITED
 
@@ -444,7 +447,7 @@ def test_an_exception_without_a_text_keeps_its_status() -> None:
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
-    assert diagnose(Unprintable()) == Diagnosis(FailureSignal.SERVER_ERROR, 500)
+    assert diagnose(Unprintable()) == Diagnosis(FailureSignal.SERVER_ERROR, 500, Basis.LITELLM)
 
 
 # --- chains
@@ -508,8 +511,8 @@ def test_a_chain_without_end_is_read_to_some_length() -> None:
 
 def test_nothing_proves_that_the_unreadable_is_internal() -> None:
     """So whoever has more, as a status, is heard."""
-    assert diagnose(of_class("", "Failed")) == Diagnosis(INTERNAL, None, proven=False)
-    assert diagnose(type("Nowhere", (Exception,), {"__module__": None})()) == Diagnosis(INTERNAL, None, proven=False)
+    assert diagnose(of_class("", "Failed")) == Diagnosis(INTERNAL)
+    assert diagnose(type("Nowhere", (Exception,), {"__module__": None})()) == Diagnosis(INTERNAL)
 
 
 def test_peek_finds_nothing_where_a_look_raises() -> None:

@@ -191,18 +191,19 @@ def test_a_request_too_large_or_refused_is_the_requests_fault_under_any_status(k
         (litellm.APIConnectionError, ProviderError(503), "unheard_of", 503),
         (litellm.BadRequestError, ProviderError(200), "unheard_of", 200),
         (litellm.ContextWindowExceededError, ProviderError(413), "unheard_of", 413),
-        (litellm.AuthenticationError, ProviderError(400), "gemini", 400),
+        (litellm.AuthenticationError, ProviderError(400), "gemini", 401),
         (litellm.NotFoundError, Exception("no such model"), "unheard_of", None),
         (litellm.APIConnectionError, httpx.ConnectError("refused"), "unheard_of", None),
     ],
 )
-def test_the_status_the_provider_answered_with_is_carried_beside_the_signal(
+def test_the_providers_status_is_carried_beside_the_signal(
     kind: type[Exception], original: Exception, provider: str, status: int | None
 ) -> None:
-    """`status_code` has another one where there was no answer, or the class says more."""
+    """Of the answer, or what its error object stands for; `status_code` is one where there was no answer, too."""
     error = agreed(kind, original, provider)
     assert error.provider_status == status
-    assert diagnose(error) == (error.failure_signal, status, True)
+    assert diagnose(error)[:2] == (error.failure_signal, status)
+    assert diagnose(error).proven
 
 
 # --- what a rebuilt exception has of the one it replaces

@@ -58,12 +58,21 @@ KILLERS = {
         compiled_only=True,
     ),
     "router_utils/failure_response": Killers(quick=(ANSWERS,)),
+    "litellm_core_utils/error_object": Killers(quick=("exception_mapping/test_error_codes.py",)),
     "litellm_core_utils/failure_evidence": Killers(
-        quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),
+        quick=(
+            "exception_mapping/test_classification.py",
+            "exception_mapping/test_classification_edges.py",
+            "exception_mapping/test_error_codes.py",
+        ),
         thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
     ),
     "litellm_core_utils/failure_signal": Killers(
-        quick=("exception_mapping/test_classification.py", "exception_mapping/test_classification_edges.py"),
+        quick=(
+            "exception_mapping/test_classification.py",
+            "exception_mapping/test_classification_edges.py",
+            "exception_mapping/test_error_codes.py",
+        ),
         thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
     ),
     "litellm_core_utils/http_status_mapping": Killers(

@@ -1,0 +1,154 @@
+"""
+Finds the provider's error object on an exception, and the codes in it: the body of a failed answer, or what stands in
+an answer of success or an event of its stream where the answer should.
+
+Providers' classes keep it in different places: decoded as `body`, as the text of the message, on the response. The
+codes are what a provider documents for machines; its message, written for people, is not looked at here.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeGuard
+
+Json = Mapping[str, Any]
+
+_MAX_BODY: Final = 100_000  # characters; an error object is short, a megabyte is something else
+_MAX_LEVELS: Final = 4
+_EVENT_TYPE: Final = re.compile(r"([A-Za-z]+Exception)\b")  # Bedrock's, which LiteLLM puts before an event's message
+_MAPPED_EXCEPTIONS: Final = "litellm.exceptions"
+_AWS_ERROR_TYPE: Final = "x-amzn-errortype"
+
+
+class ErrorObject(NamedTuple):
+    """The codes of an error object, the one that says the most first, in lower case; its message, and the number it
+    has for a status, 400 to 599, if any."""
+
+    codes: tuple[str, ...]
+    message: str = ""
+    status: int | None = None
+
+
+def error_object_of(failure: object) -> ErrorObject | None:
+    """What this one exception holds of the provider's error, None if nothing. Not what it was raised from."""
+    inner: Final = _inner(_body(failure))
+    codes: Final = [*_codes_of(inner), *_codes_on(failure)]
+    if not codes and inner is None:
+        return None
+    told: Final = [] if inner is None else [inner.get("code"), inner.get("status_code"), inner.get("status")]
+    numbers: Final = (_as_error_status(value) for value in (*told, peek(failure, "code")))
+    return ErrorObject(
+        tuple(dict.fromkeys(code.lower() for code in codes)),
+        _text(None if inner is None else inner.get("message") or inner.get("error")),
+        next((number for number in numbers if number is not None), None),
+    )
+
+
+def peek(holder: object, name: str) -> object:
+    """An attribute, or None where it is absent or raises."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:
+        return None
+
+
+def _body(failure: object) -> object:
+    """The decoded body of the provider's answer, or the event, that `failure` was made from."""
+    body: Final = peek(failure, "body")
+    if isinstance(body, Mapping) and body:
+        return body
+    message: Final = peek(failure, "message")
+    content: Final = peek(peek(failure, "response"), "_content")  # httpx.Response.content raises on an unread stream
+    return _decoded(body) or _decoded(message) or _decoded(content)
+
+
+def _decoded(text: object) -> object:
+    """What a JSON text holds, None for anything else."""
+    if not isinstance(text, (str, bytes)) or len(text) > _MAX_BODY or text.lstrip()[:1] not in ("{", "[", b"{", b"["):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _inner(body: object) -> Json | None:
+    """The error object in a body: OpenAI's, Anthropic's and Google's under `error`, watsonx's in a list, others' the
+    body itself. Google streams its own in a list."""
+    if isinstance(body, list):
+        body = body[0] if body else None
+    if not isinstance(body, Mapping):
+        return None
+    error: Final = body.get("error")
+    if isinstance(error, Mapping):
+        return error
+    errors: Final = body.get("errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
+        return dict(errors[0])
+    return body
+
+
+def _codes_of(inner: Json | None) -> Iterator[str]:
+    """From the most particular to the most general."""
+    if inner is None:
+        return
+    for level in reversed(_levels(inner)):
+        details = level.get("details")
+        for detail in details if isinstance(details, list) else ():
+            reason = _mapping(detail).get("reason")  # google.rpc.ErrorInfo
+            if _is_code(reason):
+                yield reason
+        if "flagged_input" in _mapping(level.get("metadata")):  # OpenRouter's, under a 403
+            yield "content_policy_violation"
+        for name in ("code", "error_code", "__type", "type", "error_type", "status", "error"):
+            value = level.get(name)
+            if _is_code(value):
+                yield value.rpartition("#")[2]  # com.amazon.coral.service#ThrottlingException
+
+
+def _levels(inner: Json) -> list[Json]:
+    """An error object and what Azure nests in it."""
+    levels: Final = [inner]
+    while len(levels) < _MAX_LEVELS:
+        nested = levels[-1].get("innererror") or levels[-1].get("inner_error")
+        if not isinstance(nested, Mapping):
+            break
+        levels.append(nested)
+    return levels
+
+
+def _codes_on(failure: object) -> Iterator[str]:
+    """Those the exception has as attributes of its own, or in the headers of the answer. LiteLLM's own classes have
+    some that it made up."""
+    named_on: Final = () if type(failure).__module__ == _MAPPED_EXCEPTIONS else ("code", "type", "status_code")
+    for name in named_on:
+        value = peek(failure, name)
+        if _is_code(value):
+            yield value
+    for holder in (failure, peek(failure, "response")):
+        headers = peek(holder, "headers")
+        named = headers.get(_AWS_ERROR_TYPE) if isinstance(headers, Mapping) else None
+        if isinstance(named, str):
+            yield named.partition(":")[0]
+    message: Final = peek(failure, "message")
+    event: Final = _EVENT_TYPE.match(message) if isinstance(message, str) else None
+    if event is not None:
+        yield event[1]
+
+
+def _is_code(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= 100
+
+
+def _mapping(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _as_error_status(value: object) -> int | None:
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        value = int(value)
+    return int(value) if isinstance(value, int) and 400 <= value <= 599 else None
