@@ -21,6 +21,10 @@ Change
 - 402 and 403 cool down at once, where the group has another deployment.
 - A caller that has only a status and a text is still served: an
   `APIConnectionError` that says 429 or "rate limit" cools down.
+- What is the caller's own doing, by what the request brings along, counts
+  for nobody else: a 404 about an id the caller named, a time limit or
+  credentials of the caller's own, a rejected request. Nor does a caller
+  say how long a cooldown lasts.
 - A lone deployment, `allowed_fails`, `allowed_fails_policy`,
   `cooldown_time` and `disable_cooldowns` are treated as before.
 - Since 1.110 the router is compiled and decides from the name of a class
@@ -78,7 +82,14 @@ def reporting_by_policy(function: str, core: str) -> ReplaceExpression:
     return ReplaceExpression(function, REPORTED, by=REPORTED_BY_POLICY.format(core=core))
 
 
+WHOSE_FAILURE = "litellm.router_utils.callers_part"
+COUNTING = (
+    AddImport(WHOSE_FAILURE, ("counting_what_holds_for_all",)),
+    Decorate("Router.deployment_callback_on_failure", "counting_what_holds_for_all"),
+)
+
 BRINGS = (
+    "litellm/router_utils/callers_part.py",
     "litellm/router_utils/compiled_router_cooldown.py",
     "litellm/router_utils/failover_policy.py",
     "tests/router_unit_tests/__init__.py",
@@ -110,13 +121,39 @@ EDITS = {
             or_="cools_down_now(original_exception)",
         ),
     ),
+    "litellm/router.py": (
+        ForReleases(
+            {"<1.110": COUNTING},
+            why="the router counts failures by itself; what its host tells it of them is edited",
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_utils/fallback_event_handlers.py": (
+        ForReleases(
+            {
+                ">=1.99,<1.110": (
+                    AddImport(WHOSE_FAILURE, ("unless_counted_or_of_the_caller",)),
+                    Decorate("_trigger_cooldown_for_failed_deployment", "unless_counted_or_of_the_caller"),
+                )
+            },
+            why="only these count the failure of a fallback that the callbacks were not told of, in Python",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
+    ),
     "litellm/router_rust/core.py": (
         ForReleases(
             {
                 ">=1.110": (
                     AddImport(
-                        COMPILED, ("cooling_down_by_policy", "naming_no_failure_of_the_deployment", "status_to_cool_by")
+                        COMPILED,
+                        (
+                            "cooling_down_by_policy",
+                            "naming_no_failure_of_the_deployment",
+                            "status_to_cool_by",
+                            "without_the_callers_cooldown_time",
+                        ),
                     ),
+                    Decorate("_start_fields", "without_the_callers_cooldown_time"),
                     Decorate("failure_kind", "naming_no_failure_of_the_deployment"),
                     Decorate("_Driver._failed", "cooling_down_by_policy"),
                     reporting_by_policy("RustHealth.record_failure", "self._core"),
@@ -130,7 +167,9 @@ EDITS = {
         ForReleases(
             {
                 ">=1.110": (
-                    AddImport(COMPILED, ("status_to_cool_by",)),
+                    AddImport(COMPILED, ("leaving_out_the_callers_doing", "status_to_cool_by", "unless_of_the_caller")),
+                    Decorate("RustHealthCallbacks.failure_exits", "leaving_out_the_callers_doing"),
+                    Decorate("RustHealthCallbacks.trigger_fallback_cooldown", "unless_of_the_caller"),
                     ReplaceExpression(
                         "RustHealthCallbacks._failure_call",
                         f'{{**described, **exits, "status": {REPORTED}}}',

@@ -24,6 +24,11 @@ Change
   in for is cooled down. A fallback makes way for the next one in the same
   way, and one that is cooling down for its own fallback. A loop of
   fallbacks ends once each group was asked.
+- Where all of a group are cooling down for a moment, a request that has
+  retries left and no fallback waits for the first of them. A lone
+  deployment that is kept out for the sake of others' fallbacks is open to
+  who has none. A lone one that fails as a fallback cools down for those it
+  stands in for, as any does that has another beside it.
 - A stream is an answer from its first event on, and one that ends without
   any has failed, as has an answer that breaks off.
 - A deployment's timeout holds on the way to another API too.
@@ -84,6 +89,13 @@ ROUTER = (
         "litellm.router_utils.failover_attempts",
         ("noting_its_failure", "noting_the_deployment", "remembering_attempts", "retry_by_policy", "untried"),
     ),
+    AddImport(
+        "litellm.router_utils.all_cooling_down",
+        ("noting_who_is_shut_out", "waiting_for_rotation", "waiting_for_rotation_in_sync"),
+    ),
+    Decorate("Router._filter_cooldown_deployments", "noting_who_is_shut_out"),
+    Decorate("Router.async_get_healthy_deployments", "waiting_for_rotation"),
+    Decorate("Router.get_available_deployment", "waiting_for_rotation_in_sync"),
     Decorate("Router.async_function_with_fallbacks", "remembering_attempts"),
     Decorate("Router.make_call", "noting_its_failure"),
     Decorate("Router._update_kwargs_with_deployment", "noting_the_deployment"),
@@ -127,8 +139,12 @@ RETRIED_IN_PYTHON = "the router retries in Python"
 BRINGS = (
     "litellm/litellm_core_utils/anthropic_errors.py",
     "litellm/litellm_core_utils/first_event.py",
+    "litellm/router_utils/all_cooling_down.py",
     "litellm/router_utils/compiled_router_retry.py",
+    "litellm/router_utils/compiled_router_waiting.py",
     "litellm/router_utils/failover_attempts.py",
+    "tests/router_unit_tests/test_all_cooling_down.py",
+    "tests/router_unit_tests/test_callers_part.py",
     "tests/router_unit_tests/test_compiled_router.py",
     "tests/router_unit_tests/test_entry_points.py",
     "tests/router_unit_tests/test_every_strategy.py",
@@ -282,6 +298,13 @@ EDITS = {
                             "saying_what_was_tried",
                         ),
                     ),
+                    AddImport(
+                        "litellm.router_utils.compiled_router_waiting",
+                        ("noting_the_group", "waiting_for_rotation", "waiting_for_rotation_in_sync"),
+                    ),
+                    Decorate("_Driver.take_events", "noting_the_group"),
+                    Decorate("RustCore._answer_cache", "waiting_for_rotation"),
+                    Decorate("RustCore._answer_cache_sync", "waiting_for_rotation_in_sync"),
                     Decorate("_Driver.attempt", "retrying_by_policy"),
                     Decorate("_Driver.attempt_sync", "retrying_by_policy_in_sync"),
                     Decorate("_Driver.select", "among_the_untried"),

@@ -27,6 +27,7 @@ from litellm.router_utils.failover_attempts import (
     any_deployment_will_do,
     attempt_of,
     choosing,
+    cool_down_a_failed_fallback,
     make_way_for_the_fallback,
     say_what_was_tried,
 )
@@ -52,7 +53,7 @@ def retrying_by_policy(attempt: Callable[[Any, Step], Awaitable[Told]]) -> Calla
     async def attempt_and_note(self: Any, step: Step) -> Told:
         told: Final = _noted(self, step, await attempt(self, step))
         if told.get("ok"):
-            _make_way(self, _stood_in_for(self))
+            _make_way(_stood_in_for(self))
         return told
 
     return attempt_and_note
@@ -65,7 +66,7 @@ def retrying_by_policy_in_sync(attempt: Callable[[Any, Step], Told]) -> Callable
     def attempt_and_note(self: Any, step: Step) -> Told:
         told: Final = _noted(self, step, attempt(self, step))
         if told.get("ok") and (earlier := _stood_in_for(self)):
-            _make_way_in_a_thread(self, earlier)
+            _with_a_loop(functools.partial(_make_way, earlier))
         return told
 
     return attempt_and_note
@@ -169,7 +170,7 @@ def _answered(driver: Any, step: Step, answer: Any) -> Any:
         return answer
     error: Final = driver._last_error
     is_limit: Final = leaves_no_deployment(error) or classify(error) is FailureSignal.RATE_LIMITED
-    hop: Final = _hop_at(driver, driver._level, str(step["model"]), driver._fallback_depth, None)
+    hop: Final = hop_at(driver, driver._level, str(step["model"]), driver._fallback_depth, None)
     return {**answer, "status": REJECTS} if is_limit and hop.may_fall_back() else answer
 
 
@@ -213,15 +214,18 @@ def _region(router: Any, deployment_id: str) -> object:
 def _noted(driver: Any, step: Step, told: Told) -> Told:
     """What the compiled router is told of an attempt, given what it would be told."""
     place: Final = (step["fallback_level"], str(step["model"]), step["fallback_depth"], step["target_order"])
-    hop: Final = _hop_at(driver, *place)
+    hop: Final = hop_at(driver, *place)
     if told.get("ok"):
         return told
     hop.failed = hop.error = None
+    hop.tries = step["retry"] + 1
     if told["kind"] in _OF_THE_GATEWAY or not hop.is_noting:
         return told
     hop.attempting, hop.error = step["deployment_id"], driver._last_error
-    hop.failed = attempt_of(hop, driver._last_error, driver._request)
+    hop.failed = attempt_of(hop, driver._last_error)
     hop.attempts.append(hop.failed)
+    if hop.is_fallback:
+        _with_a_loop(functools.partial(cool_down_a_failed_fallback, hop.router, hop))
     try:
         return {**told, **_decision(driver, hop, hop.failed.signal, step, told)}
     except Exception as error:  # must not take the provider's failure from the caller
@@ -235,23 +239,26 @@ def _stood_in_for(driver: Any) -> list[Hop]:
     return [hops[level] for level in sorted(hops)[:-1] if hops[level].failed]
 
 
-def _make_way(driver: Any, earlier: Sequence[Hop]) -> None:
+def _make_way(earlier: Sequence[Hop]) -> None:
     for hop in earlier:
-        make_way_for_the_fallback(router_of(driver._core), hop, driver._request)
+        make_way_for_the_fallback(hop.router, hop)
 
 
-def _make_way_in_a_thread(driver: Any, earlier: Sequence[Hop]) -> None:
-    """As `_make_way`, with an event loop, which is not to become that of the caller's thread."""
+def _with_a_loop(cool_down: Callable[[], None]) -> None:
+    """Have `cool_down` find an event loop, to which LiteLLM leaves what is to be told of a cooldown. Where a
+    synchronous request has none, the one that is made for it is not to become that of the caller's thread."""
+    if asyncio._get_running_loop() is not None:
+        return cool_down()
     try:
         with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(lambda: asyncio.run(_make_way_in_a_loop(driver, earlier))).result()
-    except RuntimeError as error:  # no thread can be started: the answer is there all the same
+            thread.submit(lambda: asyncio.run(_in_a_loop(cool_down))).result()
+    except RuntimeError as error:  # no thread can be started: what came of the request stands all the same
         verbose_router_logger.warning("No deployment was cooled down for the fallback: %s", error)
 
 
-async def _make_way_in_a_loop(driver: Any, earlier: Sequence[Hop]) -> None:
-    _make_way(driver, earlier)
-    await asyncio.sleep(0)  # for what is to be told of a cooldown, which LiteLLM leaves to the loop
+async def _in_a_loop(cool_down: Callable[[], None]) -> None:
+    cool_down()
+    await asyncio.sleep(0)  # for what is to be told of a cooldown
 
 
 def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: Told) -> Told:
@@ -295,7 +302,7 @@ def _attempts_of(driver: Any) -> list[FailedAttempt]:
     return next((hop.attempts for hop in _hops_of(driver).values()), [])
 
 
-def _hop_at(driver: Any, level: int, group: str, depth: int, order: int | None) -> Hop:
+def hop_at(driver: Any, level: int, group: str, depth: int, order: int | None) -> Hop:
     """The turn of the model group that is at a request; those of deeper levels, which have ended, are forgotten."""
     hops: Final = _hops_of(driver)
     for ended in [deeper for deeper in hops if deeper > level]:

@@ -6,11 +6,11 @@ methods that share no argument. What follows from it is for the policy table of 
 """
 
 import functools
-import re
+import inspect
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 import litellm
@@ -18,17 +18,26 @@ from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek
 from litellm.litellm_core_utils.first_event import await_first_event
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+from litellm.router_utils.callers_part import REQUEST, callers_part, judge, limit_of
 from litellm.router_utils.failover_policy import (
     ANSWERED_BY_A_FALLBACK,
+    LONGEST_WAIT,
     POLICY,
+    RECORDED,
     Retry,
     blames_the_deployment,
     has_fallback,
     is_alone,
+    is_due_after,
+    is_of_the_caller,
+    is_worth_waiting_for,
     leaves_no_deployment,
     routing_context,
+    seconds_until_rotation,
 )
 from litellm.router_utils.router_callbacks.track_deployment_metrics import (
+    get_deployment_failures_for_current_minute,
+    get_deployment_successes_for_current_minute,
     increment_deployment_failures_for_current_minute,
 )
 
@@ -50,7 +59,6 @@ _ANY_DEPLOYMENT_WILL_DO: Final = frozenset(
 )
 _PREVIOUS: Final = "previous_response_id"
 _HELD_BY_THE_PROVIDER: Final = (_PREVIOUS, "conversation", "prompt")  # in a Responses request
-_AN_ID: Final = re.compile("file_id|vector_store_ids|container")
 _UNLOGGED: Final = ("anthropic_messages",)  # LiteLLM does not notice that a stream of these fails before its answer
 
 
@@ -86,6 +94,15 @@ class Hop:
     attempting: str | None = None  # the id of the deployment it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
     error: Exception | None = None  # as which it came
+    is_fallback: bool = False
+    request: Mapping[str, Any] = field(default_factory=dict)  # as the caller sent it
+    router: Any = None
+    retries: int = 0  # how many it has after its first attempt
+    tries: int = 0  # how many attempts it has made
+    waits: int = 0  # how many times it has waited for a deployment that was cooling down
+    is_sync: bool = False
+    shut_out: Sequence[Mapping[str, Any]] = ()  # the deployments it could go to, if all of them are cooling down
+    let_through: frozenset[str] = frozenset()  # the ids of those it may ask though they are cooling down
 
     @classmethod
     def of(cls, router: Any, request: Mapping[str, Any], group: str, before: "Hop | None") -> "Hop":
@@ -97,7 +114,10 @@ class Hop:
             return _leads_on(router, request, group, asked) or (before is not None and before.leads_on())
 
         has_later_order: Final = functools.partial(_has_later_order, router, request, group)
-        return cls(group, has_later_order, leads_on, asked, before.attempts if before else [])
+        hop: Final = cls(group, has_later_order, leads_on, asked, before.attempts if before else [])
+        hop.is_fallback, hop.request, hop.router = before is not None, request, router
+        hop.retries = _retries_of(router, request, group)
+        return hop
 
     def may_fall_back(self) -> bool:
         """Whether LiteLLM will ask other deployments once this group gives up: of a later `order`, or of a group that
@@ -107,6 +127,15 @@ class Hop:
         except Exception as error:  # a setting that makes no sense must not take the provider's failure from the caller
             verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", self.group, error)
             return False
+
+    def is_out_for_a_moment(self, deployment_ids: Collection[str]) -> bool:
+        """Whether all of the deployments are cooling down, and the first of them for a moment only, for which this
+        request can wait: it has retries left, and no fallback."""
+        if self.waits >= self.retries or self.tries > self.retries or self.may_fall_back():
+            return False
+        limit: Final = limit_of(self.request)
+        most: Final = limit if isinstance(limit, (int, float)) else LONGEST_WAIT
+        return is_worth_waiting_for(seconds_until_rotation(self.router, deployment_ids), most)
 
     @property
     def ids_to_blame(self) -> frozenset[str]:
@@ -123,18 +152,18 @@ _FALLS_BACK_BY_ORDER: Final = any(
     hasattr(litellm.utils, name) for name in ("_get_deployment_order", "get_order_filtered_deployments")
 )
 
-_HOP: Final[ContextVar[Hop | None]] = ContextVar("litellm_failover_hop", default=None)
+TURN: Final[ContextVar[Hop | None]] = ContextVar("litellm_failover_hop", default=None)
 
 
 @contextmanager
 def choosing(group: str, attempts: list[FailedAttempt], *, is_noting: bool) -> Iterator[Hop]:
     """A turn of `group` for as long as one of its deployments is chosen, after the `attempts` that have failed."""
     hop: Final = Hop(group, bool, bool, set(), attempts, is_noting)
-    token: Final = _HOP.set(hop)
+    token: Final = TURN.set(hop)
     try:
         yield hop
     finally:
-        _HOP.reset(token)
+        TURN.reset(token)
 
 
 def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
@@ -143,12 +172,12 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
 
     @functools.wraps(with_fallbacks)
     async def async_function_with_fallbacks(self: Any, *args: Any, **kwargs: Any) -> Result:
-        before: Final = _HOP.get() if kwargs.get("fallback_depth") else None  # a request made within another is its own
+        before: Final = TURN.get() if kwargs.get("fallback_depth") else None  # a request made within another is its own
         hop: Final = Hop.of(self, kwargs, str(kwargs.get("model")), before)
-        token: Final = _HOP.set(hop)
+        token, of_request = TURN.set(hop), REQUEST.set(hop)
         try:
             response: Final = await with_fallbacks(self, *args, **kwargs)
-            make_way_for_the_fallback(self, hop, kwargs)
+            make_way_for_the_fallback(self, hop)
             return response
         except Exception as error:
             if before is None:
@@ -157,8 +186,10 @@ def remembering_attempts(with_fallbacks: Callable[..., Awaitable[Result]]) -> Ca
         finally:
             # A connection or task that is begun in this context keeps it, and with it what the hop holds.
             hop.has_later_order = hop.leads_on = bool
-            hop.error, hop.candidates, hop.held_back = None, (), ()
-            _HOP.reset(token)
+            hop.error, hop.candidates, hop.held_back, hop.shut_out = None, (), (), ()
+            hop.request, hop.router = {}, None
+            TURN.reset(token)
+            REQUEST.reset(of_request)
 
     return async_function_with_fallbacks
 
@@ -168,21 +199,51 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[...
 
     @functools.wraps(make_call)
     async def make_call_and_note(self: Any, original_function: Any, *args: Any, **kwargs: Any) -> Any:
-        hop: Final = _HOP.get()
+        hop: Final = TURN.get()
         if hop is not None:
             hop.attempting = hop.failed = hop.error = None
             hop.is_noting = _any_deployment_will_do(original_function, kwargs)
+            hop.tries += 1
+            hop.is_sync = not inspect.iscoroutinefunction(original_function)
+        is_unlogged: Final = _is_unlogged(kwargs)
         try:
             response: Final = await make_call(self, original_function, *args, **kwargs)
             return await begun(self, response, kwargs)
         except Exception as error:
             if hop is not None and hop.attempting is not None:
-                hop.failed = attempt_of(hop, error, kwargs)
-                hop.error = error
-                hop.attempts.append(hop.failed)
+                _note_failure(self, hop, error, kwargs, is_unlogged=is_unlogged)
             raise
 
     return make_call_and_note
+
+
+def _note_failure(router: Any, hop: Hop, error: Exception, kwargs: Mapping[str, Any], *, is_unlogged: bool) -> None:
+    judge_attempt(router, hop, error, kwargs)
+    hop.failed = attempt_of(hop, error)
+    hop.error = error
+    hop.attempts.append(hop.failed)
+    if is_unlogged:
+        _record_unlogged(router, hop.failed.deployment_id, error)
+    cool_down_a_failed_fallback(router, hop)
+
+
+def _is_unlogged(kwargs: Mapping[str, Any]) -> bool:
+    """Whether LiteLLM's callbacks will not be told of an attempt's failure: of a request to the proxy, whose attempts
+    share what is logged of them, they are told of the first failure only."""
+    details: Final = peek(kwargs.get("litellm_logging_obj"), "model_call_details")
+    return isinstance(details, Mapping) and details.get("has_logged_async_failure") is True
+
+
+def _record_unlogged(router: Any, deployment_id: str, error: Exception) -> None:
+    """Count a failure, and decide on a cooldown, in place of the callbacks that are not told of it."""
+    if is_of_the_caller(error):
+        return
+    try:
+        setattr(error, RECORDED, True)
+        increment_deployment_failures_for_current_minute(routing_context(router), deployment_id)
+        _cool_down_if_due(router, deployment_id, error)
+    except Exception as problem:  # must not take the provider's failure from the caller
+        verbose_router_logger.warning("A failure of deployment %s was not counted: %s", deployment_id, problem)
 
 
 def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., None]:
@@ -193,7 +254,7 @@ def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., N
         self: Any, deployment: Any, kwargs: dict[str, Any], *args: Any, **more: Any
     ) -> None:
         update_kwargs(self, deployment, kwargs, *args, **more)
-        hop: Final = _HOP.get()
+        hop: Final = TURN.get()
         if (
             hop is not None and hop.is_noting and hop.attempting is None
         ):  # not for what a hook asks the router meanwhile
@@ -206,7 +267,7 @@ def noting_the_deployment(update_kwargs: Callable[..., None]) -> Callable[..., N
 def untried(deployments: list[Deployment]) -> list[Deployment]:
     """Those of `deployments` that have not failed this request through a fault of their own, or all if each has; of
     these those that are preferred, if any is."""
-    hop: Final = _HOP.get()
+    hop: Final = TURN.get()
     if hop is None or hop.attempting is not None:
         return deployments
     left: Final = hop.untried(deployments)
@@ -224,7 +285,7 @@ def as_a_preference(filter_deployments: Callable[..., Awaitable[Any]]) -> Callab
     async def async_filter_deployments(
         self: Any, model: str, healthy_deployments: list[Any], *args: Any, **kwargs: Any
     ) -> Any:
-        hop: Final = _HOP.get()
+        hop: Final = TURN.get()
         # A response is at one deployment alone, for a chat completion too that is sent on as a Responses request.
         is_held: Final = (kwargs.get("request_kwargs") or {}).get(_PREVIOUS)
         if hop is None or not hop.is_noting or hop.attempting is not None or is_held:
@@ -244,14 +305,14 @@ def as_a_preference(filter_deployments: Callable[..., Awaitable[Any]]) -> Callab
 
 
 def _is_of_the_first_order(some: Iterable[Mapping[str, Any]], among: Iterable[Mapping[str, Any]]) -> bool:
-    orders: Final = [order for order in map(_order, among) if order is not None]
-    return not orders or {min(orders)}.issuperset(map(_order, some))
+    orders: Final = [order for order in map(order_of, among) if order is not None]
+    return not orders or {min(orders)}.issuperset(map(order_of, some))
 
 
 def unasked(fallbacks: Iterable[Target]) -> Iterator[Target]:
     """Those of `fallbacks` that this request has not been to when it comes to them. One with parameters of its own is
     not the group it names: it may lead there for another answer."""
-    hop: Final = _HOP.get()
+    hop: Final = TURN.get()
     asked: Final = set() if hop is None else hop.asked
     for fallback in fallbacks:
         key = str(fallback["model"] if isinstance(fallback, dict) and set(fallback) == {"model"} else fallback)
@@ -269,7 +330,7 @@ def retry_by_policy(
 
     `all_deployments` are those of the model group, `healthy_deployments` those that are not cooling down.
     """
-    hop: Final = _HOP.get()
+    hop: Final = TURN.get()
     if hop is None:
         return None
     if hop.failed is None:
@@ -282,36 +343,55 @@ def retry_by_policy(
     candidates: Final = _ids(hop.candidates)
     if retry is Retry.AS_TODAY or hop.failed.deployment_id not in candidates:
         return None
+    if hop.failed.deployment_id in hop.let_through:
+        return True if litellm._should_retry(getattr(error, "status_code", 500)) else None
     left: Final = candidates - hop.ids_to_blame
     # A hook, or a team's name for a model, may have led to another group than the one that was looked up.
     if left & _ids(healthy_deployments) or (left and candidates.isdisjoint(_ids(all_deployments))):
         return True
     if retry is Retry.ELSEWHERE and hop.may_fall_back():
         return False
-    return None
+    return True if not healthy_deployments and hop.is_out_for_a_moment(_ids(all_deployments)) else None
 
 
-def make_way_for_the_fallback(router: Any, hop: Hop, kwargs: Mapping[str, Any]) -> None:
+def make_way_for_the_fallback(router: Any, hop: Hop) -> None:
     """Cool down the lone deployment that another group has just stood in for, if the router's own settings name one.
     What one request brings along, be it a fallback or a short timeout, must not take the deployment from the others."""
     try:
-        _cool_down_the_stood_in_for(router, hop, kwargs)
+        _cool_down_the_stood_in_for(router, hop)
     except Exception as error:  # such as a lost Redis, which must not take from the caller an answer that is there
         verbose_router_logger.warning("A deployment of %s was not cooled down: %s", hop.group, error)
 
 
-def _cool_down_the_stood_in_for(router: Any, hop: Hop, kwargs: Mapping[str, Any]) -> None:
+def _cool_down_the_stood_in_for(router: Any, hop: Hop) -> None:
     if hop.failed is None or hop.error is None or POLICY[hop.failed.signal].retry is not Retry.ELSEWHERE:
         return
-    of_the_caller: Final = hop.failed.signal is FailureSignal.TIMED_OUT and kwargs.get("timeout") is not None
-    if (
-        is_alone(router, hop.failed.deployment_id)
-        and _leads_on(router, {}, hop.group, asked=())
-        and not of_the_caller
-        and not _counts_allowed_fails(router, hop.failed.deployment_id)
-    ):
-        setattr(hop.error, ANSWERED_BY_A_FALLBACK, True)
-        _cool_down_if_due(router, hop.failed.deployment_id, hop.error)
+    if _leads_on(router, {}, hop.group, asked=()):
+        _cool_down_alone(router, hop.failed.deployment_id, hop.error)
+
+
+def _cool_down_alone(router: Any, deployment_id: str, error: Exception) -> None:
+    """Cool down a lone deployment, unless the user has set how many failures it may have."""
+    if is_of_the_caller(error) or not is_alone(router, deployment_id) or counts_allowed_fails(router, deployment_id):
+        return
+    setattr(error, ANSWERED_BY_A_FALLBACK, True)
+    _cool_down_if_due(router, deployment_id, error)
+
+
+def cool_down_a_failed_fallback(router: Any, hop: Hop) -> None:
+    """Cool down the lone deployment of a fallback group that has just failed, as any that has another beside it: it is
+    not to be asked for every request of the group that it stands in for. Who asks for it by name is let through."""
+    if not hop.is_fallback or hop.failed is None or hop.error is None:
+        return
+    name: Final = hop.failed.deployment_id
+    try:
+        context: Final = routing_context(router)
+        failures: Final = get_deployment_failures_for_current_minute(context, deployment_id=name)
+        successes: Final = get_deployment_successes_for_current_minute(context, deployment_id=name)
+        if is_due_after(hop.failed.signal, failures, successes):
+            _cool_down_alone(router, name, hop.error)
+    except Exception as error:  # must not take the provider's failure from the caller
+        verbose_router_logger.warning("Deployment %s was not cooled down: %s", name, error)
 
 
 def retry_after(error: Exception) -> int | None:
@@ -342,7 +422,7 @@ def _cool_down_if_due(router: Any, deployment_id: str, error: Exception) -> None
     )
 
 
-def _counts_allowed_fails(router: Any, deployment_id: str) -> bool:
+def counts_allowed_fails(router: Any, deployment_id: str) -> bool:
     """Whether the user has set how many failures the deployment may have; LiteLLM's failure callback counts them."""
     from litellm.router_utils.cooldown_handlers import _is_allowed_fails_set_on_router
 
@@ -371,11 +451,12 @@ async def begun(router: Any, response: Any, kwargs: Mapping[str, Any]) -> Any:
     try:
         return await await_first_event(response)
     except Exception as error:
-        hop: Final = _HOP.get()
+        hop: Final = TURN.get()
         if (
             hop is not None
             and hop.attempting is not None
             and _name(kwargs.get("original_generic_function")) in _UNLOGGED
+            and judge_attempt(router, hop, error, kwargs)
         ):
             increment_deployment_failures_for_current_minute(routing_context(router), hop.attempting)
             _cool_down_if_due(router, hop.attempting, error)
@@ -386,6 +467,17 @@ def _leads_on(router: Any, kwargs: Mapping[str, Any], group: str, asked: Collect
     """Whether a request that `group` has failed has fallbacks left, besides those `asked`."""
     fallbacks: Final = kwargs.get("fallbacks", router.fallbacks) or _automatic_fallbacks(router, group, kwargs)
     return has_fallback(router, group, fallbacks, asked, _steps_left(router, kwargs))
+
+
+def _retries_of(router: Any, request: Mapping[str, Any], group: str) -> int:
+    """How many retries a request has for a rate limit: by a retry policy, by itself, or by the router."""
+    own: Final = request.get("num_retries")
+    of_groups: Final = request.get("model_group_retry_policy", getattr(router, "model_group_retry_policy", None)) or {}
+    policy: Final = of_groups.get(group) or getattr(router, "retry_policy", None)
+    name: Final = "RateLimitErrorRetries"
+    by_policy: Final = policy.get(name) if isinstance(policy, Mapping) else peek(policy, name)
+    first: Final = (by_policy if own != 0 else None, own, getattr(router, "num_retries", None))
+    return next((count for count in first if isinstance(count, int)), 0)
 
 
 def _automatic_fallbacks(router: Any, group: str, kwargs: Mapping[str, Any]) -> list[str]:
@@ -400,7 +492,9 @@ def _has_later_order(router: Any, kwargs: Mapping[str, Any], group: str) -> bool
     """Whether deployments of `group` have a later `order` than a request is at, which LiteLLM then asks."""
     if not _FALLS_BACK_BY_ORDER or not _steps_left(router, kwargs):
         return False
-    orders: Final = [order for order in map(_order, router.get_model_list(model_name=group) or ()) if order is not None]
+    orders: Final = [
+        order for order in map(order_of, router.get_model_list(model_name=group) or ()) if order is not None
+    ]
     return bool(orders) and max(orders) > kwargs.get("_target_order", min(orders))
 
 
@@ -413,7 +507,8 @@ def _steps_left(router: Any, kwargs: Mapping[str, Any]) -> int:
     return max(limit - depth, 0)
 
 
-def _order(deployment: Mapping[str, Any]) -> int | None:
+def order_of(deployment: Mapping[str, Any]) -> int | None:
+    """The `order` the user has given a deployment, None if none."""
     for holder in ("litellm_params", "model_info"):
         order = (deployment.get(holder) or {}).get("order")
         if order is not None:
@@ -425,7 +520,7 @@ def _id(deployment: Mapping[str, Any]) -> str | None:
     return (deployment.get("model_info") or {}).get("id")
 
 
-def _ids(deployments: Sequence[Mapping[str, Any]] | None) -> frozenset[str | None]:
+def _ids(deployments: Sequence[Mapping[str, Any]] | None) -> frozenset[Any]:
     return frozenset(map(_id, deployments or ()))
 
 
@@ -446,16 +541,24 @@ def any_deployment_will_do(function_name: object, request: Mapping[str, Any], *,
     return function_name in _ANY_DEPLOYMENT_WILL_DO
 
 
-def _may_mean_an_id(status: object, kwargs: Mapping[str, Any]) -> bool:
-    """Whether a 404 may be about something the caller named: asking the others for it would cool down all of them."""
-    return status == 404 and any(_AN_ID.search(str(kwargs.get(part))) for part in ("input", "messages", "tools"))
+def judge_attempt(router: Any, hop: Hop, error: Exception, request: Mapping[str, Any]) -> bool:
+    """Whether the failure of an attempt counts for other callers. Kept on `error`, see `callers_part.judge`."""
+    try:
+        deployment: Final = router.get_model_info(id=hop.attempting) or {}
+        sent: Final = {**hop.request, **request}
+        part: Final = callers_part(router, sent, deployment, limit_of(sent), is_about_an_id=False)
+    except Exception as problem:  # a setting that makes no sense must not take the provider's failure from the caller
+        verbose_router_logger.warning("A request to %s cannot be read: %s", hop.group, problem)
+        return True
+    return judge(error, part)
 
 
-def attempt_of(hop: Hop, error: Exception, kwargs: Mapping[str, Any]) -> FailedAttempt:
-    """What the attempt of `hop` that failed with `error` is remembered as."""
+def attempt_of(hop: Hop, error: Exception) -> FailedAttempt:
+    """What the attempt of `hop` that failed with `error`, which has been judged, is remembered as. A limit of the
+    caller's own that has run out is told as LiteLLM does, with 408."""
     signal, status, _ = diagnose(error)
-    if _may_mean_an_id(status, kwargs):
-        signal = FailureSignal.REQUEST_REJECTED
+    if is_of_the_caller(error) and status is None and signal in (FailureSignal.TIMED_OUT, FailureSignal.UNREACHABLE):
+        signal, status = FailureSignal.TIMED_OUT, 408
     return FailedAttempt(str(hop.attempting), hop.group, signal, status, retry_after(error))
 
 

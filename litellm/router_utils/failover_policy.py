@@ -3,16 +3,30 @@ What follows from a failure, in one table: a row a signal. The cooldown and the 
 proxy's is for the change that will read it.
 """
 
+import time
 from collections.abc import Collection, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import litellm
-from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek, signal_of_status
+from litellm.litellm_core_utils.failure_signal import (
+    Diagnosis,
+    FailureSignal,
+    chain,
+    classify,
+    diagnose,
+    peek,
+    signal_of_status,
+)
 from litellm.types.router import RouterErrors
 
 ANSWERED_BY_A_FALLBACK: Final = "answered_by_a_fallback"
+OF_THE_CALLER: Final = "failure_of_the_caller"
+RECORDED: Final = "failure_recorded"  # on one that was counted though LiteLLM's callbacks were not told of it
+
+LONGEST_WAIT: Final = 3.0
+"""Seconds a request waits, at the most, for the first deployment of a group that is cooling down as a whole (#18)."""
 
 # LiteLLM's own list. What it then does about a lone deployment's 402 depends on the allowed fails, since 1.106.
 _COOLS_DOWN_ALONE: Final = (401, 404, 408, 429, *((402,) if hasattr(litellm, "PaymentRequiredError") else ()))
@@ -61,6 +75,71 @@ POLICY: Final[Mapping[FailureSignal, FailoverPolicy]] = MappingProxyType(
 )
 
 
+class CallersPart(NamedTuple):
+    """What a request has of its own that a failure may be about: the id of something one provider holds, a time limit
+    shorter than the deployment's, credentials. Other callers' requests do not have it."""
+
+    names_an_id: bool = False
+    limits_the_time: bool = False
+    brings_credentials: bool = False
+
+
+def signal_of(diagnosis: Diagnosis, part: CallersPart) -> FailureSignal:
+    """The signal of a failure, given what the request has of its own: a 404 may be about an id that the caller named,
+    and then no other deployment has it either."""
+    return FailureSignal.REQUEST_REJECTED if part.names_an_id and diagnosis.http_status == 404 else diagnosis.signal
+
+
+def holds_for_every_caller(failure: object, part: CallersPart) -> bool:
+    """Whether a failure tells other callers something of the deployment. Only then does it count, in LiteLLM's failure
+    rate and for `allowed_fails`, or cool anything down."""
+    diagnosis: Final = diagnose(failure)
+    signal: Final = signal_of(diagnosis, part)
+    if diagnosis.proven and POLICY[signal].cooldown is Cooldown.NEVER:
+        return False
+    if part.brings_credentials and signal is FailureSignal.BAD_CREDENTIALS:
+        return False
+    return not (part.limits_the_time and diagnosis.http_status is None and _timed_out(failure, signal))
+
+
+def is_of_the_caller(failure: object) -> bool:
+    """Whether `holds_for_every_caller` has said no of this failure; the answer is kept on the exception."""
+    return peek(failure, OF_THE_CALLER) is True
+
+
+def _timed_out(failure: object, signal: FailureSignal) -> bool:
+    """Also before there was a connection, which by itself proves that a host cannot be reached."""
+    return signal is FailureSignal.TIMED_OUT or any("Timeout" in type(link).__name__ for link in chain(failure))
+
+
+def is_worth_waiting_for(seconds: float | None, limit: float = LONGEST_WAIT) -> bool:
+    """Whether a request for which all deployments are cooling down waits `seconds`, until the first of them is not."""
+    return seconds is not None and seconds <= min(limit, LONGEST_WAIT)
+
+
+def keeps_out_for_a_fallback(router: Any, deployment_id: str, status_code: str | int) -> bool:
+    """Whether a cooldown with this status has the sake of fallbacks for its only reason: LiteLLM cools no lone
+    deployment down for it. Who has no fallback may ask such a deployment all the same."""
+    try:
+        by_litellm: Final = int(status_code) in _COOLS_DOWN_ALONE and not litellm._should_retry(int(status_code))
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return not by_litellm and is_alone(router, deployment_id)
+
+
+def is_due_after(signal: FailureSignal, failures: int, successes: int) -> bool:
+    """Whether a deployment that failed with `signal` is to cool down, by the number of its failures and successes in
+    this minute: as any that has another beside it (LiteLLM's failure rate)."""
+    from litellm.constants import DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS, DEFAULT_FAILURE_THRESHOLD_PERCENT
+
+    cooldown: Final = POLICY[signal].cooldown
+    if cooldown is not Cooldown.REPEATED:
+        return cooldown is Cooldown.AT_ONCE
+    total: Final = failures + successes
+    enough: Final = total >= DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS
+    return enough and failures > DEFAULT_FAILURE_THRESHOLD_PERCENT * total
+
+
 def blames_the_deployment(signal: FailureSignal) -> bool:
     """Whether another deployment may do what the one that failed with `signal` could not."""
     return POLICY[signal].retry in (Retry.ELSEWHERE, Retry.ELSEWHERE_ELSE_SAME)
@@ -78,6 +157,8 @@ def requires_cooldown(
     `exception_status` and `exception_str` stand in for a failure whose exception proves nothing or is not at hand
     (#24366, option B).
     """
+    if is_of_the_caller(original_exception):
+        return False
     text: Final = exception_str or ""
     diagnosis: Final = diagnose(original_exception)
     signal: Final = diagnosis.signal if diagnosis.proven else _reported_signal(exception_status, text)
@@ -90,7 +171,8 @@ def requires_cooldown(
 def cools_down_now(original_exception: Exception) -> bool:
     """Whether this one failure proves reason enough to cool a deployment down that another of its group replaces."""
     diagnosis: Final = diagnose(original_exception)
-    return diagnosis.proven and POLICY[diagnosis.signal].cooldown is Cooldown.AT_ONCE
+    of_the_caller: Final = is_of_the_caller(original_exception)
+    return diagnosis.proven and POLICY[diagnosis.signal].cooldown is Cooldown.AT_ONCE and not of_the_caller
 
 
 def leaves_no_deployment(error: object) -> bool:
@@ -116,6 +198,16 @@ def has_fallback(router: Any, model_group: str, fallbacks: object, asked: Collec
         if any_in_rotation(router, {deployment["model_info"]["id"] for deployment in deployments}):
             return True
     return False
+
+
+def seconds_until_rotation(router: Any, deployment_ids: Collection[str]) -> float | None:
+    """How long it takes until the first of the deployments is not cooling down, None if one of them is not."""
+    names: Final = list(deployment_ids)
+    active: Final = cooldowns_of(router).get_active_cooldowns(names, parent_otel_span=None)
+    if not names or len(active) < len(names):
+        return None
+    now: Final = time.time()
+    return max(0.0, min(float(one["timestamp"]) + float(one["cooldown_time"]) - now for _, one in active))
 
 
 def any_in_rotation(router: Any, deployment_ids: Collection[str]) -> bool:

@@ -328,7 +328,7 @@ async def test_what_only_one_deployment_holds_is_left_to_litellm(router: Any) ->
         Host(router, "acreate_file", "create_file"),
         Host(router, "aresponses", "generic", prompt={"id": "p"}),
     ):
-        assert (await fails(host, step("a"), answered(404)))["status"] == 404
+        assert (await fails(host, step("a"), answered(402)))["status"] == 402
     for host in (
         Host(router, "aresponses", "generic", input="ping"),
         Host(router, "acompletion", "chat", prompt="ping"),
@@ -491,7 +491,7 @@ async def test_what_only_one_deployment_holds_is_preferred_there(router: Any) ->
     """A response, say, that is continued."""
     host = Host(router, "aresponses", "generic", previous_response_id="r")
     await preferring(host, "a")
-    assert (await fails(host, step("a"), answered(404)))["status"] == 404
+    assert (await fails(host, step("a"), answered(402)))["status"] == 402
     assert await preferring(host, "a") == (["a"], None)
 
 

@@ -608,7 +608,7 @@ async def test_a_request_that_ends_lets_go_of_whom_a_preference_has_left_out(rou
     @noting_its_failure
     async def make_call(*_: Any, **__: Any) -> None:
         await preferred(router, "b", among=group)
-        hops.append(failover_attempts._HOP.get())
+        hops.append(failover_attempts.TURN.get())
         assert hops[0].held_back == group
 
     await request(router, lambda: make_call(router, _acompletion))

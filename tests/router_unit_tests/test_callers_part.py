@@ -1,0 +1,279 @@
+"""What one caller brings along takes a deployment from nobody else: neither at once nor by being counted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import httpx
+import litellm
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.faulty_provider import FAULTS, SILENT, Fault, FaultyProvider
+from support.routing import (
+    MODES,
+    cooldown_seconds,
+    cooling_down,
+    deployment,
+    failures,
+    lost,
+    outcomes,
+    routed,
+    until,
+)
+
+SETTINGS: dict[str, Any] = {"num_retries": 0}
+NO_FILE = Fault.status(404)
+LIMITS = ({"timeout": 0.1}, {"request_timeout": 0.1}, {"stream_timeout": 0.1})
+
+
+def pair(bad: FaultyProvider, good: FaultyProvider, **params: Any) -> list[dict[str, Any]]:
+    """Two deployments of one group, of which the bad one is chosen as long as it is not cooling down."""
+    return [
+        deployment("a-bad", "openai", bad.url, weight=1, **params),
+        deployment("b-good", "openai", good.url, weight=0, **params),
+    ]
+
+
+def counted(router: Any) -> int:
+    return failures(router, "a-bad")
+
+
+# --- a time limit of the caller's own
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: str(*limit))
+async def test_own_time_limit_counts_for_nobody_else(limit: dict[str, float], mode: str) -> None:
+    """However often a caller's own limit runs out, the deployment is not counted out for the others."""
+    if "stream_timeout" in limit and not mode.endswith("stream"):
+        pytest.skip("a stream's limit says nothing about other answers")
+    with FaultyProvider(SILENT) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), **SETTINGS) as router:
+            assert lost(await outcomes(router, 6, mode, **limit)) == list(range(6))
+            assert not await until_counted(router)
+            assert cooling_down(router) == set()
+
+
+async def until_counted(router: Any) -> bool:
+    """Whether a failure is counted within the time in which any other is."""
+    with mock.patch("support.routing.PATIENCE", 0.5):
+        return await until(lambda: counted(router) > 0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_own_limit_is_told_as_the_callers(mode: str) -> None:
+    """The caller hears 408 of a limit of its own, as of LiteLLM."""
+    with FaultyProvider(SILENT) as bad:
+        with routed([deployment("a-bad", "openai", bad.url)], **SETTINGS) as router:
+            (error,) = await outcomes(router, 1, mode, timeout=0.1)
+            assert isinstance(error, litellm.Timeout)
+            assert [one.status_code for one in getattr(error, "failed_attempts", ())] == [408]
+
+
+async def test_deployments_time_limit_counts() -> None:
+    """A silent host is cooled down by the deployment's limit, and by a caller's that is longer."""
+    with FaultyProvider(SILENT) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good, timeout=0.1), **SETTINGS) as router:
+            assert len(lost(await outcomes(router, 3))) == 3
+            assert len(lost(await outcomes(router, 2, timeout=0.3))) == 2
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+
+
+async def test_providers_own_timeout_counts_despite_a_limit() -> None:
+    """A 504 is the provider's word, whatever limit the caller has set."""
+    with FaultyProvider(Fault.status(504)) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), **SETTINGS) as router:
+            assert len(lost(await outcomes(router, 5, timeout=30))) == 5
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+
+
+@pytest.mark.parametrize("setting", [{"allowed_fails": 0}])
+async def test_own_time_limit_is_no_allowed_fail(setting: dict[str, Any]) -> None:
+    """Nor does it use up what the user allows a deployment to fail."""
+    with FaultyProvider(SILENT) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), **SETTINGS, **setting) as router:
+            assert len(lost(await outcomes(router, 3, timeout=0.1))) == 3
+            assert not await until_counted(router)
+            assert cooling_down(router) == set()
+
+
+# --- what a caller sends that is wrong
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_rejected_requests_are_not_counted(mode: str) -> None:
+    """Requests that the provider rejects are nothing that a later failure adds to."""
+    with FaultyProvider(Fault.status(400)) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), **SETTINGS) as router:
+            assert len(lost(await outcomes(router, 6, mode))) == 6
+            bad.fault = Fault.status(500)
+            assert len(lost(await outcomes(router, 1, mode))) == 1
+            assert await until(lambda: counted(router) == 1)
+            assert cooling_down(router) == set()
+
+
+NAMED: dict[str, dict[str, Any]] = {
+    "a file": {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+    "a vector store": {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
+    "a container": {"extra_body": {"container": "container_1"}},
+    "a cached prompt": {"extra_body": {"cached_content": "cachedContents/1"}},
+    "a conversation": {"extra_body": {"conversation": {"id": "conv_1"}}},
+}
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
+async def test_missing_thing_the_caller_named_cools_nothing(named: dict[str, Any], mode: str) -> None:
+    """Two requests for something that is not there leave both deployments to the others."""
+    with FaultyProvider(NO_FILE) as one, FaultyProvider(NO_FILE) as other:
+        with routed(pair(one, other), num_retries=2) as router:
+            assert len(lost(await outcomes(router, 4, mode, **named))) == 4
+            assert one.attempts + other.attempts == 4
+            assert not await until_counted(router)
+            assert cooling_down(router) == set()
+
+
+async def test_missing_model_still_cools_down() -> None:
+    """A 404 of a request that names nothing is about the model, which the deployment does not have."""
+    with FaultyProvider(NO_FILE) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), **SETTINGS) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+
+
+OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a file's content": ("afile_content", {"file_id": "file-1"}),
+    "a batch": ("aretrieve_batch", {"batch_id": "batch_1"}),
+    "a response": ("aget_responses", {"response_id": "resp_1"}),
+    "a response to delete": ("adelete_responses", {"response_id": "resp_1"}),
+    "a response to go on from": ("aresponses", {"input": "ping", "previous_response_id": "resp_1"}),
+    "an item of a response": ("aresponses", {"input": [{"type": "item_reference", "id": "msg_1"}]}),
+    "a prompt": ("aresponses", {"input": "ping", "prompt": {"id": "pmpt_1"}}),
+    "a vector store": ("avector_store_search", {"vector_store_id": "vs_1", "query": "ping"}),
+    "a thread": ("aget_messages", {"thread_id": "thread_1"}),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+async def test_operation_on_a_missing_thing_cools_nothing(operation: tuple[str, dict[str, Any]]) -> None:
+    """Two bad ids take a pair of deployments from nobody, whatever they are ids of."""
+    name, params = operation
+    with FaultyProvider(NO_FILE) as one, FaultyProvider(NO_FILE) as other:
+        with routed(pair(one, other), num_retries=0) as router:
+            for _ in range(4):
+                with pytest.raises(Exception, match="404|not found|gone|Error"):
+                    await getattr(router, name)(model="the-group", custom_llm_provider="openai", **params)
+            assert one.attempts + other.attempts >= 4
+            assert not await until_counted(router)
+            assert cooling_down(router) == set()
+
+
+# --- what a caller sets
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+async def test_cooldown_time_is_not_the_callers(mode: str) -> None:
+    """How long others are to do without a deployment is for the router's settings to say."""
+    with FaultyProvider(FAULTS["429"]) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), cooldown_time=33, **SETTINGS) as router:
+            assert lost(await outcomes(router, 1, mode, cooldown_time=9999)) == [0]
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+            assert cooldown_seconds(router, "a-bad") == 33
+
+
+async def test_deployments_cooldown_time_is_kept() -> None:
+    """What the deployment's own settings say holds, whatever the caller says."""
+    with FaultyProvider(FAULTS["429"]) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good, cooldown_time=44), cooldown_time=33, **SETTINGS) as router:
+            assert lost(await outcomes(router, 1, cooldown_time=9999)) == [0]
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+            assert cooldown_seconds(router, "a-bad") == 44
+
+
+@pytest.mark.parametrize(
+    "own", [{"api_key": "sk-own"}, {"extra_headers": {"Authorization": "Bearer own"}}], ids=["key", "header"]
+)
+@pytest.mark.parametrize("mode", ["async", "sync"])
+async def test_own_credentials_count_for_nobody_else(own: dict[str, Any], mode: str) -> None:
+    """A key of the caller's own that the provider does not accept says nothing of the deployment's."""
+    with FaultyProvider(FAULTS["401"]) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), **SETTINGS) as router:
+            assert len(lost(await outcomes(router, 2, mode, **own))) == 2
+            assert not await until_counted(router)
+            assert cooling_down(router) == set()
+            assert lost(await outcomes(router, 1, mode)) == [0]
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+
+
+# --- the decision by itself
+
+
+def test_stubs_are_judged_without_raising() -> None:
+    """Exceptions, requests and routers of tests, which have what these have not, raise nothing here."""
+    from litellm.router_utils.callers_part import callers_part, counting_what_holds_for_all, judge
+
+    stub = SimpleNamespace()
+    part = callers_part(stub, {"messages": mock.MagicMock()}, {}, None, is_about_an_id=False)
+    assert judge(mock.MagicMock(), part) in (True, False)
+    callback = counting_what_holds_for_all(lambda *_: "called")
+    assert callback(stub, {"exception": None}, None, None, None) == "called"
+    assert callback(mock.MagicMock(), {"exception": Exception("no")}, None, None, None) == "called"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=JSON, place=st.sampled_from(["input", "messages", "tools", "extra_body"]))
+def test_ids_are_found_wherever_they_are(value: Any, place: str) -> None:
+    """An id is found beside and within anything else, and nothing is found where there is none."""
+    from litellm.router_utils.callers_part import names_an_id
+
+    assert not names_an_id({place: value, "model": "m"})
+    assert names_an_id({place: [value, {"content": [value, {"file_id": "file-1"}]}]})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"prompt": "file_id"}, {"messages": [{"role": "tool", "tool_call_id": "call_1", "content": "file_id"}]}],
+)
+def test_words_are_no_ids(request_: dict[str, Any]) -> None:
+    """Text that speaks of a file, a prompt that is text and the ids of tool calls name nothing a provider holds."""
+    from litellm.router_utils.callers_part import names_an_id
+
+    assert not names_an_id(request_)
+
+
+@given(
+    status=st.sampled_from([400, 404, 408, 422, 429, 500, 503, 504]),
+    an_id=st.booleans(),
+    limited=st.booleans(),
+    keyed=st.booleans(),
+)
+def test_answers_with_a_status_count_by_the_table(status: int, an_id: bool, limited: bool, keyed: bool) -> None:
+    """What a provider has answered is the deployment's, but for rejected requests and a 404 about a named id."""
+    from litellm.router_utils.failover_policy import CallersPart, holds_for_every_caller
+
+    response = httpx.Response(status, request=httpx.Request("POST", "http://127.0.0.1"))
+    failure = httpx.HTTPStatusError("no", request=response.request, response=response)
+    expected = status not in (400, 422) and not (status == 404 and an_id)
+    assert holds_for_every_caller(failure, CallersPart(an_id, limited, keyed)) is expected
+
+
+def test_an_id_that_is_missing_is_a_rejected_request() -> None:
+    """Whoever reads the failure's signal afterwards reads the same answer."""
+    from litellm.litellm_core_utils.failure_signal import FailureSignal, diagnose
+    from litellm.router_utils.callers_part import judge
+    from litellm.router_utils.failover_policy import CallersPart
+
+    response = httpx.Response(404, request=httpx.Request("POST", "http://127.0.0.1"))
+    failure = litellm.NotFoundError("no", "m", "openai", response=response)
+    assert judge(failure, CallersPart(names_an_id=True)) is False
+    assert diagnose(failure)[:2] == (FailureSignal.REQUEST_REJECTED, 404)
