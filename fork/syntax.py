@@ -79,8 +79,13 @@ def _functions(node: cst.CSTNode, path: Sequence[str]) -> Iterator[cst.FunctionD
         elif statement.name.value == path[0]:
             if len(path) > 1:
                 yield from _functions(statement, path[1:])
-            elif isinstance(statement, cst.FunctionDef):
+            elif isinstance(statement, cst.FunctionDef) and not _is_overload(statement):
                 yield statement
+
+
+def _is_overload(function: cst.FunctionDef) -> bool:
+    """Whether this is a signature of the function that follows (PEP 484), and not the function."""
+    return any(same(cst.Name("overload"), present.decorator) for present in function.decorators)
 
 
 def _statements_in(node: cst.CSTNode) -> Iterator[tuple[str, Sequence[cst.CSTNode]]]:
