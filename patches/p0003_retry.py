@@ -34,8 +34,17 @@ Change
 - A deployment's timeout holds on the way to another API too.
 - A stream of Gemini that ends in the middle of its JSON ends: it was read
   for ever, and nothing else was served meanwhile.
-- An embedding request with `max_retries=0`, which is what the router
-  sends, is not retried by OpenAI's client behind the router's back.
+- An embedding, an image, a moderation, speech or a transcription with
+  `max_retries=0`, which is what the router sends, is not retried by
+  OpenAI's client behind the router's back.
+- A moderation is retried and falls back as other requests are, and fails
+  with LiteLLM's exceptions. So does generateContent at another provider,
+  whose failure was a ValueError. An edited image, a document that is read and a
+  video are asked for elsewhere too.
+- The attempts of a request are kept apart: what one changes in the
+  request, its tags and files included, does not reach the next one, a
+  fallback or the caller's own objects.
+- An alias has the fallbacks of its group, unless it has its own.
 - What the router raises in the end says in its message, and as
   `failed_attempts`, which deployments were tried and why they failed.
 - `num_retries`, retry policies, `allowed_fails`, the kinds of fallbacks,
@@ -99,6 +108,12 @@ ROUTER = (
     Decorate("Router.async_function_with_fallbacks", "remembering_attempts"),
     Decorate("Router.make_call", "noting_its_failure"),
     Decorate("Router._update_kwargs_with_deployment", "noting_the_deployment"),
+    AddImport("litellm.router_utils.single_attempts", ("retrying_moderations",)),
+    Decorate("Router._pass_through_moderation_endpoint_factory", "retrying_moderations"),
+    AddImport("litellm.router_utils.group_names", ("with_fallbacks_of_the_group",)),
+    Decorate("Router.async_function_with_fallbacks_common_utils", "with_fallbacks_of_the_group"),
+    AddImport("litellm.router_utils.attempt_isolation", ("isolating_attempts",)),
+    Decorate("Router.make_call", "isolating_attempts"),
     InsertBeforeCall(
         "Router.async_get_healthy_deployments", "len", "healthy_deployments = untried(healthy_deployments)"
     ),
@@ -135,26 +150,44 @@ RETRYING_BY_ITSELF = (
     InsertFirst("Router._aresponses_streaming_iterator", BEGUN),
 )
 RETRIED_IN_PYTHON = "the router retries in Python"
+OWN_RETRIES = 'litellm_params = {**(litellm_params or {}), "max_retries": max_retries}'
+MODERATION_CLIENTS = {
+    "<1.104": "openai_chat_completions._get_openai_client",
+    ">=1.104": "openai_chat_completions.get_openai_client",
+}
+CLIENT_OF_A_MODERATION = (
+    "max_retries=litellm.DEFAULT_MAX_RETRIES if optional_params.max_retries is None else optional_params.max_retries",
+    "timeout=httpx.Timeout(None) if isinstance(optional_params.timeout, (str, type(None))) else optional_params.timeout",
+)
 
 BRINGS = (
     "litellm/litellm_core_utils/anthropic_errors.py",
     "litellm/litellm_core_utils/first_event.py",
     "litellm/router_utils/all_cooling_down.py",
+    "litellm/litellm_core_utils/unwrapped_failures.py",
+    "litellm/router_utils/attempt_isolation.py",
     "litellm/router_utils/compiled_router_retry.py",
     "litellm/router_utils/compiled_router_waiting.py",
     "litellm/router_utils/failover_attempts.py",
     "tests/router_unit_tests/test_all_cooling_down.py",
     "tests/router_unit_tests/test_callers_part.py",
+    "litellm/router_utils/group_names.py",
+    "litellm/router_utils/single_attempts.py",
+    "tests/router_unit_tests/test_attempt_isolation.py",
     "tests/router_unit_tests/test_compiled_router.py",
     "tests/router_unit_tests/test_entry_points.py",
     "tests/router_unit_tests/test_every_strategy.py",
     "tests/router_unit_tests/test_failover_attempts.py",
     "tests/router_unit_tests/test_fallback.py",
     "tests/router_unit_tests/test_first_event.py",
+    "tests/router_unit_tests/test_model_names.py",
     "tests/router_unit_tests/test_policy_decisions.py",
+    "tests/router_unit_tests/test_public_methods.py",
     "tests/router_unit_tests/test_retry.py",
     "tests/router_unit_tests/test_state_machine.py",
     "tests/router_unit_tests/test_user_settings.py",
+    "tests/support/media_provider.py",
+    "tests/support/router_methods.py",
 )
 EDITS = {
     "litellm/litellm_core_utils/streaming_handler.py": (
@@ -283,6 +316,16 @@ EDITS = {
             why="the router is compiled; what it asks of Python is edited",
             otherwise=Otherwise.MOVED,
         ),
+        ForReleases(
+            {
+                "<1.92": (
+                    AddImport("litellm.router_utils.single_attempts", ("retrying_speech",)),
+                    Decorate("Router.aspeech", "retrying_speech"),
+                )
+            },
+            why="1.92 makes attempts of speech as of a transcription",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
     ),
     "litellm/router_rust/core.py": (
         ForReleases(
@@ -310,6 +353,9 @@ EDITS = {
                     Decorate("_Driver.select", "among_the_untried"),
                     Decorate("_Driver.select_sync", "among_the_untried_in_sync"),
                     Decorate("_Driver.failed", "saying_what_was_tried"),
+                    AddImport("litellm.router_utils.attempt_isolation", ("putting_back", "putting_back_in_sync")),
+                    Decorate("_Driver.attempt", "putting_back"),
+                    Decorate("_Driver.attempt_sync", "putting_back_in_sync"),
                 )
             },
             why=RETRIED_IN_PYTHON,
@@ -339,6 +385,76 @@ EDITS = {
             },
             why=RETRIED_IN_PYTHON,
             otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/images/main.py": (
+        ForReleases(
+            {
+                "<1.107": (
+                    InsertBeforeCall(
+                        "image_generation",
+                        "openai_chat_completions.image_generation",
+                        """
+                        if kwargs.get("max_retries") is not None:
+                            optional_params["max_retries"] = kwargs["max_retries"]
+                        """,
+                    ),
+                )
+            },
+            why="1.109 does not have OpenAI's client retry an image for the router",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
+    ),
+    "litellm/llms/azure/audio_transcriptions.py": (
+        InsertFirst("AzureAudioTranscription.audio_transcriptions", OWN_RETRIES),
+    ),
+    "litellm/llms/azure/azure.py": (InsertFirst("AzureChatCompletion.audio_speech", OWN_RETRIES),),
+    "litellm/main.py": (
+        AddImport("litellm.litellm_core_utils.unwrapped_failures", ("mapping_its_failures",)),
+        Decorate("amoderation", "mapping_its_failures"),
+        ForReleases(
+            {
+                releases: tuple(AddArgument("amoderation", client, argument) for argument in CLIENT_OF_A_MODERATION)
+                for releases, client in MODERATION_CLIENTS.items()
+            },
+            why="each of them needs one of the two",
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/invoke/endpoints.py": (
+        ForReleases(
+            {
+                ">=1.110": (
+                    AddImport("litellm.router_utils.attempt_isolation", ("isolating_the_request",)),
+                    Decorate("attempt_call", "isolating_the_request"),
+                    ReplaceExpression(
+                        "RustEndpoints.amoderation",
+                        'PLANS["amoderation"]',
+                        by='dataclasses.replace(PLANS["amoderation"], single_attempt=False)',
+                    ),
+                    ReplaceExpression(
+                        "RustEndpoints.amoderation",
+                        "self._core.drive(plan, kwargs, _SINGLE_ATTEMPT)",
+                        by="self._core.drive(plan, kwargs)",
+                    ),
+                )
+            },
+            why=RETRIED_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/google_genai/adapters/handler.py": (
+        ForReleases(
+            {
+                "<1.107": (
+                    AddImport("litellm.litellm_core_utils.unwrapped_failures", ("raising_what_failed",)),
+                    Decorate(
+                        "GenerateContentToCompletionHandler.async_generate_content_handler", "raising_what_failed"
+                    ),
+                )
+            },
+            why="1.109 raises what a completion for generateContent fails with as it is",
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
 }

@@ -55,6 +55,7 @@ _ANY_DEPLOYMENT_WILL_DO: Final = frozenset(
         *("_acompletion", "_completion", "_atext_completion", "_aadapter_completion"),
         *("_aembedding", "_embedding", "_arerank"),
         *("_aimage_generation", "_image_generation", "_aspeech", "_atranscription"),
+        *("acompact_responses", "aimage_edit", "aocr", "avideo_generation"),
     }
 )
 _PREVIOUS: Final = "previous_response_id"
@@ -536,7 +537,9 @@ def _any_deployment_will_do(original_function: object, kwargs: Mapping[str, Any]
 def any_deployment_will_do(function_name: object, request: Mapping[str, Any], *, is_generic: bool) -> bool:
     """Whether each deployment of a group can serve the request as well as the next. `is_generic` are those requests
     that the router hands to a function of LiteLLM's as they are."""
-    if is_generic and any(map(request.get, _HELD_BY_THE_PROVIDER)):
+    is_text: Final = isinstance(request.get("prompt"), str)  # and no name of a template, as for an image or a video
+    held: Final = [name for name in _HELD_BY_THE_PROVIDER if name != "prompt" or not is_text]
+    if is_generic and any(map(request.get, held)):
         return False
     return function_name in _ANY_DEPLOYMENT_WILL_DO
 

@@ -190,10 +190,13 @@ def yields_to_a_fallback(original_exception: object) -> bool:
 def has_fallback(router: Any, model_group: str, fallbacks: object, asked: Collection[str] = (), steps: int = 1) -> bool:
     """Whether `fallbacks`, in any format LiteLLM takes, lead from `model_group` within `steps` steps to one that has a
     deployment that is not cooling down and is not among those `asked` before."""
+    from litellm.router_utils.group_names import by_its_name
+
     known: Final = {model_group, *asked}
     reached = {model_group}
     for _ in range(steps):
-        reached = {name for group in reached for name in fallback_groups(group, fallbacks)} - known
+        chains = [fallback_groups(group, by_its_name(router, group, fallbacks)) for group in reached]
+        reached = {name for chain in chains for name in chain} - known
         deployments = [one for name in reached for one in router.get_model_list(model_name=name) or ()]
         if any_in_rotation(router, {deployment["model_info"]["id"] for deployment in deployments}):
             return True

@@ -305,11 +305,17 @@ def reset_on_close(writer: asyncio.StreamWriter) -> None:
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def read_request(reader: asyncio.StreamReader) -> tuple[str, Json]:
+async def read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
+    """The path of a request, and its headers by their lower-case names."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+    return head[0].split()[1], headers
+
+
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, Json]:
+    path, headers = await read_head(reader)
     content = await reader.readexactly(int(headers.get("content-length", "0")))
-    return head[0].split()[1], json.loads(content) if content else {}
+    return path, json.loads(content) if content else {}
 
 
 def _carries_body(code: int) -> bool:

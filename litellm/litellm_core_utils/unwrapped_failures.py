@@ -1,0 +1,56 @@
+"""
+Has two kinds of requests fail as LiteLLM has every other kind fail: moderations, and generateContent by a completion.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import openai
+
+Answer = TypeVar("Answer")
+
+_PROVIDER: Final = "openai"  # the only API of moderations that LiteLLM speaks
+
+
+def mapping_its_failures(amoderation: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+    """Wrap `litellm.amoderation`, which lets the exceptions of OpenAI's client through: a caller, a retry policy and
+    the cooldown expect LiteLLM's, with the signal of the failure (issue 18, B12).
+
+    Raises what `exception_type()` makes of the client's exception; any other is raised as it is.
+    """
+
+    @functools.wraps(amoderation)
+    async def amoderation_with_mapped_failures(*args: object, **kwargs: object) -> Answer:
+        try:
+            return await amoderation(*args, **kwargs)
+        except openai.OpenAIError as error:
+            from litellm.litellm_core_utils.exception_mapping_utils import exception_type
+
+            raise exception_type(
+                model=str(kwargs.get("model") or ""),
+                original_exception=error,
+                custom_llm_provider=str(kwargs.get("custom_llm_provider") or _PROVIDER),
+                extra_kwargs=kwargs,
+            )
+
+    return amoderation_with_mapped_failures
+
+
+def raising_what_failed(handler: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+    """Wrap `GenerateContentToCompletionHandler.async_generate_content_handler`, which asks for a completion and, before
+    1.109, makes a ValueError of whatever that fails with: no status and no class is left of it (issue 18, B12).
+
+    Raises the completion's own exception.
+    """
+
+    @functools.wraps(handler)
+    async def async_generate_content_handler(*args: object, **kwargs: object) -> Answer:
+        try:
+            return await handler(*args, **kwargs)
+        except ValueError as error:
+            if isinstance(error.__context__, openai.OpenAIError):
+                raise error.__context__ from error.__context__.__cause__
+            raise
+
+    return async_generate_content_handler
