@@ -1,4 +1,4 @@
-"""What the proxy shows of its deployments and of its callers holds no credential: not the health checks, not a header."""
+"""What the proxy shows of its deployments and of its callers holds no credential: no health check, no header."""
 
 from __future__ import annotations
 

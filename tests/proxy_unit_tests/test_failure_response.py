@@ -165,9 +165,9 @@ def test_a_rejected_request_gets_the_reason_whatever_happened_before() -> None:
 def test_a_group_that_is_cooling_down_says_when_it_is_back() -> None:
     """In whole seconds, rounded up; 429, as LiteLLM decided in #2487."""
     failure = RouterRateLimitError(MODEL, cooldown_time=4.2, enable_pre_call_checks=False, cooldown_list=["an-id"])
-    assert told(failure) == (429, "No deployments available for selected model, try again in 5 seconds.", 5)
+    assert told(failure)[:3] == (429, "No deployments available for selected model, try again in 5 seconds.", 5)
     failure.cooldown_time = 0
-    assert told(failure) == (429, "No deployments available for selected model.", None)
+    assert told(failure)[:3] == (429, "No deployments available for selected model.", None)
 
 
 def test_attempts_count_more_than_the_cooldown_they_led_to() -> None:
