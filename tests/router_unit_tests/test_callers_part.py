@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.faulty_provider import FAULTS, SILENT, Fault, FaultyProvider
 from support.routing import (
     MODES,
+    RELEASE,
     cooldown_seconds,
     cooling_down,
     deployment,
@@ -148,13 +149,15 @@ async def test_missing_model_still_cools_down() -> None:
 OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "a file's content": ("afile_content", {"file_id": "file-1"}),
     "a batch": ("aretrieve_batch", {"batch_id": "batch_1"}),
-    "a response": ("aget_responses", {"response_id": "resp_1"}),
-    "a response to delete": ("adelete_responses", {"response_id": "resp_1"}),
     "a response to go on from": ("aresponses", {"input": "ping", "previous_response_id": "resp_1"}),
     "an item of a response": ("aresponses", {"input": [{"type": "item_reference", "id": "msg_1"}]}),
     "a prompt": ("aresponses", {"input": "ping", "prompt": {"id": "pmpt_1"}}),
     "a vector store": ("avector_store_search", {"vector_store_id": "vs_1", "query": "ping"}),
 }
+
+if RELEASE >= (1, 103):  # 1.82.6 asks for a response elsewhere than at the deployment's address
+    OPERATIONS["a response"] = ("aget_responses", {"response_id": "resp_1"})
+    OPERATIONS["a response to delete"] = ("adelete_responses", {"response_id": "resp_1"})
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
