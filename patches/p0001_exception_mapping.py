@@ -30,6 +30,10 @@ Change
   a content policy. What LiteLLM itself raises over an answer of success it
   could not read is an answer that could not be used, not a request that
   was rejected. `failure_evidence.py` lists each code with its source.
+- An error in a stream of Anthropic's has the status its type stands for,
+  not always 500, and one of a type nobody knows blames nobody.
+- A caller who leaves is no failure: Azure's code makes a 500 of the
+  cancellation, which goes on as one.
 - Response headers (Retry-After) are looked for in the whole exception
   chain: the classes of twelve providers drop them. That of a thirteenth,
   microsoft_365_copilot (since 1.109), is given them.
@@ -47,6 +51,7 @@ exception; the report of #24366 as written.
 from fork.edits import AddArgument, AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, WidenCondition
 
 BRINGS = (
+    "litellm/litellm_core_utils/anthropic_errors.py",
     "litellm/litellm_core_utils/error_object.py",
     "litellm/litellm_core_utils/failure_evidence.py",
     "litellm/litellm_core_utils/failure_signal.py",
@@ -82,6 +87,10 @@ EDITS = {
             "exception_logging",
             "{error} = agreeing_with_http_status({error}, original_exception, model, custom_llm_provider)",
         ),
+    ),
+    "litellm/llms/anthropic/chat/handler.py": (
+        AddImport("litellm.litellm_core_utils.anthropic_errors", ("raising_what_an_event_says",)),
+        Decorate("ModelResponseIterator.chunk_parser", "raising_what_an_event_says"),
     ),
     "litellm/llms/microsoft_365_copilot/chat/handler.py": (
         ForReleases(

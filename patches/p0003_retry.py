@@ -161,7 +161,6 @@ CLIENT_OF_A_MODERATION = (
 )
 
 BRINGS = (
-    "litellm/litellm_core_utils/anthropic_errors.py",
     "litellm/litellm_core_utils/first_event.py",
     "litellm/router_utils/all_cooling_down.py",
     "litellm/litellm_core_utils/unwrapped_failures.py",

@@ -3,9 +3,10 @@ The types of error Anthropic's API knows, for the statuses it answers them with.
 a stream has begun and by the type after that.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 _INVALID_REQUEST: Final = "invalid_request_error"
 _SERVER_ERROR: Final = "api_error"
@@ -18,6 +19,7 @@ _TYPE_OF_STATUS: Final[Mapping[int, str]] = MappingProxyType(
         403: "permission_error",
         404: "not_found_error",
         408: "timeout_error",
+        409: "conflict_error",
         413: "request_too_large",
         429: "rate_limit_error",
         500: _SERVER_ERROR,
@@ -39,5 +41,34 @@ def anthropic_error_type(status: int) -> str:
 
 
 def status_of_anthropic_error(error_type: object) -> int:
-    """The HTTP status an error of this type stands for; the provider's own fault if the type is unknown."""
+    """The HTTP status an error of this type stands for; 500, by which nobody is to blame, if the type is unknown."""
     return _STATUS_OF_TYPE.get(str(error_type), 500)
+
+
+def anthropic_stream_error(said: object) -> Exception:
+    """What to raise for the `error` of an event of that type in a stream of Anthropic's (issue 18, A5).
+
+    Its status is no answer's, and it keeps the error object: the type in it tells the signal. One that nobody knows
+    tells none, so it cools nothing down, however many requests end in it.
+    """
+    from litellm.llms.anthropic.common_utils import AnthropicError
+
+    error: Final[Mapping[str, Any]] = said if isinstance(said, Mapping) else {"message": said}
+    failure: Final = AnthropicError(
+        status_code=status_of_anthropic_error(error.get("type")), message=str(error.get("message") or said)
+    )
+    failure.body = {"type": "error", "error": dict(error)}
+    failure.status_code_is_synthesized = True  # a field of the class since 1.100
+    return failure
+
+
+def raising_what_an_event_says(chunk_parser: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `ModelResponseIterator.chunk_parser`, which raises a 500 for each error, without the error's type."""
+
+    @functools.wraps(chunk_parser)
+    def parse_chunk(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(chunk, Mapping) and chunk.get("type") == "error":
+            raise anthropic_stream_error(chunk.get("error"))
+        return chunk_parser(self, chunk, *args, **kwargs)
+
+    return parse_chunk

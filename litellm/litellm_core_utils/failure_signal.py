@@ -182,6 +182,21 @@ def _status_by_phrase(found: ErrorObject) -> int | None:
     return None
 
 
+def cancellation_of(failure: object) -> BaseException | None:
+    """What says in the chain of `failure` that the caller has left, None if nothing does.
+
+    A timeout, or a client that gives a connection up, cancels what it waits for as well: one that stands before the
+    cancellation is what happened.
+    """
+    for link in chain(failure):
+        proof = _proof(type(link).__mro__)
+        if proof.is_cancellation and isinstance(link, BaseException):
+            return link
+        if proof.vague_signal is not None or _own_transport_signal(link, proof) is not None:
+            return None
+    return None
+
+
 def is_refused_by_policy(failure: object) -> bool:
     """Whether a code says that the provider's content policy forbids the request, or the answer to it."""
     return _has_code(failure, CONTENT_POLICY_CODES)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import anyio
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
-from litellm.litellm_core_utils.anthropic_errors import status_of_anthropic_error
+from litellm.litellm_core_utils.anthropic_errors import anthropic_stream_error
 from litellm.litellm_core_utils.failure_signal import SIGNAL_ATTRIBUTE, FailureSignal, peek
 from litellm.types.utils import ModelResponseStream, TextCompletionResponse
 
@@ -227,13 +227,10 @@ def _raise_error_of(stream: Any, event: Any) -> None:
     if isinstance(event, _ErrorEvent):
         raise event.failure
     from litellm.litellm_core_utils.exception_mapping_utils import exception_type
-    from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
     for data in _data_of(event) if isinstance(event, bytes) else ():
         if data.get("type") == "error":
-            said = data.get("error")
-            kind, message = (said.get("type"), said.get("message")) if isinstance(said, Mapping) else (None, said)
-            failure = BaseLLMException(status_code=status_of_anthropic_error(kind), message=str(message))
+            failure = anthropic_stream_error(data.get("error"))
             provider = str(peek(stream, "custom_llm_provider") or "anthropic")
             raise exception_type(
                 model=str(peek(stream, "model") or ""), original_exception=failure, custom_llm_provider=provider

@@ -5,8 +5,10 @@ Makes every provider's failure agree with its HTTP status, whichever branch of `
 as it is, the rest as the class LiteLLM has for that status. Every mapped exception leaves with its `FailureSignal`.
 """
 
+import asyncio
 import functools
 import re
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,6 +25,7 @@ from litellm.litellm_core_utils.failure_signal import (
     Basis,
     Diagnosis,
     FailureSignal,
+    cancellation_of,
     chain,
     diagnose,
     is_refused_by_policy,
@@ -211,8 +214,13 @@ def agreeing_with_http_status(mapped: Exception, original: object, model: str, p
     """What `exception_type` is to raise for `original`: `mapped` where it is right, else the exception it should be.
 
     It is one of LiteLLM's, agrees with the provider's HTTP status in `status_code` and class (where upstream's tests do
-    not assert others), has the original as `__cause__` and carries its `failure_signal` and `provider_status`.
+    not assert others), has the original as `__cause__` and carries its `failure_signal` and `provider_status`. Raises
+    the cancellation that a provider's code has made a failure of, while the request is being cancelled: who would retry
+    it or cool a deployment down for it, must not hear of it.
     """
+    left: Final = cancellation_of(original)
+    if isinstance(left, asyncio.CancelledError) and _is_being_cancelled():
+        raise left
     try:
         agreed = _agreed(mapped, original, model, provider)
     except Exception as error:  # whatever is wrong here must not take the provider's failure from the caller
@@ -221,6 +229,15 @@ def agreeing_with_http_status(mapped: Exception, original: object, model: str, p
     if isinstance(original, BaseException) and original is not agreed:
         agreed.__cause__ = original
     return agreed
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancels the task that runs now, as far as this version of Python can tell."""
+    try:
+        task: Final = asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        return False
+    return task is not None and (sys.version_info < (3, 11) or task.cancelling() > 0)
 
 
 def searching_the_chain(get_headers: Callable[..., ResponseHeaders]) -> Callable[..., ResponseHeaders]:

@@ -41,7 +41,9 @@ class Killers(NamedTuple):
 ANSWERS = "proxy_unit_tests/test_failure_response.py"
 
 KILLERS = {
-    "litellm_core_utils/anthropic_errors": Killers(quick=(ANSWERS, "router_unit_tests/test_first_event.py")),
+    "litellm_core_utils/anthropic_errors": Killers(
+        quick=(ANSWERS, "router_unit_tests/test_first_event.py", "exception_mapping/test_errors_in_answers.py")
+    ),
     "litellm_core_utils/known_credentials": Killers(quick=(ANSWERS,)),
     "litellm_core_utils/message_for_callers": Killers(quick=(ANSWERS,)),
     "proxy/common_utils/provider_errors": Killers(quick=(ANSWERS,)),
