@@ -30,7 +30,8 @@ Change
   who has none. A lone one that fails as a fallback cools down for those it
   stands in for, as any does that has another beside it.
 - A stream is an answer from its first event on, and one that ends without
-  any has failed, as has an answer that breaks off.
+  any has failed, as has an answer that breaks off. Events are judged, not
+  the pieces they come in, and only while another deployment can be asked.
 - A deployment's timeout holds on the way to another API too.
 - A stream of Gemini that ends in the middle of its JSON ends: it was read
   for ever, and nothing else was served meanwhile.
@@ -161,20 +162,23 @@ CLIENT_OF_A_MODERATION = (
 )
 
 BRINGS = (
+    "litellm/litellm_core_utils/event_stream.py",
     "litellm/litellm_core_utils/first_event.py",
-    "litellm/router_utils/all_cooling_down.py",
+    "litellm/litellm_core_utils/stream_wait.py",
     "litellm/litellm_core_utils/unwrapped_failures.py",
+    "litellm/router_utils/all_cooling_down.py",
     "litellm/router_utils/attempt_isolation.py",
     "litellm/router_utils/compiled_router_retry.py",
     "litellm/router_utils/compiled_router_waiting.py",
     "litellm/router_utils/failover_attempts.py",
-    "tests/router_unit_tests/test_all_cooling_down.py",
-    "tests/router_unit_tests/test_callers_part.py",
     "litellm/router_utils/group_names.py",
     "litellm/router_utils/single_attempts.py",
+    "tests/router_unit_tests/test_all_cooling_down.py",
     "tests/router_unit_tests/test_attempt_isolation.py",
+    "tests/router_unit_tests/test_callers_part.py",
     "tests/router_unit_tests/test_compiled_router.py",
     "tests/router_unit_tests/test_entry_points.py",
+    "tests/router_unit_tests/test_event_stream.py",
     "tests/router_unit_tests/test_every_strategy.py",
     "tests/router_unit_tests/test_failover_attempts.py",
     "tests/router_unit_tests/test_fallback.py",
@@ -184,9 +188,11 @@ BRINGS = (
     "tests/router_unit_tests/test_public_methods.py",
     "tests/router_unit_tests/test_retry.py",
     "tests/router_unit_tests/test_state_machine.py",
+    "tests/router_unit_tests/test_stream_wait.py",
     "tests/router_unit_tests/test_user_settings.py",
     "tests/support/media_provider.py",
     "tests/support/router_methods.py",
+    "tests/support/thinking_provider.py",
 )
 EDITS = {
     "litellm/litellm_core_utils/streaming_handler.py": (
@@ -237,6 +243,16 @@ EDITS = {
         ),
     ),
     "litellm/llms/custom_httpx/aiohttp_transport.py": (
+        ForReleases(
+            {
+                "<1.103": (
+                    AddImport("litellm.litellm_core_utils.stream_wait", ("hanging_up_when_cut_short",)),
+                    Decorate("AiohttpResponseStream.__aiter__", "hanging_up_when_cut_short"),
+                )
+            },
+            why="1.103 closes a provider's connection by itself when nobody reads on",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
         ForReleases(
             {"<1.95": tuple(RemoveHandler("AiohttpResponseStream.__aiter__", error) for error in INTERRUPTIONS)},
             why="1.95 does not take an answer that breaks off for a whole one",
@@ -365,7 +381,8 @@ EDITS = {
         ForReleases(
             {
                 ">=1.110": (
-                    AddImport("litellm.litellm_core_utils.first_event", FIRST_EVENT),
+                    AddImport("litellm.litellm_core_utils.first_event", (*FIRST_EVENT, "awaiting_googles")),
+                    Decorate("open_attempt_stream", "awaiting_googles"),
                     *(
                         InsertBeforeCall(
                             "open_attempt_stream", first_use, "response = await await_first_event(response)"

@@ -8,8 +8,6 @@ A provider that answers 200 and then breaks off, stays silent or sends nothing h
 import asyncio
 import contextlib
 import functools
-import json
-import re
 import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -18,10 +16,13 @@ from typing import Any, Final
 import anyio
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.litellm_core_utils.anthropic_errors import anthropic_stream_error
+from litellm.litellm_core_utils.event_stream import EventStream
 from litellm.litellm_core_utils.failure_signal import SIGNAL_ATTRIBUTE, FailureSignal, peek
+from litellm.litellm_core_utils.stream_wait import can_go_elsewhere, waiting_caller
 from litellm.types.utils import ModelResponseStream, TextCompletionResponse
 
-_MOST_HELD_BACK: Final = 8  # chunks; a stream kept alive with empty ones has begun
+_MOST_HELD_BACK: Final = 8  # events; a stream kept alive with empty ones has begun
+_MOST_BYTES_HELD_BACK: Final = 65536
 _PREAMBLE: Final = frozenset(
     {
         *("message_start", "ping", "content_block_start"),  # Anthropic's
@@ -34,42 +35,66 @@ _PREAMBLE: Final = frozenset(
 _RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
 """A provider with a Responses API of its own sends them when it takes the request up, maybe long before the answer."""
 
-_SSE_DATA: Final = re.compile(rb"^data: ?(\{.*)$", re.MULTILINE)
-_HTML: Final = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
+_HTML: Final = (b"<!doctype html", b"<html")
 
 
 async def await_first_event(stream: Any) -> Any:
     """`stream`, an async iterator, once the first event of its answer is there; iterated, it begins at its beginning.
 
-    Events that only open the answer do not count. Raises what the stream raises instead, or APIConnectionError with the
-    signal GARBLED if it ends without an answer.
+    Events that only open the answer do not count, but where no other deployment could be asked: a caller need not wait
+    for more than any sign of life there, as LiteLLM's proxy does before it sends a status. Raises what the stream
+    raises instead, or APIConnectionError with the signal GARBLED if it ends without an answer.
     """
-    held_back: Final[list[Any]] = []
+    opening: Final = _Opening(stream, _MOST_HELD_BACK if can_go_elsewhere() else 0)
     events: Final = stream.__aiter__()  # not always the stream itself: LiteLLM's for MCP has its tools called there
+    caller: Final = waiting_caller()
+    caller.stream_opened()
     try:
-        while _says_nothing(stream, held_back):
-            held_back.append(await events.__anext__())
-            _raise_error_of(stream, held_back[-1])
+        while opening.says_nothing:
+            try:
+                event = await events.__anext__()
+            except StopAsyncIteration:
+                opening.end()
+            else:
+                opening.add(event)
+                caller.event_held_back()
     except BaseException as error:
         with anyio.CancelScope(shield=True), contextlib.suppress(Exception):  # why it failed is what matters
             if hasattr(stream, "aclose"):
                 await stream.aclose()
-        reason: Final = _reason(stream, error)
+        reason: Final = _reason(error)
         raise reason from reason.__cause__
-    return _BegunStream(stream, events, held_back)
+    return _BegunStream(stream, events, opening.held_back)
 
 
 def wait_for_first_event(stream: Any) -> Any:
     """As `await_first_event`, for an iterator that is not async."""
-    held_back: Final[list[Any]] = []
+    opening: Final = _Opening(stream, _MOST_HELD_BACK if can_go_elsewhere() else 0)
     events: Final = iter(stream)
     try:
-        while _says_nothing(stream, held_back):
-            held_back.append(next(events))
+        while opening.says_nothing:
+            try:
+                event = next(events)
+            except StopIteration:
+                opening.end()
+            else:
+                opening.add(event)
     except Exception as error:
-        reason: Final = _reason(stream, error)
+        reason: Final = _reason(error)
         raise reason from reason.__cause__
-    return _BegunStream(stream, events, held_back)
+    return _BegunStream(stream, events, opening.held_back)
+
+
+def awaiting_googles(open_stream: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap the compiled router's `open_attempt_stream`, which knows no stream of `agenerate_content_stream`."""
+
+    @functools.wraps(open_stream)
+    async def open_attempt_stream(attempt: Any, response: Any) -> Any:
+        opened: Final = await open_stream(attempt, response)
+        is_googles: Final = attempt.op == "agenerate_content_stream" and hasattr(opened, "__anext__")
+        return await await_first_event(opened) if is_googles else opened
+
+    return open_attempt_stream
 
 
 def requiring_an_event(finish_reason_handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -185,11 +210,56 @@ class _BegunStream:
         return self._held_back.pop(0) if self._held_back else next(self._events)
 
 
-def _says_nothing(stream: Any, events: list[Any]) -> bool:
-    """Whether the `events` that have come from `stream` hold nothing of its answer."""
-    if len(events) > _MOST_HELD_BACK or not all(map(_is_preamble, events)):
-        return False
-    return not events or not hasattr(events[0], "type") or _is_a_bridge(stream)
+class _Opening:
+    """What has come of a stream, as long as that tells nothing of its answer. A stream that goes on like that for more
+    than `most` events has begun."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self.says_nothing = True
+        self.held_back: list[Any] = []
+        self._stream = stream
+        self._pieces = EventStream()
+        self._most = most
+        self._events = 0
+        self._bytes = 0
+
+    def add(self, item: Any) -> None:
+        """Hold back what the stream has yielded: an event, or a piece of the bytes of some. Raises the error that an
+        event is."""
+        if isinstance(item, _ErrorEvent):
+            raise item.failure
+        self.held_back.append(item)
+        if isinstance(item, (bytes, str)):
+            self._add_piece(item if isinstance(item, bytes) else item.encode())
+        else:
+            self._count(_is_preamble(item) and (not hasattr(item, "type") or _is_a_bridge(self._stream)))
+
+    def end(self) -> None:
+        """Take the end of the stream into account. Raises APIConnectionError if that was no answer."""
+        self._judge(self._pieces.end())
+        if self.says_nothing:
+            raise _nothing_received(self._stream)
+
+    def _add_piece(self, piece: bytes) -> None:
+        self._bytes += len(piece)
+        self._judge(self._pieces.feed(piece))
+        if self._pieces.is_another_format and not self._is_html() or self._bytes > _MOST_BYTES_HELD_BACK:
+            self.says_nothing = False
+
+    def _judge(self, events: list[Mapping[str, Any]]) -> None:
+        for event in events:
+            if self.says_nothing:
+                _raise_error_in(self._stream, event)
+                self._count(_is_preamble_data(event))
+
+    def _count(self, is_preamble: bool) -> None:
+        self._events += 1
+        self.says_nothing = is_preamble and self._events <= self._most
+
+    def _is_html(self) -> bool:
+        """Whether the pieces are the beginning of a web page, or may yet become one."""
+        text: Final = b"".join(piece for piece in self.held_back if isinstance(piece, bytes)).lstrip().lower()
+        return any(text.startswith(page) or page.startswith(text) for page in _HTML)
 
 
 def _is_a_bridge(stream: Any) -> bool:
@@ -204,37 +274,46 @@ def _is_preamble(event: Any) -> bool:
     if isinstance(event, TextCompletionResponse):
         return not any(choice.text or choice.finish_reason for choice in event.choices)
     if isinstance(event, bytes):
-        told: Final = _data_of(event)
-        return all(map(_is_anthropic_preamble, told)) if told else _HTML.match(event) is not None
+        return _are_preamble(event)
     return getattr(event, "type", None) in _PREAMBLE
 
 
-def _is_anthropic_preamble(data: Mapping[str, Any]) -> bool:
+def _are_preamble(events: bytes) -> bool:
+    """Whether whole events, as bytes, all come before the answer."""
+    opening: Final = EventStream()
+    told: Final = [*opening.feed(events), *opening.end()]
+    return bool(told) and all(map(_is_preamble_data, told))
+
+
+def _is_preamble_data(data: Mapping[str, Any]) -> bool:
     return data.get("type") in _PREAMBLE or data.get("delta") == {"type": "text_delta", "text": ""}
 
 
-def _data_of(event: bytes) -> list[Mapping[str, Any]]:
-    """The objects in a piece of an event stream; half an object is left out."""
-    objects: Final[list[Mapping[str, Any]]] = []
-    for line in _SSE_DATA.findall(event):
-        with contextlib.suppress(ValueError):
-            objects.append(json.loads(line))
-    return objects
-
-
-def _raise_error_of(stream: Any, event: Any) -> None:
-    """Raise the error an Anthropic stream consists of, as a status would have been raised before it."""
-    if isinstance(event, _ErrorEvent):
-        raise event.failure
+def _raise_error_in(stream: Any, data: Mapping[str, Any]) -> None:
+    """Raise the error that an event of `stream` is, as its status would have been raised before the stream."""
     from litellm.litellm_core_utils.exception_mapping_utils import exception_type
 
-    for data in _data_of(event) if isinstance(event, bytes) else ():
-        if data.get("type") == "error":
-            failure = anthropic_stream_error(data.get("error"))
-            provider = str(peek(stream, "custom_llm_provider") or "anthropic")
-            raise exception_type(
-                model=str(peek(stream, "model") or ""), original_exception=failure, custom_llm_provider=provider
-            )
+    failure: Final = _error_in(data)
+    if failure is not None:
+        raise exception_type(
+            model=str(peek(stream, "model") or ""),
+            original_exception=failure,
+            custom_llm_provider=str(peek(stream, "custom_llm_provider") or "anthropic"),
+        )
+
+
+def _error_in(data: Mapping[str, Any]) -> Exception | None:
+    """The failure an event tells of, None if it is no error. Anthropic has types of errors for that, Google gives the
+    status itself (its AIP-193)."""
+    from litellm.llms.base_llm.chat.transformation import BaseLLMException
+
+    said: Final = data.get("error")
+    if data.get("type") == "error":
+        return anthropic_stream_error(said)
+    code: Final = said.get("code") if isinstance(said, Mapping) else None
+    if not isinstance(said, Mapping) or not isinstance(code, int) or not 400 <= code <= 599:
+        return None
+    return BaseLLMException(status_code=code, message=str(said.get("message")))
 
 
 def _has_content(choice: Any) -> bool:
@@ -242,10 +321,8 @@ def _has_content(choice: Any) -> bool:
     return choice.finish_reason is not None or any(fields.values())
 
 
-def _reason(stream: Any, error: BaseException) -> BaseException:
+def _reason(error: BaseException) -> BaseException:
     """Why there is no first event, as the router would have been told before the stream began."""
-    if isinstance(error, (StopAsyncIteration, StopIteration)):
-        return _nothing_received(stream)
     return (error.original_exception or error) if isinstance(error, MidStreamFallbackError) else error
 
 

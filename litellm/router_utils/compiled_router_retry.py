@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify
+from litellm.litellm_core_utils.stream_wait import going_elsewhere_if
 from litellm.router_utils.compiled_router_cooldown import (
     ANY_ERROR,
     COOLS_DOWN_AND_RETRIES,
@@ -28,6 +29,7 @@ from litellm.router_utils.failover_attempts import (
     attempt_of,
     choosing,
     cool_down_a_failed_fallback,
+    has_somewhere_to_go,
     make_way_for_the_fallback,
     say_what_was_tried,
 )
@@ -51,7 +53,9 @@ def retrying_by_policy(attempt: Callable[[Any, Step], Awaitable[Told]]) -> Calla
 
     @functools.wraps(attempt)
     async def attempt_and_note(self: Any, step: Step) -> Told:
-        told: Final = _noted(self, step, await attempt(self, step))
+        with going_elsewhere_if(functools.partial(_can_go_elsewhere, self, step)):
+            outcome: Final = await attempt(self, step)
+        told: Final = _noted(self, step, outcome)
         if told.get("ok"):
             _make_way(_stood_in_for(self))
         return told
@@ -64,7 +68,9 @@ def retrying_by_policy_in_sync(attempt: Callable[[Any, Step], Told]) -> Callable
 
     @functools.wraps(attempt)
     def attempt_and_note(self: Any, step: Step) -> Told:
-        told: Final = _noted(self, step, attempt(self, step))
+        with going_elsewhere_if(functools.partial(_can_go_elsewhere, self, step)):
+            outcome: Final = attempt(self, step)
+        told: Final = _noted(self, step, outcome)
         if told.get("ok") and (earlier := _stood_in_for(self)):
             _with_a_loop(functools.partial(_make_way, earlier))
         return told
@@ -213,8 +219,7 @@ def _region(router: Any, deployment_id: str) -> object:
 
 def _noted(driver: Any, step: Step, told: Told) -> Told:
     """What the compiled router is told of an attempt, given what it would be told."""
-    place: Final = (step["fallback_level"], str(step["model"]), step["fallback_depth"], step["target_order"])
-    hop: Final = hop_at(driver, *place)
+    hop: Final = _hop_of_step(driver, step)
     if told.get("ok"):
         return told
     hop.failed = hop.error = None
@@ -276,6 +281,21 @@ def _decision(driver: Any, hop: Hop, signal: FailureSignal, step: Step, told: To
     if step["retry"] == 0:  # only then is the number of retries read
         return {"num_retries": 0}
     return {"kind": _NEVER_RETRIED, "classes": [*told["classes"], _NEVER_RETRIED]}
+
+
+def _can_go_elsewhere(driver: Any, step: Step) -> bool:
+    """Whether another deployment can be asked, should the attempt fail that `driver` makes in `step`."""
+    hop: Final = _hop_of_step(driver, step)
+    if not hop.is_noting:
+        return True  # LiteLLM decides
+    choice: Final = _choice_of(driver)
+    candidates: Final = [*choice.left, *choice.held_back] if choice.left else step["candidate_ids"]
+    router: Final = router_of(driver._core)
+    return has_somewhere_to_go(router, hop, str(step["deployment_id"]), candidates, driver._request)
+
+
+def _hop_of_step(driver: Any, step: Step) -> Hop:
+    return hop_at(driver, step["fallback_level"], str(step["model"]), step["fallback_depth"], step["target_order"])
 
 
 def _another_may_do(driver: Any, hop: Hop, step: Step) -> bool:

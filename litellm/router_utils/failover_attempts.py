@@ -17,6 +17,7 @@ import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure_signal import FailureSignal, classify, diagnose, peek
 from litellm.litellm_core_utils.first_event import await_first_event
+from litellm.litellm_core_utils.stream_wait import going_elsewhere_if
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.router_utils.callers_part import REQUEST, callers_part, judge, limit_of
 from litellm.router_utils.failover_policy import (
@@ -60,7 +61,11 @@ _ANY_DEPLOYMENT_WILL_DO: Final = frozenset(
 )
 _PREVIOUS: Final = "previous_response_id"
 _HELD_BY_THE_PROVIDER: Final = (_PREVIOUS, "conversation", "prompt")  # in a Responses request
-_UNLOGGED: Final = ("anthropic_messages",)  # LiteLLM does not notice that a stream of these fails before its answer
+_FALLBACKS_FOR_A_REASON: Final = ("content_policy_fallbacks", "context_window_fallbacks")
+_UNLOGGED: Final = (
+    "anthropic_messages",
+    "agenerate_content_stream",
+)  # LiteLLM does not notice that a stream of these fails before its answer
 
 
 class FailedAttempt(NamedTuple):
@@ -89,6 +94,7 @@ class Hop:
     asked: set[str]
     attempts: list[FailedAttempt]
     is_noting: bool = False
+    num_retries: int | None = None  # how many more attempts the request asks for, None where the router's hold
     preferred: frozenset[str | None] = frozenset()  # the ids of those at which a callback wants the next attempt
     held_back: Sequence[Mapping[str, Any]] = ()  # the deployments that a preference for a later `order` leaves out
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
@@ -118,6 +124,7 @@ class Hop:
         hop: Final = cls(group, has_later_order, leads_on, asked, before.attempts if before else [])
         hop.is_fallback, hop.request, hop.router = before is not None, request, router
         hop.retries = _retries_of(router, request, group)
+        hop.num_retries = request.get("num_retries")
         return hop
 
     def may_fall_back(self) -> bool:
@@ -208,8 +215,9 @@ def noting_its_failure(make_call: Callable[..., Awaitable[Any]]) -> Callable[...
             hop.is_sync = not inspect.iscoroutinefunction(original_function)
         is_unlogged: Final = _is_unlogged(kwargs)
         try:
-            response: Final = await make_call(self, original_function, *args, **kwargs)
-            return await begun(self, response, kwargs)
+            with going_elsewhere_if(functools.partial(_can_go_elsewhere, self, hop, kwargs)):
+                response: Final = await make_call(self, original_function, *args, **kwargs)
+                return await begun(self, response, kwargs)
         except Exception as error:
             if hop is not None and hop.attempting is not None:
                 _note_failure(self, hop, error, kwargs, is_unlogged=is_unlogged)
@@ -462,6 +470,43 @@ async def begun(router: Any, response: Any, kwargs: Mapping[str, Any]) -> Any:
             increment_deployment_failures_for_current_minute(routing_context(router), hop.attempting)
             _cool_down_if_due(router, hop.attempting, error)
         raise
+
+
+def _can_go_elsewhere(router: Any, hop: Hop | None, kwargs: Mapping[str, Any]) -> bool:
+    """Whether another deployment can be asked, should the attempt fail that `hop` is at."""
+    if hop is None or not hop.is_noting or hop.attempting is None:
+        return True  # LiteLLM decides
+    return has_somewhere_to_go(router, hop, hop.attempting, _ids(hop.candidates), kwargs)
+
+
+def has_somewhere_to_go(
+    router: Any, hop: Hop, deployment_id: str, candidates: Collection[str | None], kwargs: Mapping[str, Any]
+) -> bool:
+    """Whether a retry of `hop`, should the attempt on a deployment fail, can go to another one of the `candidates`, or
+    the request to another model group."""
+    others: Final = set(candidates) - hop.ids_to_blame - {deployment_id}
+    of_a_key_or_team: Final = kwargs.get("model_group_retry_policy") is not None
+    made: Final = sum(attempt.model_group == hop.group for attempt in hop.attempts)
+    return (
+        (bool(others) and (of_a_key_or_team or _may_retry(router, deployment_id, hop.num_retries, made)))
+        or hop.may_fall_back()
+        or any(has_fallback(router, hop.group, peek(router, kind)) for kind in _FALLBACKS_FOR_A_REASON)
+    )
+
+
+def _may_retry(router: Any, deployment_id: str, num_retries: int | None, made: int) -> bool:
+    """Whether LiteLLM may retry a request after its attempt on a deployment, after `made` attempts that have failed.
+    Retry policies depend on the failure to come: they may."""
+    if peek(router, "retry_policy") is not None or peek(router, "model_group_retry_policy"):
+        return True
+    asked_for: Final = num_retries if num_retries is not None else peek(router, "num_retries")
+    try:
+        allowed: Final = [
+            int(str(count)) for count in (asked_for, _setting(router, deployment_id, "num_retries")) if count
+        ]
+    except ValueError:  # what LiteLLM makes of such a setting is its own affair
+        return True
+    return made < max(allowed, default=0)
 
 
 def _leads_on(router: Any, kwargs: Mapping[str, Any], group: str, asked: Collection[str]) -> bool:

@@ -93,7 +93,6 @@ TELLING: dict[str, Any] = {
     "message's text": sse('{"type": "content_block_delta", "delta": {"type": "text_delta", "text": "p"}}'),
     "message's end": sse('{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}'),
     "bytes of another kind": b"\x00\x01",
-    "half a line": b'event: message_start\ndata: {"type": "messa',
     "an object of another kind": object(),
 }
 NOTHING_YET: dict[str, Any] = {

@@ -1,0 +1,96 @@
+"""A stream is held back only while another deployment could be asked in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from litellm import Router
+from litellm.litellm_core_utils.stream_wait import (
+    can_go_elsewhere,
+    going_elsewhere_if,
+    telling,
+    waiting_caller,
+)
+
+from support.routing import GROUP, MESSAGES, deployment, routed
+from support.thinking_provider import ThinkingProvider
+
+THINKING = 2.0
+AT_ONCE = 1.5
+
+
+async def _seconds_until_open(router: Router, **request: Any) -> float:
+    began = time.monotonic()
+    stream: Any = await router.acompletion(model=GROUP, messages=MESSAGES, stream=True, **request)  # type: ignore[call-overload]
+    took = time.monotonic() - began
+    await stream.aclose()
+    return took
+
+
+@pytest.mark.parametrize(
+    ("deployments", "settings", "request_", "waits"),
+    [
+        (1, {"num_retries": 2}, {}, False),
+        (1, {"num_retries": 2, "fallbacks": [{GROUP: ["another"]}]}, {}, True),
+        (1, {"num_retries": 2, "fallbacks": [{GROUP: ["another"]}]}, {"disable_fallbacks": True}, False),
+        (1, {"num_retries": 2}, {"fallbacks": ["another"]}, True),
+        (1, {"num_retries": 2, "content_policy_fallbacks": [{GROUP: ["another"]}]}, {}, True),
+        (2, {"num_retries": 2}, {}, True),
+        (2, {"num_retries": 0}, {}, False),
+        (2, {"num_retries": 2}, {"num_retries": 0}, False),
+        (2, {"num_retries": 0}, {"num_retries": 1}, True),
+        (2, {"num_retries": 0, "fallbacks": [{GROUP: ["another"]}]}, {}, True),
+    ],
+)
+async def test_waits_only_with_somewhere_to_go(
+    deployments: int, settings: dict[str, Any], request_: dict[str, Any], waits: bool
+) -> None:
+    """A lone deployment's stream is the caller's as soon as it is there, and so is that of a request's last attempt."""
+    with ThinkingProvider(THINKING) as provider, ThinkingProvider(THINKING) as other:
+        group = [deployment(f"d{number}", "openai", provider.url) for number in range(deployments)]
+        model_list = [*group, deployment("e", "openai", other.url, group="another")]
+        with routed(model_list, **settings) as router:
+            await _seconds_until_open(router, **request_)  # the first one loads what it needs
+            took = await _seconds_until_open(router, **request_)
+    assert (took > AT_ONCE) is waits
+
+
+async def test_cancelled_call_closes_the_connection() -> None:
+    """A provider hears at once that nobody waits for it any more."""
+    with ThinkingProvider(10 * THINKING) as provider:
+        group = [deployment(name, "openai", provider.url) for name in ("a", "b")]
+        with routed(group, num_retries=2) as router:
+            call = asyncio.create_task(_seconds_until_open(router))
+            while not provider.stays:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await asyncio.sleep(0.3)
+    assert [stay.left is not None for stay in provider.stays] == [True]
+
+
+async def test_nothing_is_remembered_after_the_request() -> None:
+    """A task that outlives a request must not keep its router and messages alive."""
+
+    class Caller:
+        def stream_opened(self) -> None: ...
+
+        def event_held_back(self) -> None: ...
+
+    over = asyncio.Event()
+
+    async def outlive() -> tuple[bool, bool]:
+        await over.wait()
+        return isinstance(waiting_caller(), Caller), can_go_elsewhere()
+
+    with telling(Caller()), going_elsewhere_if(lambda: False):
+        task = asyncio.create_task(outlive())
+        assert (isinstance(waiting_caller(), Caller), can_go_elsewhere()) == (True, False)
+        await asyncio.sleep(0)
+    over.set()
+    assert await task == (False, True)
