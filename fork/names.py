@@ -26,7 +26,7 @@ class NameFault(ForkError):
 def check(base: Base, changed: Mapping[str, bytes]) -> None:
     """Hold the patched modules in `changed` (source by path in the wheel) against those of `base`.
 
-    Raises NameFault, naming each new finding's module, line and name (issue #18, A1).
+    Raises NameFault, naming each new finding's module, line and name.
     """
     found = [
         f"{path} (base {base.version}), {finding}"

@@ -156,9 +156,10 @@ MODERATION_CLIENTS = {
     "<1.104": "openai_chat_completions._get_openai_client",
     ">=1.104": "openai_chat_completions.get_openai_client",
 }
+GIVEN = "optional_params"
 CLIENT_OF_A_MODERATION = (
-    "max_retries=litellm.DEFAULT_MAX_RETRIES if optional_params.max_retries is None else optional_params.max_retries",
-    "timeout=httpx.Timeout(None) if isinstance(optional_params.timeout, (str, type(None))) else optional_params.timeout",
+    f"max_retries=litellm.DEFAULT_MAX_RETRIES if {GIVEN}.max_retries is None else {GIVEN}.max_retries",
+    f"timeout=httpx.Timeout(None) if isinstance({GIVEN}.timeout, (str, type(None))) else {GIVEN}.timeout",
 )
 
 BRINGS = (

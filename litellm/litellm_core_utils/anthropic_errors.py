@@ -46,7 +46,7 @@ def status_of_anthropic_error(error_type: object) -> int:
 
 
 def anthropic_stream_error(said: object) -> Exception:
-    """What to raise for the `error` of an event of that type in a stream of Anthropic's (issue 18, A5).
+    """What to raise for the `error` of an event of that type in a stream of Anthropic's.
 
     Its status is no answer's, and it keeps the error object: the type in it tells the signal. One that nobody knows
     tells none, so it cools nothing down, however many requests end in it.

@@ -75,7 +75,7 @@ def without_credentials(text: str) -> str:
 def hiding_credentials(clean: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     """Wrap a function through which passes what the proxy shows of a deployment: the health checks'
     `_clean_endpoint_data`, and `remove_sensitive_info_from_deployment`. A provider repeats a key it does not accept, a
-    URL may hold a password, and a header may be the key (issue #18, B15)."""
+    URL may hold a password, and a header may be the key."""
 
     @functools.wraps(clean)
     def hidden(shown: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _PROVIDER: Final = "openai"  # the only API of moderations that LiteLLM speaks
 
 def mapping_its_failures(amoderation: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Wrap `litellm.amoderation`, which lets the exceptions of OpenAI's client through: a caller, a retry policy and
-    the cooldown expect LiteLLM's, with the signal of the failure (issue 18, B12).
+    the cooldown expect LiteLLM's, with the signal of the failure.
 
     Raises what `exception_type()` makes of the client's exception; any other is raised as it is.
     """
@@ -32,14 +32,14 @@ def mapping_its_failures(amoderation: Callable[..., Awaitable[Answer]]) -> Calla
                 original_exception=error,
                 custom_llm_provider=str(kwargs.get("custom_llm_provider") or _PROVIDER),
                 extra_kwargs=kwargs,
-            )
+            ) from error
 
     return amoderation_with_mapped_failures
 
 
 def raising_what_failed(handler: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Wrap `GenerateContentToCompletionHandler.async_generate_content_handler`, which asks for a completion and, before
-    1.109, makes a ValueError of whatever that fails with: no status and no class is left of it (issue 18, B12).
+    1.109, makes a ValueError of whatever that fails with: no status and no class is left of it.
 
     Raises the completion's own exception.
     """

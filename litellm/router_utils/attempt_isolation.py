@@ -1,6 +1,6 @@
 """
 Keeps the attempts of one request apart: what one of them changes in the request reaches neither the next one, nor a
-fallback, nor the caller's own objects (issue 18, B17).
+fallback, nor the caller's own objects.
 
 What is for the provider is copied for each attempt. What LiteLLM itself hangs on a request, from spans and logging
 objects to its metadata, stays shared: later steps read there what an attempt has left. Two things are put back after a

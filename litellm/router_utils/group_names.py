@@ -1,6 +1,6 @@
 """
 Finds the fallbacks of a model group under each of the names it has: LiteLLM looks them up by the name a request came
-with alone, so that a request by an alias is lost although its group has a fallback (issue 18, B10).
+with alone, so that a request by an alias is lost although its group has a fallback.
 """
 
 import functools

@@ -11,7 +11,7 @@ import litellm
 
 def retrying_moderations(moderate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """Wrap `Router._pass_through_moderation_endpoint_factory`, which chooses one deployment and asks it: that becomes
-    one attempt of a request (issue 18, B12). A model that is no group of the router's is asked for as before."""
+    one attempt of a request. A model that is no group of the router's is asked for as before."""
 
     @functools.wraps(moderate)
     async def _pass_through_moderation_endpoint_factory(
@@ -32,7 +32,7 @@ def retrying_moderations(moderate: Callable[..., Awaitable[Any]]) -> Callable[..
 
 def retrying_speech(speak: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """Wrap `Router.aspeech` of a release in which it asks one deployment, and notes neither which nor that it failed:
-    it makes attempts as a transcription does (issue 18, B12)."""
+    it makes attempts as a transcription does."""
 
     @functools.wraps(speak)
     async def aspeech(self: Any, model: str, input: str, voice: str | None = None, **kwargs: Any) -> Any:

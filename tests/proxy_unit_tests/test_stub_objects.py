@@ -112,7 +112,7 @@ def test_a_stub_of_a_streams_failure_is_told(failure: Callable[[], Any]) -> None
     assert isinstance(as_told(failure()), Exception)
 
 
-@pytest.mark.parametrize("name", [None, "", "nobody", MagicMock()], ids=str)
+@pytest.mark.parametrize("name", [None, "", "nobody", MagicMock()], ids=["none", "empty", "unknown", "mock"])
 def test_a_stub_of_a_provider_is_no_provider(name: Any) -> None:
     """Upstream's tests map exceptions whose provider is not known."""
     assert is_json_provider(name) is False

@@ -1,4 +1,4 @@
-"""What one attempt changes in a request reaches neither the next attempt, nor the fallback, nor the caller's objects."""
+"""What an attempt changes in a request reaches neither the next attempt, nor the fallback, nor the caller's objects."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ async def test_tags_of_a_failed_deployment_stay_behind(given: Any, place: str) -
             answer = await router.acompletion(model=GROUP, messages=request()["messages"], metadata=metadata)
         assert answer.choices[0].message.content == "pong"
         assert (bad.attempts, good.attempts) == (1, 1)
-        assert "of-a" not in metadata["tags"] and "Credential: a" not in metadata["tags"]
+        assert "of-a" not in metadata["tags"]
+        assert "Credential: a" not in metadata["tags"]
         assert "mine" in metadata["tags"]
 
 

@@ -10,13 +10,13 @@ import base64
 import json
 from typing import Final
 
-from support.faulty_provider import Fault, FaultyProvider, Kind, Request, read_head
+from support.faulty_provider import HEALTHY, Fault, FaultyProvider, Kind, Request, read_head
 from support.provider_formats import error
 
 PIXELS: Final = base64.b64encode(b"some pixels").decode()
 SOUND: Final = b"some sound"
 USAGE: Final = {"total_tokens": 1, "input_tokens": 1, "output_tokens": 0}
-SCORES: Final = {name: 0.0 for name in ("hate", "violence")}
+SCORES: Final = dict.fromkeys(("hate", "violence"), 0.0)
 VERDICT: Final = {"flagged": True, "categories": dict.fromkeys(SCORES, True), "category_scores": SCORES}
 
 ANSWERS: Final[dict[str, object]] = {
@@ -46,7 +46,7 @@ ANSWERS: Final[dict[str, object]] = {
 class MediaProvider(FaultyProvider):
     """`bodies` are the contents of the requests, as they came."""
 
-    def __init__(self, fault: Fault = Fault()) -> None:
+    def __init__(self, fault: Fault = HEALTHY) -> None:
         super().__init__(fault)
         self.bodies: list[bytes] = []
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-INSIDE: Final = frozenset(
-    """
+INSIDE_NAMES: Final = """
     abatch_completion abatch_completion_fastest_response abatch_completion_one_model_multiple_requests
     aadapter_completion aanthropic_messages acompact_responses acompletion aembedding agenerate_content
     agenerate_content_stream aimage_edit aimage_generation amoderation anthropic_messages aocr arerank aresponses
     aspeech atext_completion atranscription avideo_generation completion embedding image_generation schedule_acompletion
-    """.split()
-)
+    """
+INSIDE: Final = frozenset(INSIDE_NAMES.split())
 """Requests that any deployment of a group can answer: retried elsewhere, then by a fallback."""
 
 OUTSIDE: Final[Mapping[str, str]] = {
