@@ -361,6 +361,8 @@ EDITS = {
                         "litellm.router_utils.compiled_router_waiting",
                         ("noting_the_group", "waiting_for_rotation", "waiting_for_rotation_in_sync"),
                     ),
+                    AddImport("litellm.router_utils.group_names", ("with_fallbacks_of_aliases",)),
+                    Decorate("Resolved.dynamic_document", "with_fallbacks_of_aliases"),
                     Decorate("_Driver.take_events", "noting_the_group"),
                     Decorate("RustCore._answer_cache", "waiting_for_rotation"),
                     Decorate("RustCore._answer_cache_sync", "waiting_for_rotation_in_sync"),

@@ -512,7 +512,10 @@ def _may_retry(router: Any, deployment_id: str, num_retries: int | None, made: i
 def _leads_on(router: Any, kwargs: Mapping[str, Any], group: str, asked: Collection[str]) -> bool:
     """Whether a request that `group` has failed has fallbacks left, besides those `asked`."""
     fallbacks: Final = kwargs.get("fallbacks", router.fallbacks) or _automatic_fallbacks(router, group, kwargs)
-    return has_fallback(router, group, fallbacks, asked, _steps_left(router, kwargs))
+    # The compiled router looks the request's own fallbacks up by itself, by the name that was asked for alone.
+    is_found: Final = "fallbacks" not in kwargs or "_core" not in router.__dict__
+    aliases: Final = getattr(router, "model_group_alias", None) if is_found else None
+    return has_fallback(router, group, fallbacks, asked, _steps_left(router, kwargs), aliases)
 
 
 def _retries_of(router: Any, request: Mapping[str, Any], group: str) -> int:

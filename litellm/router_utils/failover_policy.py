@@ -187,15 +187,23 @@ def yields_to_a_fallback(original_exception: object) -> bool:
     return peek(original_exception, ANSWERED_BY_A_FALLBACK) is True
 
 
-def has_fallback(router: Any, model_group: str, fallbacks: object, asked: Collection[str] = (), steps: int = 1) -> bool:
+def has_fallback(
+    router: Any,
+    model_group: str,
+    fallbacks: object,
+    asked: Collection[str] = (),
+    steps: int = 1,
+    aliases: object = None,
+) -> bool:
     """Whether `fallbacks`, in any format LiteLLM takes, lead from `model_group` within `steps` steps to one that has a
-    deployment that is not cooling down and is not among those `asked` before."""
-    from litellm.router_utils.group_names import by_its_name
+    deployment that is not cooling down and is not among those `asked` before. A name among `aliases`, the router's
+    `model_group_alias`, has the fallbacks of its group."""
+    from litellm.router_utils.group_names import by_alias
 
     known: Final = {model_group, *asked}
     reached = {model_group}
     for _ in range(steps):
-        chains = [fallback_groups(group, by_its_name(router, group, fallbacks)) for group in reached]
+        chains = [fallback_groups(group, by_alias(aliases, group, fallbacks)) for group in reached]
         reached = {name for chain in chains for name in chain} - known
         deployments = [one for name in reached for one in router.get_model_list(model_name=name) or ()]
         if any_in_rotation(router, {deployment["model_info"]["id"] for deployment in deployments}):

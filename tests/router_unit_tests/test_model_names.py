@@ -9,15 +9,11 @@ from typing import Any
 import pytest
 
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
-from support.routing import COMPILED_ROUTER, GROUP, MODES, ask, back_offs, deployment, routed
+from support.routing import GROUP, MODES, ask, back_offs, deployment, routed
 
 ALIAS = "the-alias"
 FALLBACK = "the-fallback"
 ALIASES: dict[str, Any] = {"plain": {ALIAS: GROUP}, "hidden": {ALIAS: {"model": GROUP, "hidden": True}}}
-
-IN_PYTHON = pytest.mark.xfail(
-    COMPILED_ROUTER, reason="the compiled router looks fallbacks up by the name asked for alone"
-)
 
 
 @contextmanager
@@ -29,7 +25,6 @@ def lone(fault: Fault, **settings: Any) -> Iterator[tuple[Any, Callable[[], Any]
             yield router, lambda: (bad.attempts, good.attempts)
 
 
-@IN_PYTHON
 @pytest.mark.parametrize("alias", ALIASES)
 @pytest.mark.parametrize("mode", MODES)
 async def test_an_alias_has_its_groups_fallbacks(mode: str, alias: str) -> None:
@@ -40,7 +35,6 @@ async def test_an_alias_has_its_groups_fallbacks(mode: str, alias: str) -> None:
         assert attempts() == (1, 1)
 
 
-@IN_PYTHON
 async def test_an_alias_finds_the_fallback_of_a_cooldown() -> None:
     """A group that is cooling down for its fallback is lost to nobody who asks by another name."""
     settings: dict[str, Any] = {"model_group_alias": ALIASES["plain"], "fallbacks": [{GROUP: [FALLBACK]}]}

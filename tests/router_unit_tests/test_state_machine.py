@@ -101,12 +101,15 @@ class BreakingAndHealing(RuleBasedStateMachine):
 
     @rule(group=st.sampled_from([GROUP, LONE_GROUP]))
     def ask(self, group: str) -> None:
-        """Answered if a healthy deployment is in rotation; one that is cooling down is not bothered."""
+        """Answered if a healthy deployment is in rotation; one that is cooling down is not bothered, but for a lone one
+        whose fallback is cooling down as a whole."""
         cooling = cooling_down(self.router)
         rotation = [name for name in NAMES if name not in cooling]
         if group == LONE_GROUP and ALONE not in cooling:
             rotation.append(ALONE)
         answered, asked = self.answer_and_attempts(group)
+        if group == LONE_GROUP and not rotation and ALONE in asked:
+            rotation.append(ALONE)
         assert answered == any(self.wire.state[name] == HEALTHY for name in rotation)
         assert asked.keys() <= set(rotation)
         twice = [name for name, count in asked.items() if count > self.sends(name)]
