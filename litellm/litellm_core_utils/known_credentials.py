@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 _CREDENTIAL_NAME: Final = re.compile(r"key|token|secret|passw|credential|auth(?!ors?\b)", re.IGNORECASE)
 _NO_CREDENTIAL_NAMES: Final = frozenset(("prompt_cache_key", "idempotency-key"))  # names a caller gives
+_HEADERS: Final = ("extra_headers", "headers")  # parts of a request that may hold the key in theirs
 _SCHEME: Final = re.compile(r"(?:Bearer|Basic|Token)\s+", re.IGNORECASE)  # RFC 9110 section 11.4
 _SHORTEST: Final = 8  # characters; a shorter one stands in too many texts by chance
 _IS_ON: Final = os.getenv("LITELLM_DISABLE_REDACT_SECRETS", "").lower() != "true"
@@ -61,11 +62,17 @@ def remembering_callers_credentials(read_body: ReadBody) -> ReadBody:
         body: Final = await read_body(*args, **kwargs)
         request: Final = kwargs.get("request", args[0] if args else None)
         headers: Final = getattr(request, "headers", None)
-        found = [credentials_in(one) for one in (headers, body) if isinstance(one, Mapping)]
+        found = [credentials_in(one) for one in (headers, _settings_of(body)) if isinstance(one, Mapping)]
         _of_this_request.set(_of_this_request.get().union(*found))
         return body
 
     return _read_request_body
+
+
+def _settings_of(body: object) -> Mapping[str, Any]:
+    """What a request says of the provider, as against what it asks of the model."""
+    parts: Final = body.items() if isinstance(body, Mapping) else ()
+    return {name: value for name, value in parts if isinstance(value, str) or name in _HEADERS}
 
 
 def remember_credentials(settings: Mapping[str, Any]) -> None:

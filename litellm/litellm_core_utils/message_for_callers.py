@@ -79,9 +79,12 @@ def hiding_credentials(clean: Callable[..., dict[str, Any]]) -> Callable[..., di
 
     @functools.wraps(clean)
     def hidden(shown: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
-        own: Final = credentials_in(shown, _SHORTEST_OF_ITS_OWN) if _ENABLE_SECRET_REDACTION else ()
-        cleaned: Final = clean(shown, *args, **kwargs)
-        return _shown(cleaned, own) if _ENABLE_SECRET_REDACTION else cleaned  # type: ignore[no-any-return]
+        if not _ENABLE_SECRET_REDACTION:
+            return clean(shown, *args, **kwargs)
+        # The `key` in there is that of LiteLLM's list of models, the model's name.
+        settings: Final = {name: value for name, value in shown.items() if name != "model_info"}
+        own: Final = credentials_in(settings, _SHORTEST_OF_ITS_OWN)
+        return _shown(clean(shown, *args, **kwargs), own)  # type: ignore[no-any-return]
 
     return hidden
 

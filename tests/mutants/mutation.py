@@ -81,7 +81,22 @@ KILLERS = {
         quick=("exception_mapping/test_http_status_mapping.py", "exception_mapping/test_http_status_mapping_edges.py"),
         thorough=("exception_mapping/test_properties.py",),
     ),
-    "litellm_core_utils/first_event": Killers(quick=("router_unit_tests/test_first_event.py",)),
+    "litellm_core_utils/first_event": Killers(
+        quick=("router_unit_tests/test_first_event.py", "router_unit_tests/test_event_stream.py")
+    ),
+    "litellm_core_utils/event_stream": Killers(quick=("router_unit_tests/test_event_stream.py",)),
+    "litellm_core_utils/stream_wait": Killers(quick=("router_unit_tests/test_stream_wait.py",)),
+    "litellm_core_utils/unwrapped_failures": Killers(quick=("router_unit_tests/test_public_methods.py",)),
+    "proxy/common_utils/waiting_callers": Killers(quick=("proxy_unit_tests/test_waiting_callers.py",)),
+    "router_utils/all_cooling_down": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
+    "router_utils/attempt_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),
+    "router_utils/callers_part": Killers(quick=("router_unit_tests/test_callers_part.py",)),
+    "router_utils/compiled_router_waiting": Killers(
+        quick=("router_unit_tests/test_all_cooling_down.py",), compiled_only=True
+    ),
+    "router_utils/failed_checks": Killers(quick=("proxy_unit_tests/test_background_health_checks.py",)),
+    "router_utils/group_names": Killers(quick=("router_unit_tests/test_model_names.py",)),
+    "router_utils/single_attempts": Killers(quick=("router_unit_tests/test_public_methods.py",)),
     "router_utils/failover_attempts": Killers(
         quick=("router_unit_tests/test_failover_attempts.py",),
         thorough=(

@@ -284,7 +284,8 @@ async def test_a_request_that_names_something_of_one_providers_is_left_to_litell
     """No other deployment has it."""
 
     async def body() -> None:
-        for value in ("id_1", None, ""):
+        held: Any = {"id": "id_1"} if what == "prompt" else "id_1"  # a prompt's text names nothing
+        for value in (held, None, ""):
             generic = {"original_generic_function": named("aresponses"), what: value}
             await fails(router, "abc"[len(value or "") % 3], status(429), by=named(GENERIC), **generic)
         await fails(router, "b", status(429), **{what: "of a chat completion"})
