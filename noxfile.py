@@ -17,9 +17,13 @@ nox.options.stop_on_first_error = True  # so that the end of the output says wha
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 DEFAULT_BASE: str = PROJECT["tool"]["fork"]["base"]
-OLDEST_BASE, *_ = nox.project.load_toml("fork/bases.toml")
+OLDEST_BASE, *_, NEWEST_BASE = nox.project.load_toml("fork/bases.toml")
 BASES = [OLDEST_BASE, DEFAULT_BASE]
-"""What is tested day by day: the oldest release and the default one; `compat` tests all."""
+"""What is tested day by day: the oldest release and the default one; `releases` tests all."""
+
+UNPUBLISHED = "tests/releases/unpublished.txt"
+ASK_FOR_UNPUBLISHED = ("1.109.", "1.110.")
+"""Releases whose extra [proxy] asks for what the index does not have: UNPUBLISHED says what is let go of."""
 
 OWN_MODULES = [path.relative_to(".") for path in sorted(Path("litellm").rglob("*_utils/*.py"))]
 ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests"]
@@ -68,7 +72,7 @@ def router(session: nox.Session, base: str) -> None:
 
 
 @nox.session
-@nox.parametrize("base", BASES)
+@nox.parametrize("base", [*BASES, NEWEST_BASE])
 def proxy(session: nox.Session, base: str) -> None:
     """The real proxy as a process, with real clients (--stock: LiteLLM's own).
 
@@ -76,7 +80,7 @@ def proxy(session: nox.Session, base: str) -> None:
     """
     arguments = [argument for argument in session.posargs if argument != "--stock"]
     if arguments != session.posargs:
-        session.install(f"litellm[proxy]==={base}", *dependencies("proxy"))
+        session.install(*overrides(session, base), f"litellm[proxy]==={base}", *dependencies("proxy"))
     else:
         install_patched(session, base, *dependencies("proxy"), extra="[proxy]")
     if any(argument.startswith("tests/node_client") for argument in arguments):
@@ -168,7 +172,16 @@ def install_patched(session: nox.Session, base: str, *more: str, extra: str = ""
     """This branch built on `base`, as an operator's installer builds it; `extra` is "[proxy]" or nothing."""
     # Without it the installer takes a build of an earlier state of this folder, whose version is the same.
     again = "--reinstall-package=litellm" if session.venv_backend == "uv" else "--force-reinstall"
-    session.install(again, "-C", f"base={base}", f".{extra}", *more)
+    override = overrides(session, base) if extra else []
+    session.install(*override, again, "-C", f"base={base}", f".{extra}", *more)
+
+
+def overrides(session: nox.Session, base: str) -> list[str]:
+    """What an installer is told of requirements of the extra [proxy] that the index does not have; only uv can be."""
+    if not base.startswith(ASK_FOR_UNPUBLISHED):
+        return []
+    session.log(f"LiteLLM {base}: the requirements in {UNPUBLISHED} are let go of")
+    return ["--override", UNPUBLISHED]
 
 
 def own_modules() -> list[str]:

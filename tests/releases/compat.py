@@ -15,7 +15,19 @@ from typing import NamedTuple
 from fork import patches
 from fork.base import supported
 from fork.compat import matrix
-from releases.environment import ROOT, UV, Counts, Environment, ReleaseError, arguments, counts, require, run
+from releases.environment import (
+    AT_THE_PROXY,
+    ROOT,
+    SUITE,
+    UV,
+    Counts,
+    Environment,
+    ReleaseError,
+    arguments,
+    counts,
+    require,
+    run,
+)
 
 
 class Outcome(NamedTuple):
@@ -45,7 +57,7 @@ def tried(base: str, work: Path, requirements: Sequence[str]) -> Outcome:
     seconds = time.monotonic() - began
     [wheel] = environment.work.glob("*.whl")
     require(environment.install("--no-deps", wheel), f"{wheel.name} cannot be installed")
-    return Outcome(counts(environment), seconds, relaxed)
+    return Outcome(counts(environment, [*SUITE, AT_THE_PROXY]), seconds, relaxed)
 
 
 def verdict(base: str, work: Path, requirements: Sequence[str]) -> tuple[bool, str]:

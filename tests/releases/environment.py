@@ -15,6 +15,10 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 UV = [sys.executable, "-m", "uv"]
 SUITE = ["tests/exception_mapping", "tests/proxy_unit_tests", "tests/router_unit_tests", "tests/support"]
+AT_THE_PROXY = "tests/proxy/test_routes.py"
+"""A failing request a route, at the real proxy, which has requirements of its own."""
+
+EXTRA = "proxy"
 REQUIRES = "import importlib.metadata as m, json; print(json.dumps(m.requires('litellm')))"
 
 
@@ -61,20 +65,21 @@ class Environment:
         return run(*command, check=False) == 0
 
     def prepare(self, requirements: Sequence[str]) -> list[str]:
-        """Install the stock release and `requirements`; return those of its own that the index cannot meet, which are
-        let go of from then on."""
+        """Install the stock release with its extra and `requirements`; return those of its own that the index cannot
+        meet, which are let go of from then on."""
         relaxed = self.relax()
-        require(self.install(f"litellm==={self.base}", *requirements), f"LiteLLM {self.base} cannot be installed")
+        whole = f"litellm[{EXTRA}]==={self.base}"
+        require(self.install(whole, *requirements), f"LiteLLM {self.base} cannot be installed")
         return relaxed
 
     def relax(self) -> list[str]:
         """Let go of those requirements of the release that the index cannot meet, and return them."""
-        if self.install("--dry-run", f"litellm==={self.base}"):
+        if self.install("--dry-run", f"litellm[{EXTRA}]==={self.base}"):
             return []
         require(self.install("--no-deps", f"litellm==={self.base}"), f"LiteLLM {self.base} cannot be installed")
         found = json.loads(output(self.program("python"), "-c", REQUIRES))
         needed = [Requirement(line) for line in found]
-        needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+        needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": EXTRA})]
         missing = [one for one in needed if not self.install("--dry-run", "--no-deps", f"{one.name}{one.specifier}")]
         self.overrides.write_text("".join(f"{self._without(one.name)}\n" for one in missing))
         return [f"{one.name}{one.specifier}" for one in missing]
