@@ -180,6 +180,6 @@ class TestRun:
         ("outcome", "code"), [(TestReport.better, 0), (TestReport.worse, 1)], ids=["better", "worse"]
     )
     def test_exit_code(self, outcome: Outcome, code: int) -> None:
-        """Zero only when nothing is worse."""
+        """The exit code is zero only when nothing is worse."""
         benchmark = replace(dead_hosts.BENCHMARK, run=lambda *_: iter([outcome]))
         assert main(benchmark, [*self.SIDES]) == code

@@ -68,7 +68,7 @@ class TestVerdict:
 
 class TestGrid:
     def test_default(self) -> None:
-        """Every provider, fault and strategy once, silence under two strategies; every mode occurs in every column."""
+        """The usual grid has each provider, fault and strategy once, silence under two, and each mode per column."""
         cells = failover.grid(full=False, cooldown_time=None)
         keys = {(cell.provider, cell.fault, cell.strategy) for cell in cells}
         everything = set(product(PROVIDERS, FAULTS, STRATEGIES))
@@ -78,7 +78,7 @@ class TestGrid:
             assert {cell.mode for cell in cells if cell.provider == provider} == set(MODES)
 
     def test_full(self) -> None:
-        """All modes everywhere but where litellm has none."""
+        """The full grid has all modes everywhere but where litellm has none."""
         cells = failover.grid(full=True, cooldown_time=2.0)
         combinations = len(MODES) * (len(STRATEGIES) - 1) + 2
         assert len(set(cells)) == len(cells) == len(PROVIDERS) * len(FAULTS) * combinations

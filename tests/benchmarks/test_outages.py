@@ -97,7 +97,7 @@ def status_of(provider: ScriptedProvider, *said: str) -> tuple[int, Any]:
 
 class TestScriptedProvider:
     def test_healthy_stream(self) -> None:
-        """The role, every word, the end, the usage that was asked for, and [DONE]."""
+        """A healthy stream has the role, every word, the end, the usage that was asked for, and [DONE]."""
         with (
             ScriptedProvider([HEALTHY_STREAM], answer=ANSWER, prompt_tokens=7) as provider,
             Client(provider, stream_options={"include_usage": True}) as client,
@@ -115,7 +115,7 @@ class TestScriptedProvider:
         assert (provider.attempts, provider.answered) == (1, 1)
 
     def test_requests_meet_the_steps_in_turn(self) -> None:
-        """A fault once, then health for good; each arrival is noted with its step and its time."""
+        """Requests meet the steps in turn, and each arrival is noted with its step and its time."""
         script: list[Step] = [FAULTS["500"], HEALTHY_STREAM]
         with ScriptedProvider(script, answer="pong") as provider:
             before = time.monotonic()
@@ -165,7 +165,7 @@ class TestScriptedProvider:
         assert ("".join(map(words, chunks)), end) == ("a b c", "[DONE]")
 
     def test_client_that_leaves_a_stall(self) -> None:
-        """Until then only the words before it come; a client that does not wait leaves no answer behind."""
+        """A client that does not wait for a stall to end gets the words before it and leaves no answer behind."""
         with ScriptedProvider([Stream(stall_after=2, stall=600)], answer="a b c") as provider:
             heard: list[str] = []
             with Client(provider, timeout=1.0) as client, pytest.raises(TimeoutError):
@@ -201,7 +201,7 @@ class TestScriptedProvider:
         [(RESET, ConnectionResetError), (CLOSED, http.client.RemoteDisconnected), (SILENT, TimeoutError)],
     )
     def test_no_answer(self, step: Step, error: type[Exception]) -> None:
-        """A connection that is reset, closed or ignored, and only that one."""
+        """A connection is reset, closed or ignored as the step says, and only that one."""
         with ScriptedProvider([step, HEALTHY_STREAM], answer="pong") as provider:
             with pytest.raises(error):
                 Client(provider, timeout=0.2 if step == SILENT else CLIENT_DEADLINE)
@@ -222,7 +222,7 @@ class TestScriptedProvider:
             assert answer_of(provider) == "pong"
 
     def test_only_streams(self) -> None:
-        """What it has no script for is refused and is no arrival."""
+        """A request that is not for a stream is refused and is no arrival."""
         with ScriptedProvider([HEALTHY_STREAM], answer="pong") as provider:
             with Client(provider, stream=False) as client:
                 assert client.response.status == 400
@@ -390,7 +390,7 @@ class TestVerdict:
         assert BY_ID["S01"].verdict(seen("S01", primary=on_primary(0.0, 1.8), fallback=())) is PASS
 
     def test_sixteen(self) -> None:
-        """The published scenarios, by number, with the published score of stock LiteLLM."""
+        """The scenarios are the published ones, by number, with the published score of stock LiteLLM."""
         assert [scenario.id for scenario in SCENARIOS] == [f"S{number:02}" for number in range(1, 17)]
         today = [scenario.today for scenario in SCENARIOS]
         assert [today.count(verdict) for verdict in (PASS, PARTIAL, SAFE, FAIL)] == [9, 3, 4, 0]
@@ -424,7 +424,7 @@ class TestReport:
         assert "is wrong: S08 fail where stock is safe;" in outages.sentence([self.better, self.worse])
 
     def test_remarks(self) -> None:
-        """How the outage that ends went, and where stock is not as published."""
+        """The remarks say how the outage that ends went, and where stock is not as published."""
         never = replace(OUTAGE_ENDS, primary=on_primary(0.0, 0.1))
         assert outages.remarks([Outcome(BY_ID["S15"], stock=never, patched=OUTAGE_ENDS), self.better]) == [
             "S15: attempts on the dead primary: 2 → 8",
@@ -519,5 +519,5 @@ class TestRun:
         ("outcome", "code"), [(TestReport.better, 0), (TestReport.worse, 1)], ids=["better", "worse"]
     )
     def test_exit_code(self, outcome: Outcome, code: int) -> None:
-        """Zero only when nothing is worse."""
+        """The exit code is zero only when nothing is worse."""
         assert main(replace(outages.BENCHMARK, run=lambda *_: iter([outcome])), [*self.SIDES]) == code

@@ -114,7 +114,7 @@ class TestOverhead:
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Zero only where nothing costs too much; FILE holds every block, and the last line says what is wrong."""
+        """The exit code is zero only where nothing costs too much, and FILE holds every block."""
 
         def measure(*_: object) -> Iterator[tuple[str, str, dict[str, float]]]:
             for workload, measures in MEASURES.items():

@@ -78,7 +78,7 @@ def http_status_error(status: int) -> httpx.HTTPStatusError:
 
 @pytest.mark.parametrize(("status", "signal"), SIGNALS_BY_STATUS.items())
 def test_a_status_alone_tells_the_signal(status: int, signal: FailureSignal) -> None:
-    """Whatever carries it: a provider's class, an HTTP client's, text for a number."""
+    """A status decides the signal in a provider's class, in an HTTP client's, and as text instead of a number."""
     holders = [
         Failed(status_code=status),
         Failed(status_code=str(status)),
@@ -92,7 +92,7 @@ def test_a_status_alone_tells_the_signal(status: int, signal: FailureSignal) -> 
 
 
 @pytest.mark.parametrize("text", ["You sent 429 tokens", "rate limit", "Connection refused", "timed out"])
-def test_wording_does_not_count_where_a_status_is_known(text: str) -> None:
+def test_status_outranks_quoted_wording(text: str) -> None:
     """A 400 that quotes "429" is a 400."""
     assert classify(BaseLLMException(status_code=400, message=text)) is FailureSignal.REQUEST_REJECTED
     assert classify(BaseLLMException(status_code=500, message=text)) is FailureSignal.SERVER_ERROR
@@ -126,10 +126,8 @@ TRANSPORT_ERRORS: dict[str, tuple[BaseException, FailureSignal]] = {
 
 
 @pytest.mark.parametrize(("error", "signal"), TRANSPORT_ERRORS.values(), ids=TRANSPORT_ERRORS)
-def test_a_transport_error_tells_the_signal_wherever_it_is_in_the_chain(
-    error: BaseException, signal: FailureSignal
-) -> None:
-    """Bare, as the cause of a provider's class with LiteLLM's placeholder status, in context, in a group."""
+def test_transport_error_anywhere_in_chain(error: BaseException, signal: FailureSignal) -> None:
+    """A transport error decides the signal whether it is bare, a cause, in context or in a group."""
     assert classify(error) is signal
     assert classify(raised_from(BaseLLMException(status_code=500, message="failed"), error)) is signal
     assert classify(in_context(BaseLLMException(status_code=500, message="failed"), error)) is signal
@@ -137,14 +135,14 @@ def test_a_transport_error_tells_the_signal_wherever_it_is_in_the_chain(
     assert classify(Failed("group", exceptions=(Failed("harmless"), error))) is signal
 
 
-def test_an_answer_outranks_a_transport_error_met_before_it() -> None:
+def test_answer_outranks_earlier_transport_error() -> None:
     """A real 500 raised while an earlier refusal was being handled is a 500."""
     failure = in_context(http_status_error(500), ConnectionRefusedError(errno.ECONNREFUSED, "earlier"))
     assert classify(failure) is FailureSignal.SERVER_ERROR
 
 
 def test_the_systems_word_outranks_the_clients_class() -> None:
-    """LiteLLM's aiohttp transport reports a reset after sending as httpx.ConnectError."""
+    """A connection reset that the aiohttp transport wraps in httpx.ConnectError is classified as interrupted."""
     reset = ConnectionResetError(errno.ECONNRESET, "reset")
     assert classify(raised_from(httpx.ConnectError("failed"), reset)) is FailureSignal.INTERRUPTED
 
@@ -152,13 +150,13 @@ def test_the_systems_word_outranks_the_clients_class() -> None:
 @pytest.mark.parametrize(
     ("outer", "signal"), [(httpx.ConnectError, FailureSignal.UNREACHABLE), (httpx.ReadError, FailureSignal.INTERRUPTED)]
 )
-def test_a_timeout_of_the_system_is_what_it_interrupted(outer: type[Exception], signal: FailureSignal) -> None:
-    """ETIMEDOUT while connecting is a host that cannot be reached, later on a connection that broke off."""
+def test_etimedout_depends_on_wrapping_class(outer: type[Exception], signal: FailureSignal) -> None:
+    """ETIMEDOUT while connecting is an unreachable host, and while reading an interrupted connection."""
     assert classify(raised_from(outer("failed"), TimeoutError(errno.ETIMEDOUT, "timed out"))) is signal
 
 
-def test_a_wait_for_a_free_connection_does_not_blame_the_host() -> None:
-    """LiteLLM's aiohttp transport reports one as httpx.ConnectTimeout, which is else a host that cannot be reached."""
+def test_connection_pool_wait_is_timeout() -> None:
+    """A wait for a free connection is a timeout, though LiteLLM's aiohttp transport raises ConnectTimeout."""
     waited = raised_from(httpx.ConnectTimeout("slow"), aiohttp.ConnectionTimeoutError("slow"))
     assert classify(waited) is FailureSignal.TIMED_OUT
 
@@ -167,12 +165,12 @@ def test_a_wait_for_a_free_connection_does_not_blame_the_host() -> None:
     "cause", [RuntimeError("the client has been closed"), TypeError("bug"), RuntimeError("Event loop is closed")]
 )
 def test_openai_wraps_bugs_as_connection_errors_too(cause: Exception) -> None:
-    """They say nothing about the host."""
+    """A bug or a closed client inside openai.APIConnectionError is internal, not an unreachable host."""
     assert classify(raised_from(openai.APIConnectionError(request=REQUEST), cause)) is FailureSignal.INTERNAL
 
 
 def test_an_applications_own_failure_is_not_the_deployments() -> None:
-    """LiteLLM may be called while the application handles a failure of its own, which is context of ours then."""
+    """A transport error that the calling application was handling is no evidence against the deployment."""
     found: list[BaseException] = []
 
     def litellm_fails() -> None:
@@ -191,7 +189,7 @@ def test_an_applications_own_failure_is_not_the_deployments() -> None:
 
 
 def test_what_is_caught_on_the_way_is_evidence() -> None:
-    """As provider code turns a transport error into an exception of its own, without `from`."""
+    """A transport error that provider code replaced without `from` still decides the signal."""
 
     def provider_code() -> None:
         try:
@@ -204,8 +202,8 @@ def test_what_is_caught_on_the_way_is_evidence() -> None:
     assert classify(caught.value) is FailureSignal.UNREACHABLE
 
 
-def test_a_host_is_not_blamed_for_what_this_machine_ran_out_of() -> None:
-    """Too many open files fail every deployment alike."""
+def test_resource_exhaustion_is_internal() -> None:
+    """Too many open files on this machine are internal, not an unreachable host."""
     exhausted = OSError(errno.EMFILE, "too many open files")
     assert classify(raised_from(httpx.ConnectError("failed"), exhausted)) is FailureSignal.INTERNAL
 
@@ -230,29 +228,29 @@ def test_a_host_is_not_blamed_for_what_this_machine_ran_out_of() -> None:
     ],
 )
 def test_wording_counts_where_nothing_else_is_known(text: str, signal: FailureSignal) -> None:
-    """In a bare exception, in LiteLLM's catch-all, in a text without its exception."""
+    """The wording decides where neither a status nor a transport error is known."""
     catch_all = litellm.APIConnectionError(message=text, llm_provider="x", model="m")
     assert [classify(failure) for failure in (Exception(text), catch_all, text)] == [signal] * 3
 
 
 @pytest.mark.parametrize("bug", [KeyError, TypeError, AttributeError, ValueError, IndexError, AssertionError])
 def test_a_bug_is_internal_whatever_it_quotes(bug: type[Exception]) -> None:
-    """Also inside LiteLLM's catch-all, which repeats its words."""
+    """A bug's exception is internal whatever it quotes, also inside LiteLLM's catch-all."""
     words = "429 rate limit, connection refused, timed out"
     catch_all = litellm.APIConnectionError(message=words, llm_provider="x", model="m")
     assert classify(bug(words)) is FailureSignal.INTERNAL
     assert classify(raised_from(catch_all, bug(words))) is FailureSignal.INTERNAL
 
 
-def test_a_line_number_in_a_traceback_is_no_rate_limit() -> None:
-    """LiteLLM's catch-all appends the traceback of what it wraps to its message."""
+def test_traceback_line_number_is_ignored() -> None:
+    """Line 429 of a traceback that LiteLLM appended to a message is no rate limit."""
     trace = 'Traceback (most recent call last):\n  File "main.py", line 429, in completion'
     failure = litellm.APIConnectionError(message=f"'choices'\n{trace}", llm_provider="x", model="m")
     assert classify(failure) is FailureSignal.INTERNAL
 
 
-def test_json_that_came_from_the_provider_is_garbled_and_json_that_did_not_is_internal() -> None:
-    """The caller's broken tool arguments say nothing about a deployment."""
+def test_json_error_depends_on_origin() -> None:
+    """Broken JSON from the provider is garbled, and broken JSON from the caller is internal."""
     with pytest.raises(json.JSONDecodeError) as answer:
         httpx.Response(200, content=b"<html>", request=REQUEST).json()
     with pytest.raises(json.JSONDecodeError) as arguments:
@@ -261,15 +259,15 @@ def test_json_that_came_from_the_provider_is_garbled_and_json_that_did_not_is_in
     assert classify(arguments.value) is FailureSignal.INTERNAL
 
 
-def test_a_retry_does_not_inherit_the_signal_of_the_attempt_before_it() -> None:
-    """A retry is made while the failure before it is being handled, so that failure is its context."""
+def test_retry_does_not_inherit_signal() -> None:
+    """A failed retry does not take its signal from the previous attempt, which is its context."""
     before = Failed("rate limited", failure_signal=FailureSignal.RATE_LIMITED)
     before.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "earlier")
     assert classify(in_context(KeyError("choices"), before)) is FailureSignal.INTERNAL
 
 
-def test_a_broken_stream_has_the_signal_of_what_broke_it() -> None:
-    """MidStreamFallbackError names it as original_exception, and has a status of its own that means nothing."""
+def test_midstream_error_uses_original_exception() -> None:
+    """A MidStreamFallbackError has the signal of its original_exception, not of its own status."""
     original = Failed("gone", failure_signal=FailureSignal.UNREACHABLE)
     failure = litellm.exceptions.MidStreamFallbackError(
         message="broke off", model="m", llm_provider="x", original_exception=original
@@ -277,15 +275,15 @@ def test_a_broken_stream_has_the_signal_of_what_broke_it() -> None:
     assert classify(failure) is FailureSignal.UNREACHABLE
 
 
-def test_a_class_that_names_the_requests_fault_outranks_its_status() -> None:
-    """A context window exceeded under a 500 is still the request's."""
+def test_request_fault_class_outranks_status() -> None:
+    """A ContextWindowExceededError under a 500 is still the request's fault."""
     failure = litellm.ContextWindowExceededError(message="too long", model="m", llm_provider="x")
     vars(failure)["status_code"] = 500
     assert classify(failure) is FailureSignal.REQUEST_REJECTED
 
 
 def test_a_status_litellm_made_up_is_no_evidence() -> None:
-    """Releases from 1.100 say so in `status_code_is_synthesized`."""
+    """A status that LiteLLM marks as synthesized, as it does from 1.100 on, is no evidence."""
     failure = Failed("'choices'", status_code=503, status_code_is_synthesized=True)
     assert diagnose(failure) == (FailureSignal.INTERNAL, None, Basis.NOTHING)
     assert not diagnose(failure).proven
@@ -333,7 +331,7 @@ class Nowhere(Exception):
     ids=["raises at every look", "errno is a list", "its cause has no truth", "its class has no module"],
 )
 def test_what_cannot_be_read_is_internal(failure: BaseException) -> None:
-    """`classify` never raises."""
+    """An exception whose attributes cannot be read is internal, and `classify` never raises."""
     assert classify(failure) is FailureSignal.INTERNAL
 
 
@@ -344,14 +342,14 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     assert classify(first) is FailureSignal.INTERNAL
 
 
-def test_a_megabyte_of_message_is_read_as_far_as_a_page() -> None:
-    """The first 4000 characters decide."""
+def test_long_message_is_read_partially() -> None:
+    """Only the first 4000 characters of a message are searched for its wording."""
     assert classify(Exception("x" * 3000 + " rate limit " + "x" * 1_000_000)) is FailureSignal.RATE_LIMITED
     assert classify(Exception("x" * 1_000_000 + " rate limit")) is FailureSignal.INTERNAL
 
 
-def test_an_exception_group_has_the_signal_of_its_first_telling_member() -> None:
-    """As anyio raises when every address of a host refuses."""
+def test_exception_group_first_telling_member() -> None:
+    """An exception group has the signal of its first member that tells one."""
     group = ExceptionGroup("failed", [ValueError("harmless"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")])
     assert classify(group) is FailureSignal.UNREACHABLE
 
@@ -378,7 +376,7 @@ GARBAGE = st.one_of(
     text=st.text(),
 )
 def test_any_exception_has_a_signal(attributes: dict[str, object], cause: BaseException | None, text: str) -> None:
-    """Whatever its attributes hold, and `diagnose` names only a status a provider can have sent."""
+    """Any exception has a signal, and `diagnose` names only a status that a provider can have sent."""
     failure = Failed(text, **attributes)
     failure.__cause__ = cause
     diagnosis = diagnose(failure)
@@ -388,7 +386,7 @@ def test_any_exception_has_a_signal(attributes: dict[str, object], cause: BaseEx
 
 @given(failure=GARBAGE)
 def test_anything_at_all_has_a_signal(failure: object) -> None:
-    """Not only exceptions."""
+    """Any object has a signal, whether or not it is an exception."""
     assert isinstance(classify(failure), FailureSignal)
 
 

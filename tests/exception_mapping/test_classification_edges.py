@@ -87,8 +87,8 @@ def of_class(module: str, name: str, *bases: type[Exception]) -> Exception:
 # --- statuses
 
 
-def test_a_status_without_a_row_has_the_signal_of_its_hundred() -> None:
-    """Also right beside those that have one."""
+def test_unlisted_status_uses_status_class() -> None:
+    """A status without a row of its own has the signal of its class, such as 4xx, also right beside a listed one."""
     expected = {
         status: FailureSignal.GARBLED
         if status < 400
@@ -101,16 +101,16 @@ def test_a_status_without_a_row_has_the_signal_of_its_hundred() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 422, 500])
-def test_a_status_litellm_writes_itself_yields_to_a_transport_error(status: int) -> None:
-    """But stands where there is none."""
+def test_placeholder_status_yields_to_transport_error(status: int) -> None:
+    """A status that LiteLLM writes itself (408, 422, 500) counts only where no transport error is known."""
     failure = BaseLLMException(status_code=status, message="failed")
     assert classify(failure) is signal_of_status(status)
     assert classify(raised_from(failure, refused())) is FailureSignal.UNREACHABLE
 
 
 @pytest.mark.parametrize("status", [400, 407, 409, 421, 423, 499, 501, 599])
-def test_any_other_status_is_the_providers_whatever_it_was_raised_from(status: int) -> None:
-    """Right beside those three, too."""
+def test_other_status_outranks_transport_error(status: int) -> None:
+    """Any other status than LiteLLM's placeholders is the provider's, whatever exception it was raised from."""
     failure = raised_from(BaseLLMException(status_code=status, message="failed"), refused())
     assert diagnose(failure) == Diagnosis(signal_of_status(status), status, Basis.ANSWER)
 
@@ -136,8 +136,8 @@ ANSWERS: dict[str, Callable[[], Exception]] = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_a_500_that_an_http_client_read_off_an_answer_is_a_500(answer: Callable[[], Exception]) -> None:
-    """Even if it was raised while handling what became of an earlier request."""
+def test_client_500_outranks_context(answer: Callable[[], Exception]) -> None:
+    """A 500 that an HTTP client read off an answer counts, even with an earlier refusal in its context."""
     failure = answer()
     if type(failure).__module__ == "anthropic":
         vars(failure)["status_code"] = 500
@@ -148,45 +148,45 @@ def test_a_500_that_an_http_client_read_off_an_answer_is_a_500(answer: Callable[
 
 @pytest.mark.parametrize("status", [100, 599, "100", "599"])
 def test_the_first_and_the_last_status_are_statuses(status: int | str) -> None:
-    """As numbers and as text."""
+    """100 and 599 are accepted as statuses, as numbers and as text."""
     assert diagnose(Failed(status_code=status)).http_status == int(status)
 
 
 @pytest.mark.parametrize("status", [99, 600, 0, True, "99", "600", "0429", "²²²", "4e2", "429 ", "none", b"429", 429.0])
-def test_what_is_no_status_does_not_count_as_one(status: object) -> None:
-    """The wording is read instead."""
+def test_invalid_status_is_ignored(status: object) -> None:
+    """A value that is no HTTP status is ignored, and the wording is read instead."""
     failure = Failed("Connection refused", status_code=status)
     assert diagnose(failure) == Diagnosis(FailureSignal.UNREACHABLE, None, Basis.WORDING)
 
 
-def test_a_code_that_is_no_status_does_not_hide_the_one_beside_it() -> None:
-    """`code` is often a word, `status_code` sometimes None."""
+def test_invalid_code_does_not_hide_status() -> None:
+    """An attribute that holds no status does not hide a valid status in the one beside it."""
     assert diagnose(Failed(status_code=None, code="429")).http_status == 429
     assert diagnose(Failed(code="rate_limit_exceeded", status=429)).http_status == 429
     assert diagnose(Failed(status_code=None, response=httpx.Response(429))).http_status == 429
 
 
 def test_the_statuses_on_one_exception_have_an_order() -> None:
-    """Its own, then its answer's; a `code` may be anything."""
+    """An exception's own status comes before its answer's, and its `code` comes last."""
     assert diagnose(Failed(status_code=401, status=402, response=httpx.Response(403), code=404)).http_status == 401
     assert diagnose(Failed(status=402, response=httpx.Response(403), code=404)).http_status == 402
     assert diagnose(Failed(response=httpx.Response(403), code=404)).http_status == 403
 
 
 def test_the_outermost_placeholder_is_kept() -> None:
-    """Where nothing better is found in the whole chain."""
+    """The outermost placeholder status decides where the chain holds nothing better."""
     failure = raised_from(Failed(status_code=500), Failed(status_code=408))
     assert diagnose(failure) == Diagnosis(FailureSignal.SERVER_ERROR, 500, Basis.LITELLM)
 
 
 def test_garbled_words_outrank_a_placeholder() -> None:
-    """LiteLLM writes 500 or 422 on an answer it could not read."""
+    """Wording that tells of an unreadable answer outranks the status that LiteLLM put on it."""
     failure = Failed("Unable to get json response - Expecting value", status_code=422)
     assert diagnose(failure) == Diagnosis(FailureSignal.GARBLED, None, Basis.WORDING)
 
 
-def test_a_placeholder_on_litellms_own_exception_is_not_the_providers() -> None:
-    """It tells the signal; whether there was an answer, only a provider's exception can say."""
+def test_litellm_placeholder_is_not_provider_status() -> None:
+    """A 500 on LiteLLM's own exception tells the signal, but not that a provider answered."""
     own = litellm.InternalServerError(message="failed", model="m", llm_provider="x")
     assert diagnose(own) == Diagnosis(FailureSignal.SERVER_ERROR, None, Basis.LITELLM)
     for module in ("litellm.exception", "litellm.exceptions_", "litellm.llms.x"):
@@ -196,7 +196,7 @@ def test_a_placeholder_on_litellms_own_exception_is_not_the_providers() -> None:
 
 
 def test_litellms_own_exceptions_are_read_by_class_first() -> None:
-    """Whatever status they carry."""
+    """LiteLLM's exceptions for request faults and bad answers are read by class, whatever status they carry."""
     mapped: list[Any] = [
         litellm.ContextWindowExceededError(message="too long", model="m", llm_provider="x"),
         litellm.ContentPolicyViolationError(message="flagged", model="m", llm_provider="x"),
@@ -275,8 +275,8 @@ CLASSES: list[tuple[BaseException, FailureSignal]] = [
 @pytest.mark.parametrize(
     ("error", "signal"), CLASSES, ids=[f"{type(error).__module__}.{type(error).__name__}" for error, _ in CLASSES]
 )
-def test_a_clients_class_tells_the_signal_without_a_word(error: BaseException, signal: FailureSignal) -> None:
-    """It is proof, as a status is."""
+def test_client_class_proves_signal(error: BaseException, signal: FailureSignal) -> None:
+    """The class of an HTTP client's exception proves the signal without any wording."""
     assert diagnose(error) == Diagnosis(signal, None, Basis.TRANSPORT)
 
 
@@ -300,8 +300,8 @@ def test_what_broke_last_outranks_an_answer_before_it(error: Exception) -> None:
     assert signal in (INTERRUPTED, TIMED_OUT)
 
 
-def test_a_class_of_the_same_name_elsewhere_proves_nothing() -> None:
-    """Applications have a ConnectError of their own."""
+def test_same_class_name_elsewhere_is_ignored() -> None:
+    """An application's class that is named as an HTTP client's proves nothing."""
     assert diagnose(of_class("application.errors", "ConnectError")) == Diagnosis(INTERNAL)
 
 
@@ -323,20 +323,20 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize(("number", "signal"), NUMBERS.items(), ids=[errno.errorcode[number] for number in NUMBERS])
-def test_the_systems_number_tells_the_signal_without_a_word(number: int, signal: FailureSignal) -> None:
-    """Whatever class it comes in, also one that says something else."""
+def test_errno_proves_signal(number: int, signal: FailureSignal) -> None:
+    """The system's errno proves the signal, whatever class it comes in."""
     assert diagnose(SystemFailed(number, "")) == Diagnosis(signal, None, Basis.TRANSPORT)
     assert diagnose(aiohttp.ClientOSError(number, "")) == Diagnosis(signal, None, Basis.TRANSPORT)
 
 
-def test_a_number_that_is_none_or_not_the_systems_proves_nothing() -> None:
-    """Only an OSError's is the system's."""
+def test_foreign_errno_is_ignored() -> None:
+    """An errno that is no number, or that is not an OSError's, proves nothing."""
     assert diagnose(SystemFailed([1], "Connection refused")) == Diagnosis(UNREACHABLE, None, Basis.WORDING)
     assert diagnose(Failed("Connection refused", errno=errno.ECONNRESET)) == Diagnosis(UNREACHABLE, None, Basis.WORDING)
 
 
-def test_what_a_transport_error_was_raised_from_counts_only_if_it_was_meant() -> None:
-    """`raise ... from` and `from None` are, a mere context is not."""
+def test_transport_error_explicit_cause_counts() -> None:
+    """What a transport error was raised from counts after `from` or `from None`, and not as a mere context."""
     reset = ConnectionResetError(errno.ECONNRESET, "reset")
     assert classify(raised_from(httpx.ConnectError(""), reset)) is INTERRUPTED
     assert classify(raised_while_handling(httpx.ConnectError(""), reset)) is UNREACHABLE
@@ -347,8 +347,8 @@ def test_what_a_transport_error_was_raised_from_counts_only_if_it_was_meant() ->
     assert classify(both) is TIMED_OUT
 
 
-def test_a_vague_class_in_between_does_not_hide_what_is_below_it() -> None:
-    """And does not count where something certain is known."""
+def test_vague_class_does_not_hide_cause() -> None:
+    """A vague client class neither hides a precise class below it nor outranks one above it."""
     assert classify(raised_from(openai.APIConnectionError(request=REQUEST), httpx.ReadTimeout(""))) is TIMED_OUT
     assert classify(raised_from(openai.APIConnectionError(request=REQUEST), Failed("?"))) is UNREACHABLE
     assert classify(raised_from(TimeoutError(), openai.APIConnectionError(request=REQUEST))) is TIMED_OUT
@@ -370,21 +370,21 @@ def parsed_by(module: str, function: str = "parse") -> json.JSONDecodeError:
 @pytest.mark.parametrize(
     "module", ["aiohttp.client_reqrep", "httpx._models", "httpx2", "openai._response", "requests.models"]
 )
-def test_json_an_http_client_failed_to_parse_is_garbled(module: str) -> None:
-    """It came over the wire."""
+def test_client_json_error_is_garbled(module: str) -> None:
+    """JSON that an HTTP client failed to parse came over the wire and is garbled."""
     assert classify(parsed_by(module)) is GARBLED
     assert classify(parsed_by(f"application.{module}")) is INTERNAL
 
 
-def test_json_a_provider_transformation_failed_to_parse_is_garbled() -> None:
-    """LiteLLM's `transform_response` reads nothing else; the functions around it read the caller's arguments."""
+def test_transform_response_json_is_garbled() -> None:
+    """JSON that `transform_response` failed to parse is garbled, and in the functions around it internal."""
     assert classify(parsed_by("litellm.llms.x.chat.transformation", "transform_response")) is GARBLED
     for function in ("transform_request", "transform_response_", "aaa", "zzz"):
         assert classify(parsed_by("litellm.llms.x.chat.transformation", function)) is INTERNAL
 
 
-def test_any_other_failure_while_reading_an_answer_is_no_garbled_answer() -> None:
-    """A KeyError in a provider's transformation is LiteLLM's own."""
+def test_transform_response_bug_is_internal() -> None:
+    """A KeyError while an answer is transformed is LiteLLM's own failure and not a garbled answer."""
 
     def transform_response() -> None:
         raise KeyError("choices")
@@ -399,19 +399,19 @@ def test_any_other_failure_while_reading_an_answer_is_no_garbled_answer() -> Non
 
 @pytest.mark.parametrize("module", ["aaa.errors", "builtins.errors", "zzz.errors"])
 @pytest.mark.parametrize("base", [Exception, RuntimeError, ValueError])
-def test_the_words_of_any_class_count_but_of_pythons_own_for_bugs(module: str, base: type[Exception]) -> None:
-    """A provider's class may be derived from a bug's."""
+def test_derived_class_wording_counts(module: str, base: type[Exception]) -> None:
+    """The wording of a provider's class counts even if it is derived from ValueError."""
     assert classify(type("Failed", (base,), {"__module__": module})("Request timed out.")) is TIMED_OUT
 
 
 @pytest.mark.parametrize("kind", [Exception, RuntimeError, OSError, BaseException])
 def test_pythons_general_classes_are_no_bugs(kind: type[BaseException]) -> None:
-    """Their words count."""
+    """The wording of Python's general exceptions, such as RuntimeError and OSError, counts."""
     assert classify(kind("Request timed out.")) is TIMED_OUT
 
 
-def test_the_first_row_of_the_wording_that_fits_counts() -> None:
-    """A rate limit quotes the rest, an interrupted connection may quote a time."""
+def test_first_matching_wording_counts() -> None:
+    """The first row of the wording table that matches decides, whatever else the message quotes."""
     words = ["429", "connection refused", "connection reset", "timed out", "unable to get json response"]
     signals = [FailureSignal.RATE_LIMITED, UNREACHABLE, INTERRUPTED, TIMED_OUT, GARBLED]
     found = [classify(Failed(", ".join(reversed(words[start:])))) for start in range(len(words))]
@@ -419,27 +419,27 @@ def test_the_first_row_of_the_wording_that_fits_counts() -> None:
 
 
 def test_the_outermost_words_count() -> None:
-    """What they were raised from is asked only where they are LiteLLM's own."""
+    """The outermost wording decides unless it is LiteLLM's own."""
     failure = raised_from(Failed("rate limit"), Failed("connection refused"))
     assert diagnose(failure) == Diagnosis(FailureSignal.RATE_LIMITED, None, Basis.WORDING)
     catch_all = litellm.APIConnectionError(message="connection reset", llm_provider="x", model="m")
     assert classify(raised_from(catch_all, failure)) is FailureSignal.RATE_LIMITED
 
 
-def test_a_message_that_is_no_text_is_not_read() -> None:
-    """The exception's own text is."""
+def test_non_text_message_is_ignored() -> None:
+    """A `message` that is no text is ignored, and the exception's own text is read."""
     assert classify(Failed("Request timed out.", message=7)) is TIMED_OUT
     assert classify(Failed("Request timed out.", message="Connection refused")) is UNREACHABLE
 
 
 def test_words_too_far_on_are_not_read() -> None:
-    """Whole documents are put into messages."""
+    """Wording that is too far into a long message is not read."""
     assert classify(Failed(" " * 1000 + "rate limit")) is FailureSignal.RATE_LIMITED
     assert classify(Failed(" " * 100_000 + "rate limit")) is INTERNAL
 
 
 def test_an_exception_without_a_text_keeps_its_status() -> None:
-    """Only its words are lost."""
+    """An exception that cannot be printed keeps its status."""
 
     class Unprintable(Exception):
         status_code = 500
@@ -454,7 +454,7 @@ def test_an_exception_without_a_text_keeps_its_status() -> None:
 
 
 def test_a_chain_has_each_exception_once_outermost_first() -> None:
-    """Also one that returns to where it began."""
+    """`chain` yields each exception once and the outermost first, even in a cycle."""
     a, b, c, d = Failed("a"), Failed("b"), Failed("c"), Failed("d")
     a.__dict__["original_exception"] = b
     a.__cause__ = c
@@ -466,23 +466,23 @@ def test_a_chain_has_each_exception_once_outermost_first() -> None:
 
 @pytest.mark.parametrize("container", [list, tuple])
 def test_a_group_is_its_members(container: Callable[..., object]) -> None:
-    """After what it was raised from, and before what they were raised from."""
+    """The members of a group come after its own cause and before theirs."""
     cause, first, second, below = Failed("cause"), Failed("first"), Failed("second"), Failed("below")
     first.__cause__ = below
     group = raised_from(Failed("group", exceptions=container([first, "no exception", second])), cause)
     assert list(chain(group)) == [group, cause, first, second, below]
 
 
-def test_a_context_counts_only_where_there_is_no_cause() -> None:
-    """And only if it is an exception."""
+def test_context_counts_without_cause() -> None:
+    """`chain` follows a context only where there is no cause, and only if it is an exception."""
     cause, context = Failed("cause"), Failed("context")
     assert list(chain(raised_while_handling(raised_from(both := Failed("both"), cause), context))) == [both, cause]
     stranger = types.SimpleNamespace(__context__="not an exception")
     assert list(chain(stranger)) == [stranger]
 
 
-def test_a_context_that_was_raised_counts_for_an_exception_that_was_not() -> None:
-    """As where an exception is built from what a task has failed with."""
+def test_context_of_unraised_exception_counts() -> None:
+    """The context of an exception that was built but never raised decides its signal."""
 
     def fails() -> None:
         raise refused()
@@ -492,8 +492,8 @@ def test_a_context_that_was_raised_counts_for_an_exception_that_was_not() -> Non
     assert classify(raised_while_handling(Failed("never raised"), caught.value)) is UNREACHABLE
 
 
-def test_a_chain_without_end_is_read_to_some_length() -> None:
-    """Each exception makes another."""
+def test_endless_chain_is_bounded() -> None:
+    """A chain without an end is read to a bounded length."""
 
     class Endless(Exception):
         @property
@@ -510,13 +510,13 @@ def test_a_chain_without_end_is_read_to_some_length() -> None:
 
 
 def test_nothing_proves_that_the_unreadable_is_internal() -> None:
-    """So whoever has more, as a status, is heard."""
+    """An unreadable exception is internal without proof."""
     assert diagnose(of_class("", "Failed")) == Diagnosis(INTERNAL)
     assert diagnose(type("Nowhere", (Exception,), {"__module__": None})()) == Diagnosis(INTERNAL)
 
 
 def test_peek_finds_nothing_where_a_look_raises() -> None:
-    """And what is there where it does not."""
+    """`peek` returns an attribute, or None where it is missing or raises."""
 
     class Hostile:
         here = 1

@@ -88,8 +88,8 @@ def test_no_provider_is_left_out_silently() -> None:
 
 
 @pytest.mark.parametrize("provider", UNREACHABLE)
-def test_a_provider_that_is_left_out_sends_no_request(provider: str, stand_in: StandIn) -> None:
-    """What is left out cannot be stood in for: led as any other, it fails with an exception and without a request."""
+def test_left_out_provider_sends_no_request(provider: str, stand_in: StandIn) -> None:
+    """A provider that is left out, called as any other, fails with an exception and without a request."""
     stand_in.fail_with(500, JSON_BODY)
     with pytest.raises(exceptions.APIConnectionError if provider == "vllm" else exceptions.BadRequestError):
         litellm.completion(**catalogue.Way().call(provider, stand_in.url))
@@ -104,10 +104,8 @@ def test_a_failed_answer_agrees_with_its_status(provider: str, stand_in: StandIn
 
 
 @pytest.mark.parametrize("provider", REACHABLE)
-def test_a_failed_answer_carries_its_signal_and_its_cause(
-    provider: str, stand_in: StandIn, call: dict[str, Any]
-) -> None:
-    """The signal of the status, and the exception the provider's own code raised."""
+def test_failed_answer_signal_and_cause(provider: str, stand_in: StandIn, call: dict[str, Any]) -> None:
+    """A failed answer carries the signal of its status and the exception that the provider's own code raised."""
     found = {}
     for status in SIGNED_STATUSES:
         stand_in.fail_with(status, JSON_BODY)

@@ -56,7 +56,7 @@ class ProviderError(Exception):
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_status_and_class_are_the_providers(provider: str) -> None:
-    """For each status LiteLLM has a class for, and for some it has none for."""
+    """Each status comes out unchanged and with LiteLLM's class for it, whatever branch the provider takes."""
     found = {status: mapped(ProviderError(status), provider) for status in CLASS_OF_STATUS}
     assert {status: (type(exception), exception.status_code) for status, exception in found.items()} == {
         status: (expected_class(status, provider), expected_status(status, provider)) for status in CLASS_OF_STATUS
@@ -65,7 +65,7 @@ def test_status_and_class_are_the_providers(provider: str) -> None:
 
 @pytest.mark.parametrize(("provider", "status", "expected"), ROWS_UPSTREAM_ASSERTS)
 def test_a_class_upstream_asserts_for_a_provider_stays(provider: str, status: int, expected: type[Exception]) -> None:
-    """These rows win over the table."""
+    """A class that upstream's tests assert for a provider wins over the table, and the status stays."""
     exception = mapped(ProviderError(status, "upstream failure"), provider)
     assert (type(exception), exception.status_code) == (expected, expected_status(status, provider))
 
@@ -73,7 +73,7 @@ def test_a_class_upstream_asserts_for_a_provider_stays(provider: str, status: in
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "scaleway", "ollama_chat", "unheard_of"])
 @pytest.mark.parametrize("status", [402, 413, 429, 503])
 def test_nothing_the_provider_said_is_lost(provider: str, status: int) -> None:
-    """The original is the cause; Retry-After and the provider's words are still there."""
+    """A mapped exception has the original as its cause and keeps its words and Retry-After."""
     original = ProviderError(status, "come back on Tuesday", headers={"retry-after": "6"})
     exception = mapped(original, provider)
     assert exception.__cause__ is original
@@ -81,16 +81,16 @@ def test_nothing_the_provider_said_is_lost(provider: str, status: int) -> None:
     assert dict(exception.litellm_response_headers)["retry-after"] == "6"
 
 
-def test_a_429_whose_body_was_compressed_is_a_rate_limit() -> None:
-    """Its body is decoded by then, its content-encoding header still says gzip."""
+def test_compressed_429_is_rate_limit() -> None:
+    """A 429 whose decoded body still has a content-encoding header is a rate limit."""
     original = ProviderError(429)
     original.response.headers["content-encoding"] = "gzip"
     exception = mapped(original, "scaleway")
     assert (type(exception), exception.status_code) == (litellm.RateLimitError, 429)
 
 
-def test_a_429_whose_body_was_never_read_is_a_rate_limit() -> None:
-    """As a streaming call's error may be."""
+def test_unread_429_is_rate_limit() -> None:
+    """A 429 whose body was never read, as of a streaming call, is a rate limit."""
     original = ProviderError(429)
     original.response = httpx.Response(429, stream=httpx.ByteStream(b"{}"), request=REQUEST)
     exception = mapped(original, "unheard_of")
@@ -109,13 +109,13 @@ def test_a_429_whose_body_was_never_read_is_a_rate_limit() -> None:
 def test_context_window_and_content_policy_classes_stay(
     provider: str, status: int, text: str, expected: type[Exception]
 ) -> None:
-    """Fallbacks are chosen by them, and they never cool a deployment down."""
+    """Context-window and content-policy classes stay, with the signal of a rejected request."""
     exception = mapped(ProviderError(status, text), provider)
     assert (type(exception), exception.failure_signal) == (expected, "request_rejected")
 
 
 def test_a_400_that_quotes_429_is_a_400() -> None:
-    """Providers echo the request in validation errors, and 429 is an ordinary number."""
+    """A 400 whose message quotes the number 429 is a BadRequestError."""
     exception = mapped(ProviderError(400, "max_tokens 429 is too large: rate limit your ambitions"), "openai")
     assert (type(exception), exception.status_code) == (litellm.BadRequestError, 400)
 
@@ -128,15 +128,15 @@ def test_a_mapped_exception_comes_back_as_it_is() -> None:
 
 
 def test_a_bug_stays_an_api_connection_error() -> None:
-    """LiteLLM's own failures look as they did, and say they are internal."""
+    """A bug of LiteLLM's stays an APIConnectionError with status 500 and is marked as internal."""
     exception = mapped(KeyError("choices"), "ollama_chat")
     assert (type(exception), exception.status_code) == (litellm.APIConnectionError, 500)
     assert exception.failure_signal == "internal"
     assert isinstance(exception.__cause__, KeyError)
 
 
-def test_an_exception_that_cannot_be_printed_is_mapped_all_the_same() -> None:
-    """Nothing but LiteLLM's exceptions ever comes out."""
+def test_unprintable_exception_is_mapped() -> None:
+    """An exception that cannot be printed is mapped by its status."""
 
     class Unprintable(Exception):
         status_code = 503
@@ -149,16 +149,16 @@ def test_an_exception_that_cannot_be_printed_is_mapped_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("provider", ["openai", "scaleway", "unheard_of"])
-def test_a_key_the_provider_repeats_is_not_passed_on(provider: str) -> None:
-    """LiteLLM's redaction is kept wherever the exception is built anew."""
+def test_repeated_key_is_redacted(provider: str) -> None:
+    """A key that the provider repeats is redacted from the rebuilt exception."""
     key = "sk-" + "a1B2" * 10
     exception = mapped(ProviderError(402, f"no credit left for {key}"), provider)
     assert key not in str(exception)
     assert "no credit left for" in str(exception)
 
 
-def test_a_failure_before_the_provider_is_known_is_mapped_all_the_same() -> None:
-    """LiteLLM may fail before it has worked out whose model it is."""
+def test_failure_without_provider_is_mapped() -> None:
+    """A failure before the provider is known is mapped by its status."""
     exception = mapped(ProviderError(402), None)
     assert (type(exception), exception.status_code) == (expected_class(402, ""), 402)
 
@@ -176,11 +176,10 @@ def test_a_failure_before_the_provider_is_known_is_mapped_all_the_same() -> None
     ],
 )
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "ollama_chat", "unheard_of"])
-def test_a_transport_error_has_one_signal_whoever_the_provider_is(
+def test_transport_error_signal_ignores_provider(
     provider: str, error: Exception, allowed: set[type[Exception]], signal: str
 ) -> None:
-    """Also where the provider's code has put LiteLLM's placeholder, 500, on it. A class that users have policies for,
-    InternalServerError, is kept where a provider's branch raises it."""
+    """A transport error has the same signal for every provider, also under LiteLLM's placeholder status."""
     wrapped = BaseLLMException(status_code=500, message="Connection error.")
     wrapped.__context__ = error
     for original in (error, wrapped):
@@ -205,17 +204,17 @@ def test_a_transport_error_has_one_signal_whoever_the_provider_is(
         ("watsonx", 403, "token_quota_reached", litellm.RateLimitError, "rate_limited"),
     ],
 )
-def test_a_providers_own_error_type_is_kept_where_its_status_says_less(
+def test_provider_error_type_is_kept(
     provider: str, status: int, text: str, expected: type[Exception], signal: str
 ) -> None:
-    """These answer 400 or 403 to a wrong key, or where they throttle."""
+    """A provider's own error type is kept where it answers a wrong key or throttling with 400 or 403."""
     exception = mapped(ProviderError(status, text), provider)
     assert (type(exception), exception.failure_signal) == (expected, signal)
 
 
 @pytest.mark.parametrize("provider", ["openai", "publicai", "scaleway", "unheard_of"])
-def test_a_header_that_is_not_ascii_does_not_hide_the_failure(provider: str) -> None:
-    """Nor Retry-After beside it."""
+def test_non_ascii_header_is_tolerated(provider: str) -> None:
+    """A header that is not ASCII hides neither the failure nor the Retry-After beside it."""
     original = ProviderError(402)
     original.response.headers = httpx.Headers([(b"x-place", b"caf\xe9"), (b"retry-after", b"6")])
     exception = mapped(original, provider)
@@ -223,8 +222,8 @@ def test_a_header_that_is_not_ascii_does_not_hide_the_failure(provider: str) -> 
     assert exception.litellm_response_headers["retry-after"] == "6"
 
 
-def test_a_rate_limit_that_only_words_tell_of_is_a_rate_limit() -> None:
-    """Where neither a status nor a transport error is known."""
+def test_rate_limit_by_wording() -> None:
+    """A rate limit that only its wording tells of becomes a RateLimitError with 429."""
     exception = mapped(Exception("Rate limit exceeded. Retry in 6s."), "unheard_of")
     assert (type(exception), exception.status_code) == (litellm.RateLimitError, 429)
 
@@ -242,21 +241,21 @@ def added_provider() -> Iterator[str]:
 
 
 def test_the_providers_of_providers_json_are_openai_like() -> None:
-    """All of them, so that none ends in the catch-all (#24366, option A)."""
+    """All providers of providers.json are OpenAI-like, so none ends in the catch-all (#24366, option A)."""
     registered = set(JSONProviderRegistry.list_providers())
     assert registered
     assert registered <= set(litellm._openai_like_providers)
 
 
-def test_a_provider_added_at_run_time_takes_the_same_path(added_provider: str) -> None:
-    """Its message is that of the OpenAI-like branch."""
+def test_runtime_provider_is_openai_like(added_provider: str) -> None:
+    """A provider that is registered at run time is mapped by the OpenAI-like branch."""
     exception = mapped(ProviderError(429), added_provider)
     assert (type(exception), exception.status_code) == (litellm.RateLimitError, 429)
     assert exception.message == mapped(ProviderError(429), "databricks").message.replace("Databricks", "Acme")
 
 
-def test_a_registration_can_be_found_in_the_debug_log(added_provider: str, caplog: pytest.LogCaptureFixture) -> None:
-    """By the provider's name."""
+def test_registration_is_logged(added_provider: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The debug log names each provider that is registered."""
     from litellm.litellm_core_utils.http_status_mapping import register_json_providers
 
     with caplog.at_level(logging.DEBUG, logger="LiteLLM"):
@@ -269,7 +268,7 @@ def test_a_registration_can_be_found_in_the_debug_log(added_provider: str, caplo
 def test_an_incomplete_entry_is_logged_and_left_out(
     added_provider: str, missing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its failures agree with their status all the same."""
+    """An incomplete entry is logged and left out, and its failures agree with their status all the same."""
     from litellm.litellm_core_utils.http_status_mapping import register_json_providers
 
     setattr(JSONProviderRegistry._providers[added_provider], missing, "")
@@ -280,10 +279,8 @@ def test_an_incomplete_entry_is_logged_and_left_out(
     assert type(mapped(ProviderError(429), added_provider)) is litellm.RateLimitError
 
 
-def test_a_registry_that_cannot_be_read_is_logged_and_skipped(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A broken providers.json must not keep litellm from being imported."""
+def test_unreadable_registry_is_skipped(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A registry that cannot be read is logged and does not keep litellm from being imported."""
     from litellm.litellm_core_utils.http_status_mapping import register_json_providers
 
     def broken() -> list[str]:

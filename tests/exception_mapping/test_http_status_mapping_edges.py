@@ -71,7 +71,7 @@ def agreed(kind: type[Exception], original: object, provider: str = "unheard_of"
 
 @pytest.mark.parametrize("provider", [*WITH_A_ROW, "unheard_of"])
 def test_every_status_has_its_class(provider: str) -> None:
-    """Not one more than those that upstream's tests assert is another for a provider."""
+    """Every status has its class, but for the rows that upstream's tests assert for a provider."""
     found = {status: mapped(ProviderError(status), provider) for status in STATUSES}
     assert {status: (type(error), error.status_code, error.failure_signal) for status, error in found.items()} == {
         status: (expected_class(status, provider), expected_status(status, provider), signal_of_status(status))
@@ -95,8 +95,8 @@ PICKED = [
 
 
 @pytest.mark.parametrize("kind", PICKED)
-def test_a_class_that_does_not_agree_with_the_status_is_not_kept(kind: type[Exception]) -> None:
-    """Whichever it is; one that is more exact than the status is."""
+def test_disagreeing_class_is_replaced(kind: type[Exception]) -> None:
+    """A class that does not agree with the status is replaced, and a more exact one is kept."""
     for status in range(400, 600):
         error: Any = agreed(kind, ProviderError(status))
         expected = expected_class(status, "unheard_of")
@@ -107,8 +107,8 @@ def test_a_class_that_does_not_agree_with_the_status_is_not_kept(kind: type[Exce
 
 @pytest.mark.parametrize("provider", [*RECOGNISING, "unheard_of"])
 @pytest.mark.parametrize("kind", [litellm.AuthenticationError, litellm.RateLimitError, litellm.NotFoundError])
-def test_a_recognised_error_type_is_kept_under_its_statuses_only(provider: str, kind: type[Exception]) -> None:
-    """It has the signal of its class there, whatever the status says."""
+def test_recognised_type_statuses(provider: str, kind: type[Exception]) -> None:
+    """A recognised error type keeps its class and signal under the provider's statuses for it, and no others."""
     kept = {status for status in range(400, 600) if type(agreed(kind, ProviderError(status), provider)) is kind}
     usual = {litellm.AuthenticationError: 401, litellm.RateLimitError: 429, litellm.NotFoundError: 404}[kind]
     assert kept == {usual} | {
@@ -119,16 +119,16 @@ def test_a_recognised_error_type_is_kept_under_its_statuses_only(provider: str, 
 
 
 @pytest.mark.parametrize("status", [200, 204, 299])
-def test_a_success_that_failed_is_garbled_and_keeps_its_500(status: int) -> None:
-    """The status of a failure is never a success."""
+def test_failed_success_is_garbled(status: int) -> None:
+    """A 2xx answer that failed is garbled and surfaces with status 500."""
     error = agreed(litellm.BadRequestError, ProviderError(status))
     assert (type(error), error.status_code) == (litellm.APIConnectionError, 500)
     assert error.failure_signal is FailureSignal.GARBLED
 
 
 @pytest.mark.parametrize("status", [199, 300, 399])
-def test_what_is_neither_success_nor_failure_is_an_api_error(status: int) -> None:
-    """With the status it came with."""
+def test_1xx_and_3xx_are_api_errors(status: int) -> None:
+    """A status that is neither success nor failure becomes an APIError with that status."""
     error = agreed(litellm.APIConnectionError, ProviderError(status))
     assert (type(error), error.status_code, error.failure_signal) == (litellm.APIError, status, FailureSignal.GARBLED)
 
@@ -143,7 +143,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("signal", FAULTS)
 def test_without_an_answer_the_signal_has_a_class(signal: str) -> None:
-    """Two others are kept because users have policies for them."""
+    """Without an answer the signal decides the class, except for two that users have policies for."""
     original, expected = FAULTS[signal]
     kept = {kind for kind in PICKED if type(agreed(kind, original)) is kind}
     users_have_policies = {litellm.InternalServerError, litellm.Timeout}
@@ -152,8 +152,8 @@ def test_without_an_answer_the_signal_has_a_class(signal: str) -> None:
     assert {agreed(kind, original).failure_signal.value for kind in PICKED} == {signal}
 
 
-def test_a_failure_of_this_side_keeps_whatever_class_it_was_given() -> None:
-    """No deployment is to blame, and LiteLLM knows best what it ran into."""
+def test_local_failure_keeps_class() -> None:
+    """A failure of this side is internal and keeps whatever class LiteLLM gave it."""
     original = httpx.PoolTimeout("busy")
     for kind in PICKED:
         error = agreed(kind, original)
@@ -161,14 +161,14 @@ def test_a_failure_of_this_side_keeps_whatever_class_it_was_given() -> None:
 
 
 def test_what_is_no_exception_of_litellms_becomes_one() -> None:
-    """Nothing else comes out of `exception_type`."""
+    """An exception that is not LiteLLM's becomes an APIConnectionError that is marked as internal."""
     error: Any = agreeing_with_http_status(ValueError("?"), KeyError("choices"), "some-model", "openai")
     assert (type(error), error.status_code) == (litellm.APIConnectionError, 500)
     assert error.failure_signal is FailureSignal.INTERNAL
 
 
-def test_the_wording_exception_type_recognised_counts_where_nothing_is_proven() -> None:
-    """It knows the provider's words better."""
+def test_recognised_wording_without_proof() -> None:
+    """The wording that `exception_type` recognised counts where nothing is proven."""
     error = agreed(litellm.NotFoundError, Exception("no such model: rate limit"))
     assert (type(error), error.failure_signal) == (litellm.NotFoundError, FailureSignal.MODEL_MISSING)
     error = agreed(litellm.APIConnectionError, Exception("rate limit"))
@@ -176,8 +176,8 @@ def test_the_wording_exception_type_recognised_counts_where_nothing_is_proven() 
 
 
 @pytest.mark.parametrize("kind", [litellm.ContextWindowExceededError, litellm.ContentPolicyViolationError])
-def test_a_request_too_large_or_refused_is_the_requests_fault_under_any_status(kind: type[Exception]) -> None:
-    """Its status is 400 whatever the answer's was."""
+def test_request_fault_under_any_status(kind: type[Exception]) -> None:
+    """A context-window or content-policy error is the request's fault and has 400, whatever the answer's status."""
     for status in (400, 413, 429, 500, None):
         error = agreed(kind, ProviderError(status))
         assert (type(error), error.status_code) == (kind, 400)
@@ -209,8 +209,8 @@ def test_the_providers_status_is_carried_beside_the_signal(
 # --- what a rebuilt exception has of the one it replaces
 
 
-def test_a_rebuilt_exception_has_what_the_old_one_had() -> None:
-    """And what the provider's exception had, where the old one had nothing."""
+def test_rebuilt_exception_keeps_attributes() -> None:
+    """A rebuilt exception has the old one's attributes, and the provider's where the old one had none."""
     old = picked(litellm.APIConnectionError, "no credit")
     old.param, old.provider_specific_fields = "mapped", {"mapped": 1}
     original = ProviderError(409, body={"a": 1}, code="E7", param="original", provider_specific_fields={"original": 1})
@@ -221,7 +221,7 @@ def test_a_rebuilt_exception_has_what_the_old_one_had() -> None:
 
 
 def test_what_a_rebuilt_exception_says_itself_is_kept() -> None:
-    """A RateLimitError has a code of its own."""
+    """A code of the rebuilt exception's own is not replaced by the provider's."""
     fresh = picked(litellm.RateLimitError)
     rebuilt = agreed(litellm.APIConnectionError, ProviderError(429, code="E7", body=None))
     assert rebuilt.code == (fresh.code if fresh.code is not None else "E7")
@@ -238,8 +238,8 @@ def test_what_a_rebuilt_exception_says_itself_is_kept() -> None:
         ("OpenAIException - BadRequestError: no credit", "OpenAIException - BadRequestError: no credit"),
     ],
 )
-def test_the_label_of_the_old_class_goes_and_the_words_stay(message: str, rebuilt: str) -> None:
-    """However often it was put in front."""
+def test_old_class_label_is_removed(message: str, rebuilt: str) -> None:
+    """The old class's labels are removed from the front of a message, and its words stay."""
     error = agreed(litellm.BadRequestError, ProviderError(404), message=message)
     assert error.message.endswith(f"NotFoundError: {rebuilt}")
 
@@ -256,15 +256,15 @@ TRACEBACK = "Traceback (most recent call last):\n  File main.py"
         ("oops", "no credit", "oops"),
     ],
 )
-def test_a_traceback_litellm_added_is_replaced_by_the_providers_words(message: str, words: str, rebuilt: str) -> None:
-    """One the provider sent is its own business."""
+def test_added_traceback_is_replaced(message: str, words: str, rebuilt: str) -> None:
+    """A traceback that LiteLLM added is replaced by the provider's words, and one the provider sent stays."""
     error = agreed(litellm.APIConnectionError, ProviderError(404, words), "acme", message)
     assert error.message == f"litellm.NotFoundError: {rebuilt}"
 
 
 @pytest.mark.parametrize(("provider", "label"), [("acme", "Acme"), ("acMe_ai", "AcMe_ai"), ("", "Unknown"), ("x", "X")])
 def test_the_providers_words_are_labelled_with_its_name(provider: str, label: str) -> None:
-    """The message of its exception, or else its text."""
+    """The message of the provider's exception, or else its text, is labelled with the provider's name."""
     old = picked(litellm.APIConnectionError)
     old.message = None
     for original in (ProviderError(404, "no credit"), ProviderError(404, "?", message="no credit")):
@@ -285,15 +285,15 @@ def answered(status: int, **answer: Any) -> ProviderError:
 
 
 def test_a_rebuilt_exception_has_the_providers_answer() -> None:
-    """Its status, its body, its headers, and the request it answers."""
+    """A rebuilt exception has the status, body, headers and request of the provider's answer."""
     original = answered(409, headers={"retry-after": "6", "x-id": "7"}, json={"error": "no"})
     answer = agreed(litellm.APIConnectionError, original).response
     assert (answer.status_code, answer.json(), answer.request.url) == (409, {"error": "no"}, REQUEST.url)
     assert (answer.headers["retry-after"], answer.headers["x-id"]) == ("6", "7")
 
 
-def test_a_rebuilt_answer_does_not_say_how_its_body_was_sent() -> None:
-    """The body is decoded by then, and has another length."""
+def test_transfer_headers_are_dropped() -> None:
+    """A rebuilt answer, whose body is decoded, drops the headers that say how it was sent."""
     original = answered(409, content=b"{}")
     sent = {"Content-Encoding": "gzip", "Content-Length": "99", "Transfer-Encoding": "chunked", "X-Id": "7"}
     original.__dict__["response"].headers = httpx.Headers(sent)
@@ -303,14 +303,14 @@ def test_a_rebuilt_answer_does_not_say_how_its_body_was_sent() -> None:
 
 
 def test_without_an_answer_there_is_an_empty_one() -> None:
-    """As users read `response` without looking whether it is there."""
+    """A rebuilt exception without an answer has an empty response with its status."""
     answer = agreed(litellm.APIConnectionError, ProviderError(409)).response
     assert (answer.status_code, answer.content, dict(answer.headers)) == (409, b"", {})
     assert answer.request.url.host
 
 
-def test_an_answer_with_a_body_that_is_no_bytes_is_an_empty_one() -> None:
-    """Whatever a provider's own response class keeps there."""
+def test_non_bytes_body_becomes_empty() -> None:
+    """An answer whose body is no bytes is rebuilt as an empty one."""
     original = ProviderError(409, response=type("Answer", (), {"_content": "text", "_request": "request"})())
     answer = agreed(litellm.APIConnectionError, original).response
     assert (answer.status_code, answer.content) == (409, b"")
@@ -330,8 +330,8 @@ HEADERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("attributes", HEADERS.values(), ids=HEADERS)
 @pytest.mark.parametrize("depth", [0, 2])
-def test_headers_are_found_wherever_they_are_in_the_chain(attributes: dict[str, Any], depth: int) -> None:
-    """On an exception or on its answer, the outermost first."""
+def test_headers_anywhere_in_chain(attributes: dict[str, Any], depth: int) -> None:
+    """Headers are found on any exception of the chain or on its answer, the outermost first."""
     failure = ProviderError(429, **attributes)
     for _ in range(depth):
         outer = ProviderError(429)
@@ -340,7 +340,7 @@ def test_headers_are_found_wherever_they_are_in_the_chain(attributes: dict[str, 
 
 
 def test_headers_that_are_no_headers_are_looked_past() -> None:
-    """Numbers in a dict are, a number instead of a dict is not."""
+    """`headers` that are no mapping are looked past, and numbers in a dict of headers are read."""
     below = ProviderError(429, headers=7, response=httpx.Response(429, headers={"retry-after": "6"}))
     above = ProviderError(429)
     above.__cause__ = below
@@ -350,7 +350,7 @@ def test_headers_that_are_no_headers_are_looked_past() -> None:
 
 
 def test_the_headers_litellm_finds_itself_come_first() -> None:
-    """They are the ones it has always found."""
+    """The headers that LiteLLM finds itself come before those further down the chain."""
     failure = ProviderError(429, response=httpx.Response(429, headers={"retry-after": "6"}))
     failure.__cause__ = ProviderError(429, headers={"retry-after": "7"})
     found = headers_of(failure)
@@ -362,8 +362,8 @@ def test_the_headers_litellm_finds_itself_come_first() -> None:
 
 
 @pytest.mark.parametrize("module", ["aaa", "builtins", "litellm", "litellm.exceptions_", "zzz"])
-def test_only_litellms_own_exceptions_get_a_signal_in_passing(module: str) -> None:
-    """Others are mapped first."""
+def test_carry_signal_ignores_other_exceptions(module: str) -> None:
+    """`carry_signal` puts a signal on LiteLLM's own exceptions only."""
     failure = type("Failed", (Exception,), {"__module__": module})("failed")
     carry_signal(failure)
     assert not hasattr(failure, "failure_signal")
@@ -373,21 +373,21 @@ def test_only_litellms_own_exceptions_get_a_signal_in_passing(module: str) -> No
 
 
 @pytest.mark.parametrize("original", ["a text", None, KeyError("choices")])
-def test_the_cause_is_the_original_if_that_is_an_exception(original: object) -> None:
-    """Callers may pass anything."""
+def test_cause_is_original_exception(original: object) -> None:
+    """The original becomes the cause only if it is an exception."""
     error = agreed(litellm.APIConnectionError, original)
     assert error.__cause__ is (original if isinstance(original, Exception) else None)
 
 
 def test_nothing_is_its_own_cause() -> None:
-    """Where the mapped exception is the original."""
+    """A mapped exception that is the original itself gets no cause."""
     original = picked(litellm.RateLimitError)
     assert agreeing_with_http_status(original, original, "some-model", "openai") is original
     assert original.__cause__ is None
 
 
-def test_a_failure_of_ours_costs_the_status_and_not_the_exception(caplog: pytest.LogCaptureFixture) -> None:
-    """What `exception_type` made of it is raised, and the log says why."""
+def test_own_failure_keeps_upstream_exception(caplog: pytest.LogCaptureFixture) -> None:
+    """If the mapping itself fails, what `exception_type` made is raised, and the log says why."""
 
     class Unchangeable(litellm.APIConnectionError):
         def __setattr__(self, name: str, value: object) -> None:
@@ -408,13 +408,13 @@ def test_a_failure_of_ours_costs_the_status_and_not_the_exception(caplog: pytest
 
 
 @pytest.mark.parametrize("slug", [None, "", "unheard_of"])
-def test_a_provider_the_registry_does_not_know_is_none_of_it(slug: str | None) -> None:
-    """LiteLLM may fail before it knows the provider."""
+def test_unregistered_provider_is_not_json(slug: str | None) -> None:
+    """A provider that the registry does not know, or none at all, is not one of providers.json."""
     assert is_json_provider(slug) is False
 
 
-def test_every_complete_entry_of_the_registry_is_a_provider_of_it() -> None:
-    """As it is shipped."""
+def test_registry_entries_are_json_providers() -> None:
+    """Every entry of the shipped registry is a provider of providers.json."""
     slugs = JSONProviderRegistry.list_providers()
     assert slugs
     assert all(map(is_json_provider, slugs))

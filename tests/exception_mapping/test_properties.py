@@ -93,7 +93,7 @@ def test_the_status_survives(status: int, provider: str, shape: Callable[[int, s
 
 @given(status=failing_statuses, provider=providers, shape=shapes)
 def test_the_same_status_has_the_same_class(status: int, provider: str, shape: Callable[[int, str], Exception]) -> None:
-    """Whatever the provider, but for the rows upstream's tests assert."""
+    """A status has the same class for every provider, but for the rows that upstream's tests assert."""
     assert type(mapped(shape(status, "the provider said no"), provider)) is expected_class(status, provider)
 
 
@@ -101,7 +101,7 @@ def test_the_same_status_has_the_same_class(status: int, provider: str, shape: C
 def test_the_signal_is_the_statuss_whatever_the_wording(
     status: int, provider: str, shape: Callable[[int, str], Exception], text: str
 ) -> None:
-    """So the cooldown, which reads nothing else, cannot depend on words."""
+    """The signal, and so the cooldown, follows from the status whatever the wording."""
     assume((provider, status) not in RECOGNISED_BY_WORDING)
     worded, plain = mapped(shape(status, text), provider), mapped(PlainError(status, "no"), "unheard_of")
     assume(not isinstance(worded, KEEPS_ITS_CLASS))
@@ -125,7 +125,7 @@ def test_mapping_twice_is_mapping_once(
     text=wording,
 )
 def test_nothing_but_litellms_exceptions_comes_out(status: object, provider: str, text: str) -> None:
-    """Whatever the exception claims its status is."""
+    """Only LiteLLM's exceptions come out, whatever the original claims its status is."""
     exception = mapped(PlainError(status, text), provider)
     assert type(exception) in litellm.LITELLM_EXCEPTION_TYPES
     assert exception.failure_signal
@@ -136,10 +136,8 @@ def test_nothing_but_litellms_exceptions_comes_out(status: object, provider: str
     provider=providers,
     text=wording,
 )
-def test_an_exception_without_a_status_never_gets_a_providers_signal_from_nothing(
-    error: type[Exception], provider: str, text: str
-) -> None:
-    """A bug's words do not count; other exceptions' words do."""
+def test_bug_wording_is_no_rate_limit(error: type[Exception], provider: str, text: str) -> None:
+    """A bug without a status does not become a rate limit by its wording."""
     exception = mapped(error(text), provider)
     assert type(exception) in litellm.LITELLM_EXCEPTION_TYPES
     if error in (KeyError, TypeError, ValueError):
@@ -155,7 +153,7 @@ def test_an_exception_without_a_status_never_gets_a_providers_signal_from_nothin
 def test_retry_after_stays_reachable(
     status: int, provider: str, seconds: int, shape: Callable[[int, str], Exception]
 ) -> None:
-    """Where the router looks for it."""
+    """Retry-After stays on the mapped exception where the router looks for it."""
     original: Any = shape(status, "the provider said no")
     original.response.headers["retry-after"] = str(seconds)
     exception = mapped(original, provider)

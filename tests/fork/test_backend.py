@@ -57,12 +57,12 @@ def refusal(hook: Callable[..., object], *args: object) -> str:
 
 @pytest.mark.parametrize("hook", [backend.get_requires_for_build_wheel, backend.get_requires_for_build_editable])
 def test_the_base_is_a_build_requirement(known: Path, hook: Callable[..., list[str]]) -> None:
-    """Exactly that release: `==` would let a patched one of a private index in."""
+    """The build requires exactly the base's release by `===`, which no patched one of a private index meets."""
     assert hook() == hook({}) == hook({"base": "1.2.3"}) == ["litellm===1.2.3"]
 
 
 def test_the_setting_wins_over_the_default(known: Path, install: Install) -> None:
-    """--config-settings base=1.2.4."""
+    """A base that the config settings name wins over the default."""
     install("1.2.4")
     add("1.2.4", known)
     assert backend.get_requires_for_build_wheel({"base": "1.2.4"}) == ["litellm===1.2.4"]
@@ -87,15 +87,15 @@ def test_the_setting_wins_over_the_default(known: Path, install: Install) -> Non
         lambda settings: backend.build_sdist(".", settings),
     ],
 )
-def test_a_wrong_setting_ends_the_build_in_one_sentence(
+def test_wrong_setting_is_refused(
     known: Path, hook: Callable[..., object], settings: dict[str, object], said: str
 ) -> None:
-    """Before anything is installed or written, and without a traceback."""
+    """A wrong config setting ends every hook in one sentence."""
     assert refusal(hook, settings).startswith(said)
 
 
 def test_the_wheel_is_the_patched_package(known: Path, out: Path) -> None:
-    """The base's files, ours, the edits, and the base's .dist-info."""
+    """The wheel holds the base's files with the edits, our files, and the base's .dist-info."""
     files = contents(out / backend.build_wheel(str(out)))
     assert list(files) == [
         "litellm/[model].html",
@@ -115,14 +115,14 @@ def test_the_wheel_is_the_patched_package(known: Path, out: Path) -> None:
 
 
 def test_the_wheel_imports(known: Path, out: Path) -> None:
-    """In a Python that has nothing else on its path."""
+    """The wheel's package can be imported by a Python that has nothing else on its path."""
     with zipfile.ZipFile(out / backend.build_wheel(str(out))) as archive:
         archive.extractall(out)  # noqa: S202
     assert imported_from(out) == f"42 {out / 'litellm' / '__init__.py'}\n"
 
 
-def test_metadata_is_the_base_s_but_for_version_and_python_floor(known: Path, out: Path) -> None:
-    """Requirements, extras and description stay; a base that allows an older Python than ours does not."""
+def test_metadata_follows_base(known: Path, out: Path) -> None:
+    """The wheel's metadata is the base's but for the version and the lowest Python."""
     message = BytesParser().parsebytes(contents(out / backend.build_wheel(str(out)))[f"{INFO}/METADATA"])
     assert message.get_all("Version") == ["1.2.3+failover.7"]
     assert message.get_all("Requires-Python") == ["<4.0,>=3.10,>=3.9"]
@@ -141,7 +141,7 @@ def test_metadata_is_the_base_s_but_for_version_and_python_floor(known: Path, ou
     ],
 )
 def test_the_tag_is_the_base_s(known: Path, install: Install, out: Path, tags: tuple[str, ...], expected: str) -> None:
-    """In the file name as in WHEEL, so that a compiled module is installed only where it runs."""
+    """The wheel has the base's tag in its file name and in WHEEL."""
     install(tags=tags)
     name = backend.build_wheel(str(out))
     assert name == f"litellm-1.2.3+failover.7-{expected}.whl"
@@ -151,7 +151,7 @@ def test_the_tag_is_the_base_s(known: Path, install: Install, out: Path, tags: t
 
 
 def test_the_record_verifies(known: Path, out: Path) -> None:
-    """Every file is in it once, with its digest and size; itself without."""
+    """RECORD lists every file once, with its digest and size, and itself without."""
     files = contents(out / backend.build_wheel(str(out)))
     rows = list(csv.reader(io.StringIO(files[f"{INFO}/RECORD"].decode())))
     assert [row[0] for row in rows] == list(files)
@@ -165,7 +165,7 @@ def test_the_record_verifies(known: Path, out: Path) -> None:
 def test_archives_are_the_same_bytes_every_time(
     known: Path, install: Install, tmp_path: Path, hook: Callable[[str], str]
 ) -> None:
-    """Even where the base was installed, or the repository was checked out, at another time."""
+    """An archive is the same bytes whenever the base was installed or the repository checked out."""
     archives = []
     for name in ("one", "two"):
         folder = tmp_path / name
@@ -180,7 +180,7 @@ def test_archives_are_the_same_bytes_every_time(
 def test_the_date_in_archives_can_be_stated(
     known: Path, out: Path, monkeypatch: pytest.MonkeyPatch, epoch: str | None, year: int
 ) -> None:
-    """SOURCE_DATE_EPOCH, not before what a zip archive can express."""
+    """SOURCE_DATE_EPOCH dates the files in an archive, but not before what zip can express."""
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     if epoch is not None:
         monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
@@ -189,13 +189,13 @@ def test_the_date_in_archives_can_be_stated(
 
 
 def test_a_date_that_is_none_is_refused(known: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names the variable and its value."""
+    """A SOURCE_DATE_EPOCH that is no date is refused by its name and value."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     assert "SOURCE_DATE_EPOCH is 'yesterday'" in refusal(backend.build_wheel, str(out))
 
 
 def test_file_modes_are_two(known: Path, install: Install, out: Path) -> None:
-    """Executable where the base's file is; nothing of the umask of whoever builds."""
+    """A file in the wheel is executable where the base's is, whatever the umask of the build."""
     site = install()
     (site / "litellm" / "router.py").chmod(0o755)
     (site / "litellm" / "__init__.py").chmod(0o600)
@@ -206,7 +206,7 @@ def test_file_modes_are_two(known: Path, install: Install, out: Path) -> None:
 
 
 def test_two_bases_make_two_packages(known: Path, install: Install, out: Path) -> None:
-    """From one commit, in one folder, without one being taken for the other."""
+    """Two bases make two wheels from one commit in one folder, each with its own files."""
     install("1.2.4", files={"litellm/new.py": ""})
     add("1.2.4", known)
     newer = backend.build_wheel(str(out), {"base": "1.2.4"})
@@ -218,7 +218,7 @@ def test_two_bases_make_two_packages(known: Path, install: Install, out: Path) -
 
 
 def test_a_build_says_what_its_base_cannot_have(known: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On stderr, where an installer shows it; the rest of the patch is applied."""
+    """A build says on stderr what its base cannot have, and applies the rest of the patch."""
     patch = known / "patches" / "p0001_answer.py"
     part = 'ForReleases({">9": (ReplaceBody("question", "pass"),)}, "there is no question", Otherwise.MISSING)'
     text = patch.read_text().replace('ReplaceBody("answer"', f'{part},\n        ReplaceBody("answer"')
@@ -232,7 +232,7 @@ def test_a_build_says_what_its_base_cannot_have(known: Path, out: Path, capsys: 
     "hook", [backend.prepare_metadata_for_build_wheel, backend.prepare_metadata_for_build_editable]
 )
 def test_prepared_metadata_is_the_wheel_s(known: Path, out: Path, hook: Callable[[str], str]) -> None:
-    """An installer may resolve requirements from it and never build."""
+    """Prepared metadata is that of the wheel, but for RECORD."""
     name = hook(str(out))
     prepared = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     built = contents(out / backend.build_wheel(str(out)))
@@ -241,7 +241,7 @@ def test_prepared_metadata_is_the_wheel_s(known: Path, out: Path, hook: Callable
 
 
 def test_an_editable_install_is_the_repository(known: Path, out: Path) -> None:
-    """The wheel holds only the path, the patched package lies in the repository; a second install changes nothing."""
+    """An editable wheel points to the repository, which holds the patched package, also the second time."""
     for _ in range(2):
         files = contents(out / backend.build_editable(str(out)))
         assert files["__editable__.litellm.pth"].decode().strip() == str(known)
@@ -252,7 +252,7 @@ def test_an_editable_install_is_the_repository(known: Path, out: Path) -> None:
 
 
 def test_a_wheel_is_built_from_the_sdist(known: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same one, even if the repository the sdist was made from had the patched tree laid into it."""
+    """A wheel that is built from the sdist is the one that is built from the repository."""
     wheel = (out / backend.build_wheel(str(out))).read_bytes()
     backend.build_editable(str(out))
     sdist = backend.build_sdist(str(out))
@@ -275,7 +275,7 @@ def test_a_wheel_is_built_from_the_sdist(known: Path, out: Path, monkeypatch: py
 
 
 def test_the_sdist_claims_no_requirements(known: Path, out: Path) -> None:
-    """They are the base's, which an installer learns by asking the backend."""
+    """The sdist leaves its requirements dynamic, since they are the base's."""
     with tarfile.open(out / backend.build_sdist(str(out))) as archive:
         info = archive.extractfile("litellm-1.2.3+failover.7/PKG-INFO")
         assert info is not None
@@ -286,13 +286,13 @@ def test_the_sdist_claims_no_requirements(known: Path, out: Path) -> None:
 
 
 def test_a_file_the_sdist_misses_is_named(known: Path, out: Path) -> None:
-    """A list that promises more than is there is a mistake in the list or in the repository."""
+    """A file that pyproject.toml lists for the sdist and that is not there is named."""
     project = known / "pyproject.toml"
     project.write_text(project.read_text().replace('"fork",', '"fork", "README.md",'))
     assert "has no README.md, which pyproject.toml lists" in refusal(backend.build_sdist, str(out))
 
 
-def test_everything_the_sdist_of_this_repository_lists_is_there(pytestconfig: pytest.Config) -> None:
-    """And it holds what the build needs."""
+def test_sdist_files_exist(pytestconfig: pytest.Config) -> None:
+    """The files that this repository's sdist lists exist, and they include what the build needs."""
     files = backend._sdist_files(pytestconfig.rootpath)
     assert {"fork/backend.py", "fork/bases.toml", "pyproject.toml", "README.md"} <= files.keys()

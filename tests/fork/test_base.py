@@ -28,8 +28,8 @@ def refusal(root: Path, version: str = "1.2.3") -> str:
     return str(refused.value)
 
 
-def test_a_supported_release_is_found_with_all_its_files(known: Path) -> None:
-    """The package and the metadata; nothing that the installer made."""
+def test_supported_release_is_complete(known: Path) -> None:
+    """A supported release is found with its package and metadata, and without what the installer made."""
     base = find("1.2.3", known)
     assert sorted(base.package) == [
         "litellm/[model].html",
@@ -48,7 +48,7 @@ def test_a_supported_release_is_found_with_all_its_files(known: Path) -> None:
     ids=["code", "data", "metadata"],
 )
 def test_a_file_that_differs_is_refused(known: Path, install: Install, file: str) -> None:
-    """With the digest expected and the one found: a tampered release must not be packed."""
+    """A base with a file that differs is refused with the digest expected and the one found."""
     site = install()
     expected = supported(known)["1.2.3"].sha256
     (site / file).write_bytes((site / file).read_bytes() + b" ")
@@ -72,13 +72,13 @@ def test_a_file_by_another_name_is_refused(known: Path, install: Install) -> Non
 
 
 def test_a_file_more_is_refused(known: Path, install: Install) -> None:
-    """Even an empty one."""
+    """A base with one file more is refused, even if that file is empty."""
     install(files={"litellm/extra_empty.py": ""})
     assert "expects the digest" in refusal(known)
 
 
 def test_the_digest_is_the_same_on_every_platform(install: Install) -> None:
-    """Line ends, compiled modules and the wheel tag are a platform's own."""
+    """Line ends, compiled modules and the wheel tag, which are a platform's own, do not change the digest."""
     install()
     digest = installed("1.2.3").digest()
     site = install(files={"litellm/_native.pyd": "compiled"}, tags=("cp310-abi3-win_amd64",))
@@ -100,19 +100,19 @@ def test_the_digest_is_the_same_on_every_platform(install: Install) -> None:
     ],
 )
 def test_an_unsupported_release_is_refused(known: Path, version: str, said: str) -> None:
-    """The sentence lists what is supported and says how to add one."""
+    """A base that is unsupported, an attacker's, or no version at all is refused with the reason."""
     assert refusal(known, version).startswith(said)
 
 
 def test_a_release_for_another_python_is_refused(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the installer looks for a release it will not find."""
+    """A release for another Python is refused before the installer looks for it."""
     monkeypatch.setattr(sys, "version_info", (4, 1, 0))
     with pytest.raises(BaseError, match=r"LiteLLM 1.2.3 needs Python >=3.9,<4.0, and this is Python 4.1.0: "):
         check("1.2.3", known)
 
 
 def test_an_older_python_than_ours_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the package is imported, before a module that Python could not parse."""
+    """An older Python than ours gets a sentence as soon as the package is imported."""
     source = (Path(__file__).parents[2] / "fork" / "__init__.py").read_text()
     monkeypatch.setattr(sys, "version_info", (3, 9, 18))
     with pytest.raises(SystemExit, match=r"needs Python 3.10 or newer, this is"):
@@ -120,45 +120,45 @@ def test_an_older_python_than_ours_gets_a_sentence(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_base_that_is_not_installed_is_refused(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when the network failed before."""
+    """A base that is not installed is refused with what may be the reason."""
     monkeypatch.setattr(sys, "path", [])
     assert "is not installed where this branch is built: either the index" in refusal(known)
 
 
 def test_another_release_than_asked_for_is_refused(known: Path, install: Install) -> None:
-    """Both are named."""
+    """A release other than the one asked for is refused, and both are named."""
     install("1.2.4")
     assert "is 1.2.4 where 1.2.3 was asked for" in refusal(known)
 
 
 def test_a_patched_base_is_refused(known: Path, install: Install) -> None:
-    """Its patches would be applied a second time."""
+    """A base that is patched already is refused, as its patches would be applied a second time."""
     install("1.2.3+failover.1")
     assert "1.2.3+failover.1, is patched already" in refusal(known)
 
 
-def test_a_base_that_ships_a_pth_file_is_refused(known: Path, install: Install) -> None:
-    """That is how one malicious release ran in every Python process, whether it imported litellm or not."""
+def test_pth_file_is_refused(known: Path, install: Install) -> None:
+    """A base that ships a .pth file, which would run in every Python process, is refused."""
     install(files={"litellm_init.pth": "import os\n"})
     assert refusal(known).startswith("LiteLLM 1.2.3 ships litellm_init.pth, code that would run")
 
 
 @pytest.mark.parametrize("path", ["other/__init__.py", "../../bin/unexpected"])
 def test_a_base_with_files_elsewhere_is_refused(known: Path, install: Install, path: str) -> None:
-    """Nothing of a release is left out in silence; its console scripts the installer makes anew."""
+    """A base that ships a file outside its packages is refused, and the file is named."""
     (known.parent / "bin").mkdir()
     install(files={path: ""})
     assert f"ships {path}, which is outside its packages" in refusal(known)
 
 
 def test_a_base_without_a_record_is_refused(known: Path, install: Install) -> None:
-    """Without the list of files it is not known what to pack."""
+    """A base without a RECORD is refused, since it is not known what to pack."""
     (install() / "litellm-1.2.3.dist-info" / "RECORD").unlink()
     assert "has no RECORD" in refusal(known)
 
 
 def test_a_release_is_added_in_its_place(known: Path, install: Install) -> None:
-    """Sorted as versions, twice is once, and the table reads back as it was written."""
+    """Added releases are sorted as versions, and adding one twice is adding it once."""
     install("1.10.0")
     add("1.10.0", known)
     install("1.2.0")
@@ -170,10 +170,8 @@ def test_a_release_is_added_in_its_place(known: Path, install: Install) -> None:
     assert supported(known)["1.2.0"].sha256 == installed("1.2.0").digest()
 
 
-def test_a_known_release_with_other_files_is_not_added(
-    known: Path, install: Install, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The entry stays, and the command ends in one sentence."""
+def test_changed_release_is_not_added(known: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    """A known release with other files is not added, and its entry stays."""
     before = (known / "fork" / "bases.toml").read_text()
     install(files={"litellm/router.py": "tampered\n"})
     assert main(["base", "1.2.3"]) == 2
@@ -182,14 +180,14 @@ def test_a_known_release_with_other_files_is_not_added(
 
 
 def test_a_malicious_release_is_not_added(repository: Path, install: Install) -> None:
-    """Even where one was kept somewhere."""
+    """A release that an attacker published is not added, even if it is installed."""
     install("1.82.7")
     with pytest.raises(BaseError, match=r"LiteLLM 1.82.7 was published by an attacker and must not be added"):
         add("1.82.7", repository)
 
 
 def test_the_table_of_this_repository_reads(pytestconfig: pytest.Config) -> None:
-    """With the default base in it and the release the failures were reported on."""
+    """This repository's table has the default base and the release the failures were reported on."""
     bases = supported(pytestconfig.rootpath)
     assert {"1.82.6", "1.103.7"} <= bases.keys()
     assert all(len(base.sha256) == 64 and base.python for base in bases.values())

@@ -27,7 +27,7 @@ ELSEWHERE = patch(4, (some("<2", Otherwise.MOVED),), (some(">=2", Otherwise.MOVE
 
 
 def test_the_matrix_says_what_each_release_gets() -> None:
-    """A part it goes without has a number, and below the table the kind and the reason."""
+    """The matrix says what each release gets of each patch, and below it why a part is missing."""
     table = matrix(
         [WHOLE, PARTLY, ONCE, ELSEWHERE, replace(WHOLE, number=5, merged="2")], ["1", "2"], {"2": "7 passed"}
     )
@@ -43,7 +43,7 @@ def test_the_matrix_says_what_each_release_gets() -> None:
 
 
 def test_a_build_names_what_the_release_cannot_have() -> None:
-    """Not what it has by itself, nor what another edit does there."""
+    """A build names what the release cannot have, and not what it has by itself or by another edit."""
     series = [WHOLE, PARTLY, ONCE, ELSEWHERE]
     assert warnings(series, "1") == ["patches/p0002_a.py is not applied whole on LiteLLM 1: only >1."]
     assert warnings([MERGED], "2") == []

@@ -137,13 +137,13 @@ ids_in_a_function = pytest.mark.parametrize("edit", EVERY_EDIT_IN_A_FUNCTION, id
 
 @ids
 def test_an_edit_applied_twice_is_refused(edit: Edit) -> None:
-    """The second time it finds its own result and says so."""
+    """An edit that is applied a second time finds its own result and is refused."""
     assert "already" in refusal(MODULE, edit, edit)
 
 
 @ids
-def test_an_edit_leaves_the_rest_of_the_module_alone(edit: Edit) -> None:
-    """What is removed is one piece in one place: the text before it and after it is upstream's, byte for byte."""
+def test_edit_changes_one_place(edit: Edit) -> None:
+    """An edit changes one piece in one place and leaves the text around it as it is, byte for byte."""
     after = applied(MODULE, edit)
     start = next(i for i, (a, b) in enumerate(zip(MODULE, after)) if a != b)  # noqa: B905
     end = next(i for i, (a, b) in enumerate(zip(reversed(MODULE), reversed(after))) if a != b)  # noqa: B905
@@ -154,7 +154,7 @@ def test_an_edit_leaves_the_rest_of_the_module_alone(edit: Edit) -> None:
 
 @ids_in_a_function
 def test_a_function_that_is_not_there_is_refused(edit: Edit) -> None:
-    """The message names the module, the base, the function and how many were found."""
+    """A function that is not there is refused by module, base, function and how many were found."""
     gone = refusal("x = 1\n", edit)
     assert gone.startswith(f"litellm/router.py (base 1.2.3), function {edit.function}: ")  # type: ignore[attr-defined]
     assert gone.endswith("looked for the function, expected one place and found 0.")
@@ -162,14 +162,14 @@ def test_a_function_that_is_not_there_is_refused(edit: Edit) -> None:
 
 @ids_in_a_function
 def test_a_function_that_is_there_twice_is_refused(edit: Edit) -> None:
-    """Two definitions of a name (an overload, an if and its else) are two places."""
+    """A function that is defined twice is refused, as it is two places."""
     assert "expected one place and found 2" in refusal(MODULE + MODULE.replace(FUTURE, ""), edit)
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\n"])
 @ids
 def test_line_endings_and_encoding_are_kept(edit: Edit, ending: str) -> None:
-    """A wheel for Windows holds CR LF; the lines that are added get the same."""
+    """The lines that an edit adds have the line ends and the encoding of the module."""
     source = "# -*- coding: latin-1 -*-\nNAME = 'é'\n" + MODULE.replace(FUTURE, "")
     edited = apply_edits(source.replace("\n", ending).encode("latin-1"), [edit], WHERE)
     assert "é".encode("latin-1") in edited
@@ -178,27 +178,27 @@ def test_line_endings_and_encoding_are_kept(edit: Edit, ending: str) -> None:
 
 @pytest.mark.parametrize("edit", [AddParameter("Router.method", "error"), AddArgument("Router.method", "decide", "1")])
 def test_a_result_that_is_no_python_is_refused(edit: Edit) -> None:
-    """As a parameter without a default after one with a default, and an argument without a name after one with."""
+    """An edit after which the module would be no valid Python is refused."""
     assert "the edited module is not valid Python" in refusal(MODULE, edit)
 
 
 def test_a_base_that_is_no_python_is_refused() -> None:
-    """The message says that it is the base's source."""
+    """A module that cannot be parsed before any edit is refused as the base's."""
     assert "the base's source cannot be parsed" in refusal("def :\n", EVERY_EDIT[0])
 
 
 # --- AddImport
 
 
-def test_an_import_goes_after_the_run_the_module_opens_with() -> None:
-    """Imports in a try belong to the run; TYPE_CHECKING stays below, and imports further down do not count."""
+def test_import_follows_opening_imports() -> None:
+    """An import goes after the module's opening imports, with those in a try and before TYPE_CHECKING."""
     assert "    thing,  # a remark\n)\nfrom litellm.ours import a, b as c\n\nif TYPE_CHECKING:" in applied(
         MODULE, AddImport("litellm.ours", ("a", "b as c"))
     )
 
 
-def test_a_long_import_is_written_one_name_a_line() -> None:
-    """As both formatters upstream has used would write it."""
+def test_long_import_is_split() -> None:
+    """A long import is written with one name a line, as a formatter would write it."""
     names = ("a_rather_long_name_to_import", "another_rather_long_name", "a_third_one")
     added = applied("import os\n", AddImport("litellm.some.module", names))
     assert added == "import os\nfrom litellm.some.module import (\n" + "".join(f"    {n},\n" for n in names) + ")\n"
@@ -211,8 +211,8 @@ def test_a_long_import_is_written_one_name_a_line() -> None:
         ('"""Doc."""\nx = 1\n', '"""Doc."""\n\nfrom ours import a\nx = 1\n'),
     ],
 )
-def test_an_import_finds_its_place_where_there_is_none_yet(source: str, expected: str) -> None:
-    """After the docstring, or at the very top."""
+def test_first_import_of_module(source: str, expected: str) -> None:
+    """The first import of a module goes after its docstring, or else to the very top."""
     assert applied(source, AddImport("ours", ("a",))) == expected
 
 
@@ -228,7 +228,7 @@ def test_an_import_finds_its_place_where_there_is_none_yet(source: str, expected
     ],
 )
 def test_an_import_joins_one_from_the_same_module(source: str, expected: str) -> None:
-    """As a formatter would join them, unless that would lose a remark."""
+    """An import joins one from the same module, unless that would lose a remark."""
     assert applied(source, AddImport("ours", ("a",))) == expected
 
 
@@ -236,7 +236,7 @@ def test_an_import_joins_one_from_the_same_module(source: str, expected: str) ->
     "line", ["from ours import a", "from theirs import a", "import a.b", "from theirs import x as a"]
 )
 def test_a_name_that_is_imported_already_is_refused(line: str) -> None:
-    """It would hide upstream's, or be hidden by it."""
+    """A name that the module imports already is refused, as one would hide the other."""
     assert "already imports a," in refusal(f"{line}\n", AddImport("ours", ("a", "b")))
 
 
@@ -244,18 +244,18 @@ def test_a_name_that_is_imported_already_is_refused(line: str) -> None:
 
 
 def test_a_decorator_goes_closest_to_the_function() -> None:
-    """So that staticmethod still wraps what is decorated, and not the other way round."""
+    """A decorator goes closest to the function, below staticmethod and any other."""
     assert "@outer\n# a remark between\n@staticmethod\n@ours(1)\ndef simple(" in applied(MODULE, EVERY_EDIT[1])
 
 
 def test_an_inner_function_has_a_dotted_name() -> None:
-    """The names of all that encloses it, joined by dots."""
+    """An inner function is named by all that encloses it, joined by dots."""
     edited = applied(MODULE, Decorate("Router.twice_over.inner", "ours"))
     assert "        @ours\n        def inner():" in edited
 
 
 def test_a_decorator_that_is_no_expression_is_refused() -> None:
-    """The @ is not part of it."""
+    """A decorator that is no expression, as one with its @, is refused."""
     assert "`@ours` is not a Python expression" in refusal(MODULE, Decorate("simple", "@ours"))
 
 
@@ -263,7 +263,7 @@ def test_a_decorator_that_is_no_expression_is_refused() -> None:
 
 
 def test_a_body_is_replaced_with_its_docstring() -> None:
-    """The signature, with its remark, stays; comments of the new body and the indentation of its docstring too."""
+    """A new body is put in with its comments and docstring, below the signature, which stays."""
     body = '''
         """
         New.
@@ -282,18 +282,18 @@ def test_a_body_is_replaced_with_its_docstring() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "# only a remark", "return 1\n# lost"])
-def test_a_body_of_which_something_would_be_lost_is_refused(body: str) -> None:
-    """A body is statements, and a remark after the last one has nowhere to go."""
+def test_body_without_final_statement_is_refused(body: str) -> None:
+    """A new body that does not end in a statement is refused, as its last remark would be lost."""
     assert "does not end in a statement" in refusal(MODULE, ReplaceBody("simple", body))
 
 
 def test_a_body_that_cannot_be_parsed_is_refused() -> None:
-    """The message shows it."""
+    """A new body that cannot be parsed is refused, and the message shows it."""
     assert "`return (` cannot be parsed" in refusal(MODULE, ReplaceBody("simple", "return ("))
 
 
 def test_a_body_beside_the_colon_is_refused() -> None:
-    """There is no block to replace."""
+    """A body beside the colon is not replaced, as there is no block."""
     assert "found one beside the colon" in refusal("def simple(): pass\n", ReplaceBody("simple", "return 1"))
 
 
@@ -320,10 +320,8 @@ def test_a_body_beside_the_colon_is_refused() -> None:
     ],
 )
 @pytest.mark.parametrize("keyword", ["if", "while"])
-def test_a_condition_is_widened_with_the_parentheses_it_takes(
-    keyword: str, test: str, condition: str, expected: str
-) -> None:
-    """Layout, parentheses and the style of quotes do not matter for finding it."""
+def test_condition_is_widened_with_parentheses(keyword: str, test: str, condition: str, expected: str) -> None:
+    """A condition, in whatever layout, is widened with the parentheses it takes."""
     source = "def f():\n    {} {}:\n        go()\n"
     edited = applied(source.format(keyword, test), WidenCondition("f", condition, "X"))
     assert edited == source.format(keyword, expected)
@@ -332,16 +330,16 @@ def test_a_condition_is_widened_with_the_parentheses_it_takes(
 @pytest.mark.parametrize(
     ("added", "expected"), [("x and y", "(x and y)"), ("x or y", "(x or y)"), ("x if y else z", "(x if y else z)")]
 )
-def test_what_a_condition_is_widened_by_stays_one_operand(added: str, expected: str) -> None:
-    """In parentheses unless it binds more tightly than or."""
+def test_widening_condition_stays_one_operand(added: str, expected: str) -> None:
+    """What a condition is widened by is in parentheses unless it binds more tightly than `or`."""
     assert f"elif status == 429 or {expected}:" in applied(
         MODULE, WidenCondition("Router.method", "status == 429", added)
     )
 
 
 @pytest.mark.parametrize(("condition", "count"), [("status == 428", 0), ("first == 1 or second", 0), ("first", 2)])
-def test_a_condition_in_no_place_or_in_two_is_refused(condition: str, count: int) -> None:
-    """The message shows the condition; conditions outside of tests (a return, a comparison's value) do not count."""
+def test_ambiguous_condition_is_refused(condition: str, count: int) -> None:
+    """A condition that is the test of nothing, or of two statements, is refused and shown."""
     function = "simple" if count else "Router.twice"
     assert f"looked for the condition `{condition}`, expected one place and found {count}" in refusal(
         MODULE, WidenCondition(function, condition, "X")
@@ -371,8 +369,8 @@ def test_a_condition_in_no_place_or_in_two_is_refused(condition: str, count: int
         ("\n    *args,\n    **kw,\n", "\n    *args,\n    new=None,\n    **kw,\n"),
     ],
 )
-def test_a_parameter_is_appended_in_the_layout_it_finds(parameters: str, expected: str) -> None:
-    """In the line, or in a line of its own; trailing commas and remarks stay as they are."""
+def test_parameter_keeps_layout(parameters: str, expected: str) -> None:
+    """A parameter is appended in the layout of the signature, whose commas and remarks stay."""
     source = "def f({}): ...\n"
     assert applied(source.format(parameters), AddParameter("f", "new=None")) == source.format(expected)
 
@@ -387,14 +385,14 @@ def test_a_parameter_is_appended_in_the_layout_it_finds(parameters: str, expecte
         ("\n        a\n    ", "\n        a,\n        new=1\n    "),
     ],
 )
-def test_an_argument_is_appended_in_the_layout_it_finds(arguments: str, expected: str) -> None:
-    """As a parameter is."""
+def test_argument_keeps_layout(arguments: str, expected: str) -> None:
+    """An argument is appended in the layout of the call, whose commas and remarks stay."""
     source = "def f(kw):\n    return m.call({})\n"
     assert applied(source.format(arguments), AddArgument("f", "m.call", "new=1")) == source.format(expected)
 
 
-def test_a_call_that_gets_too_long_has_its_arguments_one_a_line() -> None:
-    """Where a formatter would break it: at more than 120 characters."""
+def test_long_call_is_split() -> None:
+    """A call that gets longer than 120 characters has its arguments one a line."""
     source = "def f(kw):\n    return m.call({}, b=2)\n"
     fits, does_not = "a" * 89, "a" * 90
     edit = AddArgument("f", "m.call", "new=1")
@@ -405,17 +403,17 @@ def test_a_call_that_gets_too_long_has_its_arguments_one_a_line() -> None:
 
 @pytest.mark.parametrize("parameter", ["a, b", "*args", "**kw", "", "a b"])
 def test_what_is_not_one_plain_parameter_is_refused(parameter: str) -> None:
-    """The message shows it."""
+    """A text that is not one plain parameter is refused, and the message shows it."""
     assert f"`{parameter}` is not " in refusal(MODULE, AddParameter("simple", parameter))
 
 
 def test_what_is_not_one_argument_is_refused() -> None:
-    """The message shows it."""
+    """A text that is not one argument is refused, and the message shows it."""
     assert "`a, b` is not one argument" in refusal(MODULE, AddArgument("Router.method", "decide", "a, b"))
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    """With whatever default or value."""
+    """A parameter or argument whose name is taken is refused, with whatever default or value."""
     assert "already has a parameter text" in refusal(MODULE, AddParameter("Router.method", "text=None"))
     assert "already passes `text=None`" in refusal(MODULE, AddArgument("Router.method", "decide", "text=None"))
 
@@ -451,7 +449,7 @@ def twice(source):
 
 
 def test_a_removed_handler_takes_its_remarks_along() -> None:
-    """The others, and theirs, stay as they are."""
+    """A removed handler takes its remarks along, and the other handlers and theirs stay."""
     removed, added = changed(HANDLERS, RemoveHandler("read", "(OSError, net.Torn)"))
     assert added == ""
     assert removed == "\n".join(HANDLERS.splitlines()[4:9])
@@ -465,13 +463,13 @@ def test_a_removed_handler_takes_its_remarks_along() -> None:
         (RemoveHandler("gone", "KeyError"), "function gone"),
     ],
 )
-def test_a_handler_in_no_place_or_in_two_is_refused(edit: Edit, reason: str) -> None:
-    """The message names the exception."""
+def test_ambiguous_handler_is_refused(edit: Edit, reason: str) -> None:
+    """A handler in no place or in two is refused, and the message names the exception."""
     assert reason in refusal(HANDLERS, edit)
 
 
 def test_the_only_handler_of_a_try_stays() -> None:
-    """A `try` needs one; what is meant is another edit."""
+    """The only handler of a `try` is not removed."""
     once = RemoveHandler("read", "(OSError, net.Torn)")
     last = RemoveHandler("read", "ValueError")
     assert "the handler of ValueError is the only one of its try" in refusal(HANDLERS, once, last)
@@ -490,8 +488,8 @@ CALL_EDITS = [
 
 @pytest.mark.parametrize(("call", "count"), [("helper", 2), ("other", 0)])
 @pytest.mark.parametrize("edit", CALL_EDITS)
-def test_a_call_in_no_place_or_in_two_is_refused(edit: object, call: str, count: int) -> None:
-    """The message names the callee."""
+def test_ambiguous_call_is_refused(edit: object, call: str, count: int) -> None:
+    """A call in no place or in two is refused, and the message names the callee."""
     assert f"looked for a call of {call}, expected one place and found {count}" in refusal(
         MODULE,
         edit(call),  # type: ignore[operator]
@@ -531,14 +529,14 @@ def test_a_call_in_no_place_or_in_two_is_refused(edit: object, call: str, count:
         ),
     ],
 )
-def test_a_call_is_wrapped_in_the_layout_it_has(call: str, expected: str) -> None:
-    """Over several lines it moves one step in, remarks and all."""
+def test_wrapped_call_keeps_layout(call: str, expected: str) -> None:
+    """A wrapped call keeps its layout, and one over several lines moves one step in, remarks and all."""
     source = "def f(a):\n    return {}\n"
     assert applied(source.format(call), WrapCall("f", "m.call", "ours", "e")) == source.format(expected)
 
 
-def test_a_call_is_wrapped_with_as_many_arguments_as_are_given() -> None:
-    """Each in a line of its own, if the call has those."""
+def test_wrapped_call_takes_several_arguments() -> None:
+    """A call is wrapped with all arguments that are given, each in a line of its own if the call has those."""
     source = "def f(a):\n    return {}\n"
     edit = WrapCall("f", "m", "ours", "e, of=True")
     assert applied(source.format("m(a)"), edit) == source.format("ours(m(a), e, of=True)")
@@ -547,15 +545,15 @@ def test_a_call_is_wrapped_with_as_many_arguments_as_are_given() -> None:
 
 
 def test_a_statement_goes_before_the_one_that_calls() -> None:
-    """Above its remark's blank line stays blank; the remark stays with the call."""
+    """A statement goes before the one that calls, between the blank line and the remark of the call."""
     assert (
         "        return helper(first)\n\n    check(first)\n    # the remark of the call\n    result = helper.other("
         in applied(MODULE, InsertBeforeCall("simple", "helper.other", "check(first)"))
     )
 
 
-def test_a_statement_may_go_before_an_if_whose_test_calls() -> None:
-    """The test of an if, what a for runs over and a with's items are evaluated once, first."""
+def test_statement_before_compound_header() -> None:
+    """A statement may go before an `if`, a `for` or a `with` whose header calls."""
     for header in ("if call():", "for x in call():", "with call() as x:"):
         source = f"def f():\n    {header}\n        pass\n"
         assert applied(source, InsertBeforeCall("f", "call", "# why\nfirst()")) == source.replace(
@@ -567,20 +565,20 @@ def test_a_statement_may_go_before_an_if_whose_test_calls() -> None:
     ("edit", "expected"),
     [(InsertBeforeCall, "first()\n            call()"), (InsertAfterCall, "call()\n            first()")],
 )
-def test_a_statement_goes_into_the_block_of_the_call(edit: type[InsertBeforeCall], expected: str) -> None:
-    """However deep that is."""
+def test_statement_joins_block_of_call(edit: type[InsertBeforeCall], expected: str) -> None:
+    """A statement goes into the block of the call, however deep that is."""
     source = "def f(a):\n    if a:\n        for b in a:\n            call()\n"
     assert applied(source, edit("f", "call", "first()")) == source.replace("call()", expected)
 
 
 def test_indentation_is_the_module_s() -> None:
-    """Whatever it is in the patch."""
+    """What is put in has the indentation of the module, whatever it is in the patch."""
     edited = applied("class A:\n\tdef f():\n\t\tpass\n", ReplaceBody("A.f", "if 1:\n  return 2\n"))
     assert edited == "class A:\n\tdef f():\n\t\tif 1:\n\t\t\treturn 2\n"
 
 
 def test_several_statements_go_after_the_one_that_calls() -> None:
-    """In their order, indented like it."""
+    """Several statements go after the one that calls, in their order and indented like it."""
     edited = applied(
         MODULE, InsertAfterCall("Router.method", "decide", "\n    if value:\n        note(value)\n    go()\n")
     )
@@ -591,16 +589,16 @@ def test_several_statements_go_after_the_one_that_calls() -> None:
     "body", ["while call():\n        pass", "if a:\n        pass\n    elif call():\n        pass", "if a: call()"]
 )
 @pytest.mark.parametrize("edit", [InsertBeforeCall, InsertAfterCall])
-def test_a_call_without_a_statement_of_its_own_is_refused(edit: type[InsertBeforeCall], body: str) -> None:
-    """Before it would be before something else as well, or run another number of times."""
+def test_call_without_own_statement_is_refused(edit: type[InsertBeforeCall], body: str) -> None:
+    """A call without a statement of its own, as in the test of a `while`, is refused."""
     assert "looked for a statement of its own around the call of call" in refusal(
         f"def f(a):\n    {body}\n", edit("f", "call", "pass")
     )
 
 
 @pytest.mark.parametrize("body", ["return call()", "raise call()", "if call():\n        pass"])
-def test_a_statement_that_would_not_run_right_after_the_call_is_refused(body: str) -> None:
-    """After a return or raise it never runs, after an if only once the branch has run."""
+def test_unreachable_statement_is_refused(body: str) -> None:
+    """A statement that would not run right after the call, as after a `return`, is refused."""
     assert "nothing can be inserted right after the call of call" in refusal(
         f"def f():\n    {body}\n", InsertAfterCall("f", "call", "pass")
     )
@@ -618,12 +616,12 @@ def test_a_statement_that_would_not_run_right_after_the_call_is_refused(body: st
     ],
 )
 def test_a_statement_goes_first_but_for_the_docstring(body: str, expected: str) -> None:
-    """Where the function's own statements begin."""
+    """A first statement goes where the function's own begin, after the docstring."""
     assert applied(f"def f():\n    {body}\n", InsertFirst("f", "check()")) == f"def f():\n    {expected}\n"
 
 
-def test_a_statement_has_no_place_in_a_body_beside_the_colon() -> None:
-    """There is no block to put it into."""
+def test_inline_body_takes_no_statement() -> None:
+    """A statement has no place in a body beside the colon, as there is no block to put it into."""
     assert "found one beside the colon" in refusal("def f(): pass\n", InsertFirst("f", "check()"))
 
 
@@ -631,13 +629,13 @@ def test_a_statement_has_no_place_in_a_body_beside_the_colon() -> None:
 
 
 def test_an_expression_is_replaced_as_a_whole() -> None:
-    """The part of a longer expression too, in whatever layout it is written."""
+    """An expression is replaced as a whole, also in a longer one and in whatever layout it is written."""
     assert applied("def f():\n    x = g(a  or  1) + 2\n", ReplaceExpression("f", "a or 1", "a if a else 1")) == (
         "def f():\n    x = g(a if a else 1) + 2\n"
     )
 
 
 @pytest.mark.parametrize(("expression", "count"), [("missing", 0), ("first", 5)])
-def test_an_expression_in_no_place_or_in_several_is_refused(expression: str, count: int) -> None:
-    """The message counts them."""
+def test_ambiguous_expression_is_refused(expression: str, count: int) -> None:
+    """An expression in no place or in several is refused, and the message counts them."""
     assert f"expected one place and found {count}" in refusal(MODULE, ReplaceExpression("simple", expression, "by"))

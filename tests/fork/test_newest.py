@@ -46,8 +46,8 @@ def judged(
     return newest.judged(UNKNOWN, Prepared(list(relaxed)), [])
 
 
-def test_a_release_that_can_be_added_is_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence says how."""
+def test_addable_release_is_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new release that the patches fit is no alarm, and the sentence says how to add it."""
     code, sentence = judged(monkeypatch, failed=800, relaxed=("certifi>=2099",))
     assert code == 0
     assert sentence == (
@@ -57,27 +57,27 @@ def test_a_release_that_can_be_added_is_no_alarm(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_place_that_is_lost_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names the patch and the place, as the build would."""
+    """A new release in which a patch loses its place is an alarm that names the patch and the place."""
     code, sentence = judged(monkeypatch, failed=800, refusal="patches/p0001_a.py: litellm/b.py has moved.")
     assert code == 1
     assert sentence.endswith("this branch does not fit it: patches/p0001_a.py: litellm/b.py has moved.")
 
 
-def test_a_release_that_passes_as_it_is_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The patches may have been merged. That our modules cannot be imported proves nothing."""
+def test_passing_release_is_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new release that passes the tests as it is, is an alarm: the patches may have been merged."""
     code, sentence = judged(monkeypatch, failed=0)
     assert (code, sentence.endswith("are the patches merged?")) == (1, True)
 
 
 @pytest.mark.parametrize(("release", "code"), [("1.103.7", 0), (UNKNOWN, 1)])
-def test_the_newest_release_is_looked_at_only_if_it_is_not_supported(
+def test_supported_release_is_not_judged(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     release: str,
     code: int,
 ) -> None:
-    """The exit code is the judgement's; one sentence is all that is printed."""
+    """The newest release is judged only if it is not supported, and one sentence is printed."""
     (tmp_path / "requirements.txt").write_text("pytest\n")
     monkeypatch.setattr(sys, "argv", ["newest.py", str(tmp_path), str(tmp_path / "requirements.txt")])
     monkeypatch.setattr(newest, "newest", lambda: release)
@@ -89,10 +89,10 @@ def test_the_newest_release_is_looked_at_only_if_it_is_not_supported(
 
 
 @pytest.mark.parametrize("step", ["newest", "judged"])
-def test_a_release_that_cannot_be_looked_at_is_one(
+def test_unavailable_release_is_alarm(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
-    """As while the index is away. Still in one sentence."""
+    """A newest release that cannot be looked at, as while the index is away, is an alarm in one sentence."""
     (tmp_path / "requirements.txt").write_text("")
     monkeypatch.setattr(sys, "argv", ["newest.py", str(tmp_path), str(tmp_path / "requirements.txt")])
     monkeypatch.setattr(newest, "newest", lambda: UNKNOWN)

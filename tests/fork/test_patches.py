@@ -26,7 +26,7 @@ def load(folder: Path, **files: str) -> tuple[patches.Patch, ...]:
 
 
 def test_patches_are_read_in_series_order(tmp_path: Path) -> None:
-    """By number, each with its name and the pull request's text."""
+    """Patches are read in the order of their numbers, each with its name and the pull request's text."""
     found = load(tmp_path, p0002_b=PATCH, p0001_z=PATCH)
     assert [(patch.number, patch.name, patch.text) for patch in found] == [
         (1, "p0001_z", "fix: the text"),
@@ -50,15 +50,15 @@ def test_patches_are_read_in_series_order(tmp_path: Path) -> None:
         ({"p0001_a": '"""fix"""\nimport nowhere\n'}, "patches/p0001_a.py cannot be read (ModuleNotFoundError"),
     ],
 )
-def test_a_file_that_does_not_fit_the_series_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
-    """One sentence names the file and what is expected of it."""
+def test_misfit_file_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    """A file that does not fit the series is refused by its name and what is expected of it."""
     with pytest.raises(patches.PatchError) as refused:
         load(tmp_path, **files)
     assert str(refused.value).startswith(said)
 
 
-def test_a_later_patch_sees_what_an_earlier_one_did(tmp_path: Path) -> None:
-    """Both edit the same module; modules no patch names are not in the result."""
+def test_patches_build_on_each_other(tmp_path: Path) -> None:
+    """A later patch sees what an earlier one did to the same module."""
     series = load(tmp_path, p0001_a=PATCH, p0002_b=PATCH.replace('"ours"', '"theirs"'))
     changed = patches.apply(series, SOURCES.get, "1.2.3")
     assert changed == {"litellm/a.py": b"@ours\n@theirs\ndef f():\n    pass\n"}
@@ -75,7 +75,7 @@ def test_a_later_patch_sees_what_an_earlier_one_did(tmp_path: Path) -> None:
     ],
 )
 def test_a_patch_whose_target_moved_is_named(tmp_path: Path, patch: str, said: str) -> None:
-    """Whether the module is gone or the function in it."""
+    """A patch is named if its module is gone, or the function in it."""
     with pytest.raises(ForkError) as refused:
         patches.apply(load(tmp_path, p0001_a=patch), SOURCES.get, "1.2.3")
     assert str(refused.value).startswith(said)
@@ -83,20 +83,20 @@ def test_a_patch_whose_target_moved_is_named(tmp_path: Path, patch: str, said: s
 
 @pytest.mark.parametrize(("base", "expected"), [("1.2.3", b"@ours\n@theirs\n"), ("1.2.4", b"@ours\n")])
 def test_some_edits_are_for_some_releases(tmp_path: Path, base: str, expected: bytes) -> None:
-    """The others get the rest of the patch."""
+    """Edits for some releases are left out on the others, which get the rest of the patch."""
     series = load(tmp_path, p0001_a=for_releases('{"< 1.2.4": (Decorate("f", "theirs"),)}', 'Decorate("f", "ours"), '))
     assert patches.apply(series, SOURCES.get, base) == {"litellm/a.py": expected + b"def f():\n    pass\n"}
 
 
-def test_a_module_with_no_edit_for_a_release_may_be_missing_from_it(tmp_path: Path) -> None:
-    """So a patch can name one that later releases brought."""
+def test_unedited_module_may_be_missing(tmp_path: Path) -> None:
+    """A module may be missing from a release for which the patch has no edit of it."""
     series = load(tmp_path, p0001_a=for_releases('{"> 9": (Decorate("f", "ours"),)}'))
     assert patches.apply(series, lambda path: None, "1.2.3") == {}
 
 
 @pytest.mark.parametrize(("base", "expected"), [("1.2.3", b"@old\n"), ("2.0", b"@new\n"), ("3.0", b"")])
 def test_releases_may_need_different_edits(tmp_path: Path, base: str, expected: bytes) -> None:
-    """Each gets those of the specifier that names it."""
+    """Each release gets the edits of the specifier that names it."""
     edits = '{"< 2": (Decorate("f", "old"),), "< 3, >= 2": (Decorate("f", "new"),)}'
     changed = patches.apply(load(tmp_path, p0001_a=for_releases(edits)), SOURCES.get, base)
     assert changed.get("litellm/a.py", SOURCES["litellm/a.py"]) == expected + b"def f():\n    pass\n"
@@ -106,8 +106,8 @@ def test_releases_may_need_different_edits(tmp_path: Path, base: str, expected: 
     ("base", "folder"),
     [("1.103.7", "experimental_pass_through"), ("1.106.10", "pass_through"), ("1.109.1", "messages")],
 )
-def test_a_module_is_edited_where_the_release_has_it(tmp_path: Path, base: str, folder: str) -> None:
-    """The patch names the oldest place."""
+def test_moved_module_is_edited(tmp_path: Path, base: str, folder: str) -> None:
+    """A module that moved is edited where the release has it, though the patch names the oldest place."""
     place = "litellm/llms/anthropic/{}/adapters/x.py".format
     series = load(tmp_path, p0001_a=PATCH.replace("litellm/a.py", place("experimental_pass_through")))
     sources = {place(folder): b"def f():\n    pass\n"}
@@ -118,8 +118,8 @@ def test_a_module_is_edited_where_the_release_has_it(tmp_path: Path, base: str, 
     ("edited", "there"),
     [("Router.make_call", "make_call"), ("Router.get_available_deployment", "_get_available_deployment_unresolved")],
 )
-def test_a_method_is_edited_in_the_class_the_release_has_it_in(tmp_path: Path, edited: str, there: str) -> None:
-    """A class that was renamed, and methods of it that were."""
+def test_renamed_method_is_edited(tmp_path: Path, edited: str, there: str) -> None:
+    """A method is edited under the names that the release has for it and for its class."""
     text = PATCH.replace("litellm/a.py", "litellm/router.py")
     path, source = "litellm/router_python_core.py", f"class PythonCore:\n{{}}    def {there}(self):\n        pass\n"
     changed = patches.apply(
@@ -136,7 +136,7 @@ def test_a_method_is_edited_in_the_class_the_release_has_it_in(tmp_path: Path, e
 
 @pytest.mark.parametrize(("base", "is_applied"), [("1.9.9", True), ("1.10.0", False), ("1.11.0", False)])
 def test_a_patch_that_is_merged_is_not_applied(tmp_path: Path, base: str, is_applied: bool) -> None:
-    """From the release on that has it; the others are, as before."""
+    """A merged patch is not applied from the release on that has it, while the others are as before."""
     series = load(tmp_path, p0001_a=PATCH + 'MERGED = "1.10.0"\n', p0002_b=PATCH.replace('"ours"', '"theirs"'))
     changed = patches.apply(series, SOURCES.get, base)
     assert changed["litellm/a.py"] == (b"@ours\n" if is_applied else b"") + b"@theirs\ndef f():\n    pass\n"
@@ -144,13 +144,13 @@ def test_a_patch_that_is_merged_is_not_applied(tmp_path: Path, base: str, is_app
 
 @pytest.mark.parametrize("merged", ["'soon'", "1.1"])
 def test_a_release_that_is_none_is_refused(tmp_path: Path, merged: str) -> None:
-    """As text, since 1.10 is not 1.1."""
+    """A MERGED that is no release, or no text, is refused."""
     with pytest.raises(patches.PatchError, match="p0001_a.py must define MERGED, if any, as a LiteLLM release"):
         load(tmp_path, p0001_a=f"{PATCH}MERGED = {merged}\n")
 
 
 def test_two_entries_that_name_one_release_are_refused(tmp_path: Path) -> None:
-    """The message names them and the release."""
+    """Two entries that name one release are refused, and the message names them and the release."""
     series = load(tmp_path, p0001_a=for_releases('{"< 2": (Decorate("f", "old"),), "> 1": (Decorate("f", "new"),)}'))
     with pytest.raises(ForkError, match="Both < 2 and > 1 name the base 1.2.3: let one entry"):
         patches.apply(series, SOURCES.get, "1.2.3")

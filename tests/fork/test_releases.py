@@ -38,26 +38,23 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_exactly_what_the_index_cannot_meet_is_let_go_of(index: Path, tmp_path: Path) -> None:
-    """Another version where there is one, the whole requirement where there is none; and it is said.
-
-    Those of the extra with which the proxy is tried are among them.
-    """
+def test_unmet_requirements_are_relaxed(index: Path, tmp_path: Path) -> None:
+    """Only the requirements that the index cannot meet are let go of, and they are named."""
     tried = Environment("9.9.9", tmp_path / "work")
     assert sorted(tried.prepare(["fine"])) == ["absent>=1", "another-absent", "present>=2"]
     installed = environment.output(*environment.UV, "pip", "freeze", "--python", tried.folder)
     assert installed.split() == ["fine==1.0", "litellm==9.9.9", "present==1.0"]
 
 
-def test_a_release_that_is_not_on_the_index_is_an_error_by_name(index: Path, tmp_path: Path) -> None:
-    """The caller decides what becomes of the others."""
+def test_missing_release_is_named(index: Path, tmp_path: Path) -> None:
+    """A release that is not on the index raises an error that names it."""
     with pytest.raises(ReleaseError, match=r"LiteLLM 1\.0\.0 cannot be installed: see above"):
         Environment("1.0.0", tmp_path / "work").prepare([])
 
 
 @pytest.mark.parametrize("command", [environment.run, environment.output])
-def test_a_command_that_fails_is_an_error_by_name(command: Callable[..., object]) -> None:
-    """Whether what it prints is wanted or not."""
+def test_failing_command_is_named(command: Callable[..., object]) -> None:
+    """A command that fails raises an error that names it and its exit code."""
     with pytest.raises(ReleaseError, match="-c exit\\(3\\)` ended with 3: see above"):
         command(sys.executable, "-c", "exit(3)")
 
@@ -87,8 +84,8 @@ def test_five(broken): pass
 """
 
 
-def test_tests_that_do_not_come_as_far_as_to_fail_are_counted_apart(tmp_path: Path) -> None:
-    """A module that lacks one of ours cannot be collected: no proof that LiteLLM does anything wrong."""
+def test_errors_are_counted_apart(tmp_path: Path) -> None:
+    """Tests that cannot be collected or set up are counted apart from those that fail."""
     (tmp_path / "test_a.py").write_text(OUTCOMES)
     (tmp_path / "test_b.py").write_text("import no_such_module")
     found = counts(Here(tmp_path), ["test_a.py", "test_b.py"], tmp_path)
@@ -99,15 +96,15 @@ def test_tests_that_do_not_come_as_far_as_to_fail_are_counted_apart(tmp_path: Pa
 
 
 def test_no_test_is_no_success(tmp_path: Path) -> None:
-    """As where the folders have moved."""
+    """A run without any test is an error and not a success."""
     with pytest.raises(ReleaseError, match=r"the tests on LiteLLM 9\.9\.9 did not run: see above"):
         counts(Here(tmp_path), [], tmp_path)
 
 
-def test_a_release_that_cannot_be_built_hides_none_of_the_others(
+def test_broken_release_hides_no_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The matrix says why, and the exit code is that of a failure."""
+    """A release that cannot be built is in the matrix with the reason, beside the results of the others."""
 
     def tried(base: str, work: Path, requirements: list[str]) -> compat.Outcome:
         if base == "1.82.6":

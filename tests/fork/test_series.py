@@ -88,7 +88,7 @@ def parsed(mail: Path) -> Message:
 
 
 def test_each_patch_is_one_mail(mails: list[Path]) -> None:
-    """With the author and the date of its file's commit, and its docstring for a message."""
+    """Each patch is one mail with the author and date of its file's commit and its docstring for a message."""
     one, other = map(parsed, mails)
     assert (one["Subject"], other["Subject"]) == ("[PATCH 1/2] fix: the answer", "[PATCH 2/2] feat: a second function")
     assert one["From"] == "The Author <author@example.org>"
@@ -97,7 +97,7 @@ def test_each_patch_is_one_mail(mails: list[Path]) -> None:
 
 
 def test_the_mails_are_the_same_each_time(mails: list[Path], base: Base, repository: Path, tmp_path: Path) -> None:
-    """Byte for byte; one of an earlier series does not stay among them."""
+    """The mails are the same each time, byte for byte, and none of an earlier series stays among them."""
     before = [mail.read_bytes() for mail in mails]
     (tmp_path / "mails" / "0003-gone.patch").write_text("")
     again = series.write(base, repository, tmp_path / "mails")
@@ -105,7 +105,7 @@ def test_the_mails_are_the_same_each_time(mails: list[Path], base: Base, reposit
 
 
 def test_a_test_goes_where_upstream_keeps_its_own(mails: list[Path], clone: Path) -> None:
-    """A module stays in its place; nothing else of the repository is sent."""
+    """A test is sent to where upstream keeps its own, a module to its own place, and nothing else is sent."""
     git(clone, "-c", "user.name=me", "-c", "user.email=me@example.org", "am", "--quiet", *map(str, mails))
     added = git(clone, "diff", "--name-only", "--diff-filter=A", "HEAD~2").split()
     assert added == ["litellm/extra/failover.py", f"tests/test_litellm/failover/{TEST.removeprefix('tests/')}"]
@@ -113,7 +113,7 @@ def test_a_test_goes_where_upstream_keeps_its_own(mails: list[Path], clone: Path
 
 
 def test_the_series_gives_what_is_built(mails: list[Path], base: Base, repository: Path) -> None:
-    """The lines it touches are counted: upstream's, and those of our own files."""
+    """The series gives the package that is built, and the lines it touches are counted."""
     lines = series.prove(base, repository, mails)
     assert lines == [series.Lines(files=1, added=2, removed=1, ours=2), series.Lines(files=1, added=1)]
 
@@ -136,15 +136,15 @@ def test_the_series_gives_what_is_built(mails: list[Path], base: Base, repositor
 def test_a_series_that_does_something_else_is_noticed(
     mails: list[Path], base: Base, repository: Path, written: bytes, instead: bytes, said: str
 ) -> None:
-    """And said with the file's name."""
+    """A series that does something else than the build is refused with the name of the file."""
     for mail in mails:
         mail.write_bytes(mail.read_bytes().replace(written, instead))
     with pytest.raises(series.SeriesError, match=said):
         series.prove(base, repository, mails)
 
 
-def test_it_is_tried_on_a_clone_that_stays_as_it_is(mails: list[Path], clone: Path) -> None:
-    """Neither its files nor its branches nor its worktrees change, whether the patches apply or not."""
+def test_check_leaves_clone_unchanged(mails: list[Path], clone: Path) -> None:
+    """A check of the series changes neither the files of the clone nor its branches nor its worktrees."""
     state = [git(clone, *words) for words in (("status", "-s"), ("worktree", "list"), ("log", "--all", "--oneline"))]
     commit = git(clone, "rev-parse", "--short", "HEAD").strip()
     assert series.check(clone, mails) == [
@@ -157,8 +157,8 @@ def test_it_is_tried_on_a_clone_that_stays_as_it_is(mails: list[Path], clone: Pa
     ]
 
 
-def test_a_clone_that_has_moved_on_is_merged_with(mails: list[Path], clone: Path) -> None:
-    """Where git can tell what is meant, and says so."""
+def test_moved_clone_is_merged(mails: list[Path], clone: Path) -> None:
+    """A clone that has moved on is merged with where git can, and the check says so."""
     router = clone / "litellm" / "router.py"
     router.write_text(router.read_text().replace("\n\n\ndef", "\n\nNEW = 1\n\ndef"))
     commit(clone)
@@ -166,8 +166,8 @@ def test_a_clone_that_has_moved_on_is_merged_with(mails: list[Path], clone: Path
     assert said[1] == "0001-fix-the-answer.patch: applies, merged three ways"
 
 
-def test_a_patch_that_the_clone_has_is_not_said_to_apply(mails: list[Path], clone: Path) -> None:
-    """Upstream has merged it."""
+def test_merged_patch_is_recognised(mails: list[Path], clone: Path) -> None:
+    """A patch that the clone has already is not said to apply."""
     git(clone, "-c", "user.name=me", "-c", "user.email=me@example.org", "am", "--quiet", str(mails[0]))
     assert series.check(clone, mails)[1:] == [
         "0001-fix-the-answer.patch: is there already",
@@ -176,7 +176,7 @@ def test_a_patch_that_the_clone_has_is_not_said_to_apply(mails: list[Path], clon
 
 
 def test_a_patch_that_does_not_apply_is_named(mails: list[Path], clone: Path) -> None:
-    """With git's reason; those behind it are not tried."""
+    """A patch that does not apply is named with git's reason, and those behind it are not tried."""
     router = clone / "litellm" / "router.py"
     router.write_text("def answer():\n    return 40\n")
     commit(clone)
@@ -188,7 +188,7 @@ def test_a_patch_that_does_not_apply_is_named(mails: list[Path], clone: Path) ->
 
 
 def test_a_folder_that_is_no_clone_is_refused(mails: list[Path], tmp_path: Path) -> None:
-    """In git's words."""
+    """A folder that is no clone is refused in git's words."""
     with pytest.raises(series.SeriesError, match="not a git repository"):
         series.check(tmp_path, mails)
 
@@ -206,8 +206,8 @@ def test_a_folder_that_is_no_clone_is_refused(mails: list[Path], tmp_path: Path)
     ],
     ids=["none", "another", "gone", "twice"],
 )
-def test_a_file_that_is_not_brought_once_is_named(base: Base, repository: Path, brings: str, said: str) -> None:
-    """A module no patch brings would be missing upstream."""
+def test_file_is_brought_once(base: Base, repository: Path, brings: str, said: str) -> None:
+    """A file that is brought by no patch, by several, or without being there is named."""
     first = repository / "patches" / "p0001_answer.py"
     first.write_text(first.read_text().replace(BRINGS, brings))
     with pytest.raises(series.SeriesError, match=said):
@@ -215,7 +215,7 @@ def test_a_file_that_is_not_brought_once_is_named(base: Base, repository: Path, 
 
 
 def test_a_patch_without_a_commit_has_no_author(base: Base, repository: Path, tmp_path: Path) -> None:
-    """The message says what is to be done."""
+    """A patch without a commit has no author, and the message says to commit it."""
     (repository / "patches" / "p0003_new.py").write_text(SECOND.replace('"pass"', '"..."'))
     with pytest.raises(series.SeriesError, match="patches/p0003_new.py is not committed yet: commit it"):
         series.write(base, repository, tmp_path / "mails")
@@ -223,7 +223,7 @@ def test_a_patch_without_a_commit_has_no_author(base: Base, repository: Path, tm
 
 
 def test_brings_that_are_no_paths_are_refused(repository: Path) -> None:
-    """As any other file that is not a patch."""
+    """A BRINGS that is no tuple of paths is refused."""
     first = repository / "patches" / "p0001_answer.py"
     first.write_text(first.read_text() + 'BRINGS = "litellm/extra/failover.py"\n')
     with pytest.raises(ForkError, match="patches/p0001_answer.py must define BRINGS, if any, as a tuple of paths"):
@@ -233,7 +233,7 @@ def test_brings_that_are_no_paths_are_refused(repository: Path) -> None:
 def test_the_command_writes_proves_and_checks(
     base: Base, repository: Path, clone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Into series/, by release; it writes nothing where it is to check or to prove."""
+    """The command writes the mails into series/ by release, and nothing where it is to check or to prove."""
     assert main(["series", "--prove"]) == main(["series", "--check", str(clone)]) == 0
     assert not (repository / "series").exists()
     assert main(["series"]) == 0
@@ -245,7 +245,7 @@ def test_the_command_writes_proves_and_checks(
 
 
 def test_every_test_about_litellm_is_brought() -> None:
-    """But for those of the real proxy, and for what is about this repository's own."""
+    """Every test about LiteLLM is brought by a patch, but for those about this repository's own."""
     folders = ("exception_mapping", "router_unit_tests", "proxy_unit_tests")
     there = {path.relative_to(ROOT).as_posix() for name in folders for path in (ROOT / "tests" / name).glob("*.py")}
     brought = {path for patch in patches.load(ROOT / "patches") for path in patch.brings}
@@ -253,17 +253,15 @@ def test_every_test_about_litellm_is_brought() -> None:
 
 
 @pytest.mark.parametrize("reason", ['MERGED = "1.2.3"\n', NONE_OF_ITS_EDITS], ids=["merged", "none of its edits"])
-def test_a_patch_that_is_not_for_the_release_is_not_sent(
-    base: Base, repository: Path, tmp_path: Path, reason: str
-) -> None:
-    """The others are."""
+def test_inapplicable_patch_is_not_sent(base: Base, repository: Path, tmp_path: Path, reason: str) -> None:
+    """A patch that is merged, or of which the release gets no edit, is not sent."""
     second = repository / "patches" / "p0002_second.py"
     second.write_text(second.read_text() + reason)
     assert [mail.name for mail in series.write(base, repository, tmp_path / "mails")] == ["0001-fix-the-answer.patch"]
 
 
-def test_a_clone_without_the_release_is_told_what_to_fetch(mails: list[Path], clone: Path, tmp_path: Path) -> None:
-    """As a shallow one: git cannot merge with lines it has never seen."""
+def test_clone_without_release_is_refused(mails: list[Path], clone: Path, tmp_path: Path) -> None:
+    """A clone without the release, as a shallow one, is told to fetch its tag."""
     router = clone / "litellm" / "router.py"
     router.write_text(router.read_text().replace("import os", "import sys"))
     shutil.rmtree(clone / ".git")
@@ -273,7 +271,7 @@ def test_a_clone_without_the_release_is_told_what_to_fetch(mails: list[Path], cl
 
 
 def test_a_clones_hooks_do_not_run(mails: list[Path], clone: Path) -> None:
-    """They are its owner's, and might refuse the mail or change the clone."""
+    """The hooks of a clone do not run while the series is checked on it."""
     hook = clone / ".git" / "hooks" / "applypatch-msg"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\nexit 1\n")

@@ -24,7 +24,7 @@ def base(repository: Path, install: Install, version: str = "1.2.3", **files: st
 
 
 def test_the_tree_is_base_and_patches_and_ours(repository: Path, install: Install) -> None:
-    """Every file of the base, the edited ones as edited, and what the branch adds."""
+    """The tree has every file of the base, the edited ones as edited, and what the branch adds."""
     tree = patched(base(repository, install), repository)
     assert list(tree) == [
         "litellm/[model].html",
@@ -39,14 +39,14 @@ def test_the_tree_is_base_and_patches_and_ours(repository: Path, install: Instal
 
 
 def test_a_file_both_have_is_refused(repository: Path, install: Install) -> None:
-    """Ours would hide theirs, now or in a later release."""
+    """A file that the base and the branch both have is refused, as ours would hide theirs."""
     (repository / "litellm" / "router.py").write_text("ours\n")
     with pytest.raises(TreeError, match=r"LiteLLM 1.2.3 has litellm/router.py too"):
         patched(base(repository, install), repository)
 
 
 def test_bytecode_and_dotfiles_are_not_ours(repository: Path) -> None:
-    """What editors and Python leave behind is not packed."""
+    """Bytecode and dotfiles that Python and editors leave behind are not packed."""
     for name in ("extra/__pycache__/failover.cpython-311.pyc", "extra/.failover.py.swp", ".DS_Store"):
         path = repository / "litellm" / name
         path.parent.mkdir(exist_ok=True)
@@ -55,7 +55,7 @@ def test_bytecode_and_dotfiles_are_not_ours(repository: Path) -> None:
 
 
 def test_laying_makes_the_folder_the_package(repository: Path, install: Install) -> None:
-    """Base and patches beside our files, which alone still count as ours; the second time changes nothing."""
+    """Laying puts base and patches beside our files, which alone still count as ours, also the second time."""
     found = base(repository, install)
     whole = patched(found, repository)
     for _ in range(2):
@@ -67,7 +67,7 @@ def test_laying_makes_the_folder_the_package(repository: Path, install: Install)
 
 
 def test_git_sees_our_files_only(repository: Path, install: Install) -> None:
-    """Names that are patterns to git included; a new file of ours is seen at once."""
+    """Git sees only our own files among those that were laid, and a new one of ours at once."""
     subprocess.run(["git", "init", "-q"], check=True)
     lay(base(repository, install), repository)
     (repository / "litellm" / "extra" / "new.py").write_text("")
@@ -77,7 +77,7 @@ def test_git_sees_our_files_only(repository: Path, install: Install) -> None:
 
 
 def test_another_base_replaces_the_one_laid_before(repository: Path, install: Install) -> None:
-    """Files the other one does not have are gone."""
+    """Another base replaces the one that was laid before, and files it does not have are gone."""
     lay(base(repository, install, "1.2.3", old="old = 1\n"), repository)
     lay(base(repository, install, "1.2.4", new="new = 1\n"), repository)
     assert not (repository / "litellm" / "old.py").exists()
@@ -85,8 +85,8 @@ def test_another_base_replaces_the_one_laid_before(repository: Path, install: In
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "1.2.4"])
-def test_a_laid_file_that_was_edited_is_not_overwritten(repository: Path, install: Install, version: str) -> None:
-    """Nothing is written at all; a file that was deleted is simply laid again."""
+def test_edited_file_is_not_overwritten(repository: Path, install: Install, version: str) -> None:
+    """A laid file that was edited is not overwritten, and nothing else is written before it is gone."""
     lay(base(repository, install), repository)
     (repository / "litellm" / "router.py").write_text("print('debugging')\n")
     (repository / "litellm" / "__init__.py").unlink()
@@ -98,10 +98,8 @@ def test_a_laid_file_that_was_edited_is_not_overwritten(repository: Path, instal
     assert (repository / "litellm" / "router.py").read_bytes() == PATCHED
 
 
-def test_an_interruption_leaves_no_file_that_counts_as_ours(
-    repository: Path, install: Install, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next run finishes the work."""
+def test_interrupted_laying_is_resumed(repository: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption leaves no file that counts as ours, and the next run finishes the work."""
     found = base(repository, install)
     write = Path.write_bytes
 
@@ -119,7 +117,7 @@ def test_an_interruption_leaves_no_file_that_counts_as_ours(
 
 
 def test_vendor_lays_the_tree(repository: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    """The base is the one of pyproject.toml, or --base."""
+    """`vendor` lays the base that pyproject.toml names, or --base."""
     base(repository, install)
     assert main(["vendor"]) == 0
     assert capsys.readouterr().out == "laid 4 files of LiteLLM 1.2.3, patched, into litellm/\n"
@@ -131,7 +129,7 @@ def test_vendor_lays_the_tree(repository: Path, install: Install, capsys: pytest
 def test_vendor_shows_what_the_patches_change(
     repository: Path, install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A unified diff that git would apply; nothing is written."""
+    """`vendor --diff` shows a unified diff that git would apply, and writes nothing."""
     base(repository, install)
     assert main(["vendor", "--diff"]) == 0
     assert capsys.readouterr().out == (
@@ -143,14 +141,14 @@ def test_vendor_shows_what_the_patches_change(
 
 
 def test_a_mistake_ends_in_one_sentence(repository: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    """On standard error, with exit code 2 and no traceback."""
+    """A mistake ends in one sentence on standard error, with exit code 2 and no traceback."""
     base(repository, install)
     assert main(["vendor", "--base", "9.9"]) == 2
     assert capsys.readouterr().err.startswith("litellm-failover: The base 9.9 is newer than 1.2.3")
 
 
-def test_a_patch_that_does_not_fit_the_base_is_named(repository: Path, install: Install) -> None:
-    """With the base it does not fit."""
+def test_misfit_patch_is_named(repository: Path, install: Install) -> None:
+    """A patch that does not fit the base is named with that base."""
     install(files={"litellm/router.py": "def other(): pass\n"})
     add("1.2.3", repository)
     with pytest.raises(ForkError, match=r"patches/p0001_answer.py: litellm/router.py \(base 1.2.3\), function answer"):
@@ -165,8 +163,8 @@ BRINGS = ("litellm/extra/failover.py",)
 """
 
 
-def test_a_base_that_gets_none_of_a_patchs_edits_gets_none_of_its_files(repository: Path, install: Install) -> None:
-    """A module that nothing calls is no part of a release."""
+def test_unedited_base_gets_no_files(repository: Path, install: Install) -> None:
+    """A base that gets none of a patch's edits gets none of its files."""
     found = base(repository, install)
     patch = repository / "patches" / "p0001_answer.py"
     patch.write_text(patch.read_text() + NOT_HERE)
@@ -175,8 +173,8 @@ def test_a_base_that_gets_none_of_a_patchs_edits_gets_none_of_its_files(reposito
     assert tree["litellm/router.py"] == found.read("litellm/router.py")
 
 
-def test_a_base_that_has_merged_a_patch_has_its_files(repository: Path, install: Install) -> None:
-    """And its edits; laid into the repository they would take the place of ours."""
+def test_merged_base_keeps_its_files(repository: Path, install: Install) -> None:
+    """A base that has merged a patch keeps its own files and edits, and is not laid over ours."""
     found = base(repository, install, **{"extra/failover": "ANSWER = 43\n"})
     with pytest.raises(
         TreeError, match="LiteLLM 1.2.3 has litellm/extra/failover.py too: .* which release has MERGED it"

@@ -60,10 +60,8 @@ def changed(before: str, after: str) -> list[Mutant]:
         ("return TABLE", "return  not TABLE", Mutant("signal", "return TABLE[status]", "return not TABLE[status]")),
     ],
 )
-def test_a_mutant_is_told_by_its_line_whatever_the_tool_did_to_the_layout(
-    before: str, after: str, mutant: Mutant
-) -> None:
-    """So an explanation outlives changes elsewhere in the module."""
+def test_mutant_ignores_layout(before: str, after: str, mutant: Mutant) -> None:
+    """A mutant is told by its line, whatever the tool did to the layout of the module."""
     (found,) = changed(before, after)
     assert found == mutant
     assert found.source == SOURCE.replace(before, after)
@@ -77,19 +75,19 @@ def test_a_mutant_is_told_by_its_line_whatever_the_tool_did_to_the_layout(
         ("(404, 503)", "(404 503)"),
     ],
 )
-def test_what_python_reads_alike_or_not_at_all_is_no_mutant(before: str, after: str) -> None:
-    """A comment, brackets, a syntax error."""
+def test_equivalent_change_is_no_mutant(before: str, after: str) -> None:
+    """A change that Python reads alike, or cannot read at all, is no mutant."""
     assert changed(before, after) == []
 
 
 def test_the_same_change_made_twice_is_one_mutant() -> None:
-    """Operators overlap."""
+    """The same change made by two operators is one mutant."""
     text = SOURCE.replace("503:", "504:")
     assert len(distinct(SOURCE, [text, text.replace("504:", "504 :"), text])) == 1
 
 
 def test_parts_are_left_out_one_at_a_time() -> None:
-    """Rows of tables, items of lists, statements that do something: no types, no docstrings."""
+    """Rows of tables, items of lists and statements are left out one at a time, but no types or docstrings."""
     assert [str(mutant) for mutant in distinct(SOURCE, without_one_part(SOURCE))] == [
         'TABLE: 404: "missing", # a comment  ->  **{}, # a comment',
         'TABLE: 503: "busy",  ->  **{},',
@@ -101,7 +99,7 @@ def test_parts_are_left_out_one_at_a_time() -> None:
 
 
 def test_cells_of_a_row_and_unpacked_names_stay() -> None:
-    """Without one of them nothing works at all."""
+    """Cells of a row and unpacked names, without which nothing works at all, are not left out."""
     source = 'rows = [("a", 1), ("b", 2)]\nfor name, number in rows:\n    print(name)\n'
     assert [mutant.now for mutant in distinct(source, without_one_part(source))] == [
         'rows = [*(), ("b", 2)]',
@@ -113,8 +111,8 @@ def test_cells_of_a_row_and_unpacked_names_stay() -> None:
 A, B, C = (Mutant("f", name, "changed") for name in "abc")
 
 
-def test_every_survivor_needs_an_explanation_and_every_explanation_a_survivor() -> None:
-    """The list cannot grow old."""
+def test_survivors_match_explanations() -> None:
+    """Every survivor needs an explanation, and every explanation a survivor."""
     verdict = Verdict(9, [A, B], [Explanation(B, "it does not matter"), Explanation(C, "nor does this")])
     assert str(verdict) == "9 mutants, 7 killed, 2 survived, 1 explained"
     assert verdict.complaints() == [
@@ -125,7 +123,7 @@ def test_every_survivor_needs_an_explanation_and_every_explanation_a_survivor() 
 
 
 def test_the_list_is_read_by_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One explanation may serve several mutants of a line."""
+    """Explanations are read by module, and one may serve several mutants of a line."""
     path = tmp_path / "survivors.toml"
     path.write_text('[[policy]]\nwhere = "f"\nwas = "a"\nnow = ["b", "c"]\nwhy = "why"\n')
     monkeypatch.setattr(mutation, "SURVIVORS", path)
@@ -134,7 +132,7 @@ def test_the_list_is_read_by_module(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_each_module_of_ours_has_tests_that_exist() -> None:
-    """A new module is put to the test from its first day."""
+    """Each module of ours is put to the test by files that exist."""
     assert {f"litellm/{module}.py" for module in KILLERS} == set(own_files(REPOSITORY))
     for tests in (test for killers in KILLERS.values() for stage in killers.stages for test in stage):
         assert (REPOSITORY / "tests" / tests).is_file()

@@ -44,14 +44,14 @@ def ask(proxied: ProxiedProviders, call: str, fault: Fault, retries: int = 0) ->
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_healthy_provider_answers(proxied: ProxiedProviders, call: str) -> None:
-    """What fails below fails for the fault alone."""
+    """A healthy provider's answer reaches the client."""
     assert ask(proxied, call, HEALTHY)["answer"] == ([0.25, -0.5, 0.75] if call == "embeddings" else "pong")
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_client_raises_the_class_of_the_failure(proxied: ProxiedProviders, call: str, name: str) -> None:
-    """With the status as its code, and a reason."""
+    """The client raises the class of the failure, with the status as its code and a reason."""
     told = ask(proxied, call, FAULTS[name])
     assert (told["status"], told["error"]) == CLASSES[name]
     assert told["code"] == str(told["status"])
@@ -59,7 +59,7 @@ def test_the_client_raises_the_class_of_the_failure(proxied: ProxiedProviders, c
 
 
 def test_a_stream_that_breaks_off_is_no_answer(proxied: ProxiedProviders) -> None:
-    """Its first words have come, with a 200; the client raises what the stream's last event says."""
+    """A stream that breaks off after its first words raises what its last event says."""
     told = ask(proxied, "chat-stream", TORN)
     assert (told["error"], told["code"]) == ("APIError", "502")
     assert "The connection to the provider broke off." in told["message"]
@@ -67,8 +67,8 @@ def test_a_stream_that_breaks_off_is_no_answer(proxied: ProxiedProviders) -> Non
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("status", [429, 503])
-def test_the_client_waits_for_the_retry_after_it_gets(proxied: ProxiedProviders, call: str, status: int) -> None:
-    """Its own back-off is less than a second."""
+def test_client_honours_retry_after(proxied: ProxiedProviders, call: str, status: int) -> None:
+    """The client waits for the Retry-After it gets, not for its own shorter back-off."""
     told = ask(proxied, call, Fault.status(status, retry_after=2), retries=1)
     assert told["retryAfter"] == "2"
     assert [wait >= 2 for wait in told["waits"]] == [True]

@@ -63,7 +63,7 @@ OPENAI_CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {
 @pytest.mark.parametrize("call", OPENAI_CALLS)
 @pytest.mark.parametrize("status", OPENAI_CLASSES)
 def test_openais_client_raises_the_class_of_the_status(proxied: ProxiedProviders, call: str, status: int) -> None:
-    """With the provider's words, and the type and code of the body."""
+    """OpenAI's client raises the class of the status, with the code of the body and the provider's words."""
     proxied.providers["openai"].fault = Fault.status(status, message="The reason is this.")
     with pytest.raises(openai.APIStatusError) as raised:
         OPENAI_CALLS[call](openai_client(proxied.gateway))
@@ -79,7 +79,7 @@ def test_openais_client_raises_the_class_of_the_status(proxied: ProxiedProviders
 def test_anthropics_client_raises_the_class_of_the_status(
     proxied: ProxiedProviders, provider: str, status: int, stream: bool
 ) -> None:
-    """Whoever the provider is."""
+    """Anthropic's client raises the class of the status, whoever the provider is."""
     proxied.providers[provider].fault = Fault.status(status, message="The reason is this.")
     client = anthropic_client(proxied.gateway)
     with pytest.raises(anthropic.APIStatusError) as raised:
@@ -96,10 +96,8 @@ WITHOUT_AN_ANSWER = {"refused": 502, "reset": 502, "silence": 504, "html-200": 5
 
 
 @pytest.mark.parametrize("fault", WITHOUT_AN_ANSWER)
-def test_clients_take_a_provider_that_does_not_answer_for_a_servers_fault(
-    proxied: ProxiedProviders, fault: str
-) -> None:
-    """They would try again, as they do not after a fault of their own."""
+def test_unanswered_request_is_server_error(proxied: ProxiedProviders, fault: str) -> None:
+    """Clients take a provider that does not answer for a server's fault, which they would try again."""
     for provider in ("openai", "anthropic"):
         proxied.providers[provider].fault = FAULTS[fault]
     with pytest.raises(openai.InternalServerError) as of_openais:
@@ -127,10 +125,10 @@ class Healing:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(("client", "provider"), [(openai_client, "openai"), (anthropic_client, "anthropic")])
-def test_a_client_waits_for_the_retry_after_it_gets(
+def test_clients_honour_retry_after(
     proxied: ProxiedProviders, monkeypatch: pytest.MonkeyPatch, client: Any, provider: str, status: int
 ) -> None:
-    """It asks again after that time, not after its own back-off of less than a second, and is answered."""
+    """A client asks again after the Retry-After it gets, not after its own back-off, and is answered."""
     slept: list[float] = []
     healing = Healing(proxied.providers[provider], Fault.status(status, retry_after=3))
 

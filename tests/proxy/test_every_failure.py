@@ -92,7 +92,7 @@ in_every_cell = pytest.mark.parametrize(("route_name", "stream", "provider"), CE
 def test_a_healthy_provider_is_passed_on(
     proxied: ProxiedProviders, route_name: str, stream: bool, provider: str
 ) -> None:
-    """What fails below fails for the fault alone."""
+    """A healthy provider's answer is passed on to the caller, on every route."""
     response = proxied.ask(ROUTES[route_name], provider, HEALTHY, stream)
     assert (response.status_code, "pong" in response.text or "0.25" in response.text) == (200, True)
 
@@ -100,7 +100,7 @@ def test_a_healthy_provider_is_passed_on(
 @pytest.mark.parametrize("name", PROVIDER_FAULTS)
 @in_every_cell
 def test_a_failure_is_told(proxied: ProxiedProviders, route_name: str, stream: bool, provider: str, name: str) -> None:
-    """By status, type, code, words and Retry-After; in its stream if that has begun."""
+    """A failure is told by status, type, words and Retry-After, or within its stream if that has begun."""
     route, told = ROUTES[route_name], TOLD[name]
     response = proxied.ask(route, provider, PROVIDER_FAULTS[name], stream)
     if stream and name in IN_BAND and response.status_code == 200:

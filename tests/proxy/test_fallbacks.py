@@ -90,7 +90,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limited]:
 def test_a_limited_group_answers_from_its_fallback(
     limited: Limited, limit: str, named_by: str, route_name: str, stream: bool
 ) -> None:
-    """It is itself asked once at the most while its cooldown, or its minute, lasts."""
+    """A limited group answers from its fallback, and is itself asked once at the most while the limit lasts."""
     limited.provider.fault = HEALTHY if LIMITS[limit] else FAULTS["429"]
     fallback = limited.fallbacks[named_by]
     began, asked, answered = minute(), limited.provider.attempts, fallback.answered
@@ -113,7 +113,7 @@ def test_a_limited_group_answers_from_its_fallback(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_way_to_the_fallback_is_short(limited: Limited, stream: bool) -> None:
-    """Of many groups' first requests, each of which meets the limit, the median takes little longer than the others."""
+    """A request that meets its group's limit takes little longer than one that is sent to the fallback group."""
     limited.provider.fault = FAULTS["429"]
     asked = limited.provider.attempts
     direct: list[float] = []
@@ -147,8 +147,8 @@ def config(providers: dict[str, FaultyProvider], **router_settings: Any) -> dict
     }
 
 
-def test_a_loop_of_fallbacks_ends_with_the_first_reason(tmp_path: Path) -> None:
-    """Each group is asked once; the wait is the shortest that may help."""
+def test_fallback_loop_ends_with_first_reason(tmp_path: Path) -> None:
+    """A loop of fallbacks asks each group once and tells the first one's reason and the shortest wait."""
     first = Fault.status(429, retry_after=9, message="The first has enough.")
     second = Fault.status(429, retry_after=4, message="The second has enough.")
     with FaultyProvider(first) as one, FaultyProvider(second) as two:
@@ -165,8 +165,8 @@ def test_a_loop_of_fallbacks_ends_with_the_first_reason(tmp_path: Path) -> None:
             )
 
 
-def test_a_fallback_that_is_cooling_down_is_not_asked(tmp_path: Path) -> None:
-    """The next one in the list answers in its place."""
+def test_cooling_fallback_is_skipped(tmp_path: Path) -> None:
+    """A fallback that is cooling down is not asked, and the next one in the list answers in its place."""
     with FaultyProvider() as one, FaultyProvider(FAULTS["401"]) as two, FaultyProvider() as three:
         groups = {"one": one, "two": two, "three": three}
         fallbacks = [{"one": ["two", "three"]}, {"two": ["three"]}]
@@ -192,8 +192,8 @@ async def known(request, api_key):
 """
 
 
-def test_an_automatic_fallback_is_a_group_the_key_may_use(tmp_path: Path) -> None:
-    """The first of them in the order they are declared in; a key that may use no other gets the limit's reason."""
+def test_automatic_fallback_respects_key(tmp_path: Path) -> None:
+    """An automatic fallback is the first group that the key may use, in the order of declaration."""
     (tmp_path / "keys.py").write_text(KEYS)
     limit = Fault.status(429, retry_after=30)
     with FaultyProvider(limit) as limited, FaultyProvider() as next_one, FaultyProvider() as last:

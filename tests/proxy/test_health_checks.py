@@ -77,8 +77,8 @@ def cool_down(provider: FaultyProvider, gateway: Gateway, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("interval", [0, "soon", 10**400], ids=["0", "text", "overflow"])
-def test_an_interval_that_is_none_is_reported_and_the_default_holds(interval: Any, tmp_path: Path) -> None:
-    """Neither do the checks stop nor do they run without a pause."""
+def test_invalid_interval_uses_default(interval: Any, tmp_path: Path) -> None:
+    """An interval that is no number of seconds is reported once, and the default holds."""
     with FaultyProvider() as provider:
         settings = {"health_check_interval": interval}
         with Gateway(config(provider, general_settings=settings), tmp_path, **A_SECOND_BY_DEFAULT) as gateway:
@@ -89,7 +89,7 @@ def test_an_interval_that_is_none_is_reported_and_the_default_holds(interval: An
 
 
 def test_an_interval_from_the_environment_is_a_number(tmp_path: Path) -> None:
-    """os.environ/… yields text; the default, which is five minutes, does not take its place."""
+    """An interval that the environment gives as text is read as a number."""
     with FaultyProvider() as provider:
         settings = {"health_check_interval": "os.environ/SECONDS_BETWEEN_CHECKS"}
         with Gateway(config(provider, general_settings=settings), tmp_path, SECONDS_BETWEEN_CHECKS="1") as gateway:
@@ -97,8 +97,8 @@ def test_an_interval_from_the_environment_is_a_number(tmp_path: Path) -> None:
             assert "is not a number of seconds" not in gateway.log
 
 
-def test_a_round_that_raises_is_not_the_last_one(tmp_path: Path) -> None:
-    """The checks begin anew after it, and the log says what happened."""
+def test_checks_survive_failed_round(tmp_path: Path) -> None:
+    """The checks begin anew after a round that raises, and the log says what happened."""
     (tmp_path / "one_broken_round.py").write_text(ONE_BROKEN_ROUND)
     with FaultyProvider() as provider:
         settings = config(provider, litellm_settings={"callbacks": ["one_broken_round.handler"]})
@@ -107,8 +107,8 @@ def test_a_round_that_raises_is_not_the_last_one(tmp_path: Path) -> None:
             assert "the second round is broken" in gateway.log
 
 
-def test_a_failing_provider_is_checked_no_more_often_than_a_healthy_one(tmp_path: Path) -> None:
-    """A failed check is not tried again before its time."""
+def test_failed_check_keeps_interval(tmp_path: Path) -> None:
+    """A failing provider is checked no more often than a healthy one."""
     with FaultyProvider(FAULTS["500"]) as provider, Gateway(config(provider), tmp_path):
         began, before = time.monotonic(), checks(provider)
         assert is_checked_again(provider)
@@ -119,7 +119,7 @@ def test_a_failing_provider_is_checked_no_more_often_than_a_healthy_one(tmp_path
 
 
 def test_a_deployment_found_healthy_again_returns_to_rotation(tmp_path: Path) -> None:
-    """However much is left of the cooldown a caller's request put it in."""
+    """A deployment found healthy again returns to rotation, however much is left of its cooldown."""
     settings = {"cooldown_time": LONG, "num_retries": 3}
     with FaultyProvider() as recovering, FaultyProvider() as other:
         with Gateway(config(recovering, other, router_settings=settings), tmp_path) as gateway:
@@ -127,8 +127,8 @@ def test_a_deployment_found_healthy_again_returns_to_rotation(tmp_path: Path) ->
             assert is_asked(recovering, gateway)
 
 
-def test_a_deployment_that_checks_took_out_returns_when_one_finds_it_healthy(tmp_path: Path) -> None:
-    """Not when the cooldown of the last failed check has run its time."""
+def test_recovery_ends_check_cooldown(tmp_path: Path) -> None:
+    """A deployment that checks took out returns when one finds it healthy, before its cooldown is over."""
     settings = {"cooldown_time": LONG, "num_retries": 3}
     with FaultyProvider(FAULTS["401"]) as recovering, FaultyProvider() as other:
         providers = config(recovering, other, general_settings=ROUTED, router_settings=settings)
@@ -138,8 +138,8 @@ def test_a_deployment_that_checks_took_out_returns_when_one_finds_it_healthy(tmp
             assert is_asked(recovering, gateway)
 
 
-def test_a_rate_limited_deployment_stays_out_until_its_retry_after(tmp_path: Path) -> None:
-    """The few tokens of a check pass where a request may not."""
+def test_rate_limit_outlasts_health_check(tmp_path: Path) -> None:
+    """A rate-limited deployment stays out until its Retry-After, although its checks pass."""
     limited = Fault.status(429, retry_after=LONG)
     with FaultyProvider() as recovering, FaultyProvider() as other:
         with Gateway(config(recovering, other, router_settings={"num_retries": 3}), tmp_path) as gateway:
@@ -151,7 +151,7 @@ def test_a_rate_limited_deployment_stays_out_until_its_retry_after(tmp_path: Pat
 
 
 def test_a_failed_check_leaves_each_group_in_service(tmp_path: Path) -> None:
-    """The checks ask for images, which the providers have no route for; callers ask for words, and get them."""
+    """Failed checks leave each group in service, and callers get their answers."""
     with FaultyProvider() as alone, FaultyProvider() as one, FaultyProvider() as two:
         groups = config(one, two, mode="image_generation", general_settings=ROUTED)
         groups["model_list"] += config(alone, group="of one", mode="image_generation")["model_list"]

@@ -48,7 +48,7 @@ def cooked(recipe: str, folder: Path) -> Iterator[Kitchen]:
 
 
 def test_each_recipe_is_tried() -> None:
-    """None is in the folder that no test has a kitchen for."""
+    """Each recipe in the folder is tried by a test."""
     assert {file.stem for file in RECIPES.glob("*.yaml")} == set(PLACES)
 
 
@@ -63,10 +63,8 @@ def test_each_recipe_is_tried() -> None:
         ("default-fallback", "smart", "ANTHROPIC_API_BASE", "529"),
     ],
 )
-def test_every_request_is_answered_while_a_place_is_down(
-    recipe: str, group: str, place: str, fault: str, tmp_path: Path
-) -> None:
-    """The place that is down is asked once at the most; it is one that was asked before."""
+def test_recipe_survives_provider_outage(recipe: str, group: str, place: str, fault: str, tmp_path: Path) -> None:
+    """Every request is answered while a provider is down, which is asked once at the most."""
     with cooked(recipe, tmp_path) as kitchen:
         broken = kitchen.providers[place]
         assert comes_true(lambda: kitchen.ask(group) == 200 and broken.answered > 0)
@@ -75,8 +73,8 @@ def test_every_request_is_answered_while_a_place_is_down(
         assert broken.attempts - asked <= 1
 
 
-def test_a_pool_needs_one_machine_and_uses_those_that_are_back(tmp_path: Path) -> None:
-    """Long before their cooldown is over, because a health check has found them."""
+def test_pool_uses_recovered_machines(tmp_path: Path) -> None:
+    """A pool needs one machine, and uses those that are back long before their cooldown is over."""
     with cooked("self-hosted-pool", tmp_path) as kitchen:
 
         def is_used(machine: FaultyProvider) -> bool:

@@ -66,8 +66,8 @@ def die_and_come_back(provider: FaultyProvider, death: Fault, outcomes: list[str
     assert grows(lambda: provider.answered, by=CALLERS)
 
 
-def test_no_request_is_lost_while_providers_die_and_come_back(tmp_path: Path) -> None:
-    """One at a time, in several ways; each is used again when it is back."""
+def test_provider_restarts_lose_no_request(tmp_path: Path) -> None:
+    """No request is lost while providers die and come back, and each is used again when it is back."""
     with FaultyProvider() as one, FaultyProvider() as other, Gateway(config(one, other), tmp_path) as gateway:
         with load(gateway) as outcomes:
             for death, provider in itertools.product(("refused", "reset", "503", "429"), (one, other)):
@@ -75,8 +75,8 @@ def test_no_request_is_lost_while_providers_die_and_come_back(tmp_path: Path) ->
         assert set(outcomes) == {"answered"}
 
 
-def test_a_proxy_that_starts_beside_a_dead_host_answers_its_first_request(tmp_path: Path) -> None:
-    """It has forgotten the cooldowns of the one before it."""
+def test_start_beside_dead_host(tmp_path: Path) -> None:
+    """A proxy that starts beside a dead host answers its first request, though it knows of no cooldown."""
     with FaultyProvider(FAULTS["refused"]) as dead, FaultyProvider() as healthy:
         gateway = Gateway(config(dead, healthy, cooldown_time=600), tmp_path)
         for _ in range(3):
@@ -84,8 +84,8 @@ def test_a_proxy_that_starts_beside_a_dead_host_answers_its_first_request(tmp_pa
                 assert [outcome_of(gateway) for _ in range(6)] == ["answered"] * 6
 
 
-def test_a_proxy_that_is_stopped_finishes_what_it_has_begun(tmp_path: Path) -> None:
-    """A request that waits for a silent provider then still goes on to the next one."""
+def test_shutdown_finishes_pending_requests(tmp_path: Path) -> None:
+    """A proxy that is stopped finishes the requests it has begun, also by going on to the next provider."""
     with FaultyProvider(SILENT) as silent, FaultyProvider() as healthy:
         group = config(silent, healthy, routing_strategy="cost-based-routing", num_retries=1)
         for price, deployment in zip((1e-6, 2e-6), group["model_list"], strict=True):

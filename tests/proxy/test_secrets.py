@@ -53,7 +53,7 @@ def secrets(draw: st.DrawFn) -> tuple[str, str]:
     provider=st.sampled_from(sorted(MODELS)),
     whole=st.booleans(),
 )
-def test_what_a_provider_says_is_passed_on_without_secrets(
+def test_provider_message_is_redacted(
     proxied: ProxiedProviders,
     route_name: str,
     stream: bool,
@@ -62,7 +62,7 @@ def test_what_a_provider_says_is_passed_on_without_secrets(
     provider: str,
     whole: bool,
 ) -> None:
-    """In its error shape or as all there is; neither in the body nor in a header, nor in the proxy's log."""
+    """A secret that a provider repeats is neither in the body nor in a header nor in the proxy's log."""
     secret, message = told
     route = ROUTES[route_name]
     if provider not in route.providers:
@@ -78,7 +78,7 @@ def test_what_a_provider_says_is_passed_on_without_secrets(
 
 
 def test_where_a_deployment_is_stays_unknown(proxied: ProxiedProviders) -> None:
-    """To whom it does not answer, as to whom it does."""
+    """The host of a deployment is told to no caller, whether it answers or not."""
     hosts: list[Any] = [f"127.0.0.1:{provider.port}" for provider in proxied.providers.values()]
     for route_name, stream in MODES:
         route = ROUTES[route_name]

@@ -88,8 +88,8 @@ async def found(result: Any, name: str | None = "a", fails_meanwhile: Router | N
     ("given", "seconds"),
     [(1, 1), (60, 60), ("60", 60), (" 60 ", 60), (60.0, 60), ("2.5", 3), (0.5, 1), (1e-9, 1), (10**12, 10**12)],
 )
-def test_a_positive_number_of_seconds_is_rounded_up_to_whole_ones(given: Any, seconds: int) -> None:
-    """Also one that an environment variable yields as text. No interval is so short that checks spin."""
+def test_interval_is_rounded_up(given: Any, seconds: int) -> None:
+    """A positive number of seconds, also as text, is rounded up to whole ones."""
     interval = health_check_interval_of({"health_check_interval": given}, DEFAULT)
     assert interval == seconds
     assert type(interval) is int  # LiteLLM runs no checks for any other type
@@ -99,10 +99,8 @@ NONSENSE = [0, -1, -0.5, "0", "-3", "", "soon", "60s", None, True, False, [], {}
 
 
 @pytest.mark.parametrize("given", NONSENSE, ids=lambda given: repr(given)[:9])
-def test_anything_else_is_reported_by_the_settings_name_and_not_its_value(
-    given: Any, proxy_log: pytest.LogCaptureFixture
-) -> None:
-    """One line says which setting it is and what holds instead."""
+def test_invalid_interval_is_reported(given: Any, proxy_log: pytest.LogCaptureFixture) -> None:
+    """An interval that is no positive number is reported by the setting's name and not its value."""
     settings = {"background_health_checks": True, "health_check_interval": given}
     assert health_check_interval_of(settings, DEFAULT) == DEFAULT
     assert proxy_log.messages == [
@@ -113,7 +111,7 @@ def test_anything_else_is_reported_by_the_settings_name_and_not_its_value(
 
 @pytest.mark.parametrize("settings", [{"background_health_checks": True}, {"health_check_interval": 0}, {}])
 def test_nothing_is_reported_where_nothing_is_wrong(settings: Any, proxy_log: pytest.LogCaptureFixture) -> None:
-    """The interval is missing, or nothing asks for it."""
+    """Nothing is reported where the interval is missing or nothing asks for it."""
     assert health_check_interval_of(settings, DEFAULT) == DEFAULT
     assert not proxy_log.messages
 
@@ -121,17 +119,15 @@ def test_nothing_is_reported_where_nothing_is_wrong(settings: Any, proxy_log: py
 @pytest.mark.parametrize("default", [0, -1])
 @pytest.mark.parametrize("settings", [{}, {"health_check_interval": "soon"}])
 def test_a_useless_default_gives_way_to_five_minutes(default: int, settings: Any) -> None:
-    """It is an environment variable of LiteLLM's."""
+    """A default interval of zero or less gives way to five minutes."""
     assert health_check_interval_of(settings, default) == 300
 
 
 # --- the loop
 
 
-async def test_after_a_failed_round_the_loop_begins_anew_an_interval_later(
-    server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
-) -> None:
-    """And LiteLLM is not told of two loops at a time."""
+async def test_loop_restarts_after_failed_round(server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture) -> None:
+    """After a failed round the loop begins anew an interval later, and no two loops are active at a time."""
     began: list[tuple[float, bool]] = []
 
     @surviving_failed_rounds
@@ -148,8 +144,8 @@ async def test_after_a_failed_round_the_loop_begins_anew_an_interval_later(
     assert "a broken round" in proxy_log.text
 
 
-async def test_a_loop_that_ends_of_its_own_is_over(server: SimpleNamespace) -> None:
-    """As it does when the proxy shuts down."""
+async def test_finished_loop_is_not_restarted(server: SimpleNamespace) -> None:
+    """A loop that ends of its own, as when the proxy shuts down, does not begin anew."""
     runs: list[None] = []
 
     @surviving_failed_rounds
@@ -161,7 +157,7 @@ async def test_a_loop_that_ends_of_its_own_is_over(server: SimpleNamespace) -> N
 
 
 async def test_a_cancelled_loop_is_over(server: SimpleNamespace) -> None:
-    """A round that is cancelled has not failed."""
+    """A loop that is cancelled has not failed and does not begin anew."""
     started = asyncio.Event()
 
     @surviving_failed_rounds
@@ -183,7 +179,7 @@ async def test_a_cancelled_loop_is_over(server: SimpleNamespace) -> None:
 async def test_a_deployment_found_healthy_is_in_rotation(
     status: int, router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever cooled it down, and it alone."""
+    """A deployment found healthy is back in rotation, whatever cooled it down, and it alone."""
     cool_down(router, "a", status)
     cool_down(router, "b", status)
     assert await found(HEALTHY) == HEALTHY
@@ -192,7 +188,7 @@ async def test_a_deployment_found_healthy_is_in_rotation(
 
 
 async def test_a_rate_limit_runs_its_time(router: Router, server: SimpleNamespace) -> None:
-    """A check's few tokens say nothing about it."""
+    """The cooldown of a rate limit runs its time, whatever a check finds."""
     cool_down(router, "a", 429)
     await found(HEALTHY)
     assert cooling_down(router) == ["a"]
@@ -200,22 +196,22 @@ async def test_a_rate_limit_runs_its_time(router: Router, server: SimpleNamespac
 
 @pytest.mark.parametrize("result", [UNHEALTHY, RuntimeError("no"), None])
 async def test_a_deployment_not_found_healthy_stays_out(result: Any, router: Router, server: SimpleNamespace) -> None:
-    """Its check failed, raised or came to nothing, and says so as before."""
+    """A deployment whose check failed, raised or came to nothing stays out."""
     cool_down(router, "a")
     assert await found(result) is result
     assert cooling_down(router) == ["a"]
 
 
 async def test_a_failure_during_the_check_outweighs_it(router: Router, server: SimpleNamespace) -> None:
-    """The request failed after the provider had answered the check, for all that is known."""
+    """A request that fails while a check runs outweighs what the check finds."""
     await found(HEALTHY, fails_meanwhile=router)
     assert cooling_down(router) == ["a"]
 
 
-async def test_a_failure_in_the_moment_the_check_began_outweighs_it(
+async def test_simultaneous_failure_outweighs_check(
     router: Router, server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some clocks stand still for 16 ms."""
+    """A request that fails in the moment a check began outweighs what the check finds."""
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     await found(HEALTHY, fails_meanwhile=router)
@@ -223,7 +219,7 @@ async def test_a_failure_in_the_moment_the_check_began_outweighs_it(
 
 
 async def test_a_check_on_demand_leaves_routing_alone(router: Router, server: SimpleNamespace) -> None:
-    """GET /health is not an operator's only; its callers do not decide where requests go."""
+    """A check on demand, which any caller of GET /health may ask for, ends no cooldown."""
     cool_down(router, "a")
 
     @ending_cooldowns
@@ -235,20 +231,18 @@ async def test_a_check_on_demand_leaves_routing_alone(router: Router, server: Si
 
 
 @pytest.mark.parametrize("name", [None, "unknown"])
-async def test_a_check_of_a_deployment_the_router_does_not_know_changes_nothing(
+async def test_check_of_unknown_deployment(
     name: str | None, router: Router, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
 ) -> None:
-    """Its result is reported all the same, and nothing else."""
+    """A check of a deployment that the router does not know reports its result and changes nothing."""
     cool_down(router, "a")
     assert await found(HEALTHY, name) == HEALTHY
     assert cooling_down(router) == ["a"]
     assert not proxy_log.messages
 
 
-async def test_a_check_before_there_is_a_router_is_only_a_check(
-    server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
-) -> None:
-    """A proxy without models has none, which is nothing to report."""
+async def test_check_without_router(server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture) -> None:
+    """A check before there is a router reports its result and logs nothing."""
     server.llm_router = None
     assert await found(HEALTHY) == HEALTHY
     assert not proxy_log.messages
@@ -292,7 +286,7 @@ def known_here(router: Any) -> bool:
 
 
 async def test_a_cooldown_ends_in_redis_too(router: Router, redis: Redis, server: SimpleNamespace) -> None:
-    """Or the proxy would read it from there again."""
+    """A cooldown that a check ends is deleted from Redis too."""
     cool_down(router, "a")
     await found(HEALTHY)
     assert redis.keys == ["namespace:deployment:a:cooldown"]
@@ -302,7 +296,7 @@ async def test_a_cooldown_ends_in_redis_too(router: Router, redis: Redis, server
 async def test_a_lost_redis_does_not_spoil_the_check(
     router: Router, redis: Redis, server: SimpleNamespace, proxy_log: pytest.LogCaptureFixture
 ) -> None:
-    """The cooldown runs its time, and the log says why."""
+    """A lost Redis spoils no check: the cooldown runs its time, and the log says why."""
     cool_down(router, "a")
     redis.failure = ConnectionError("lost")
     assert await found(HEALTHY) == HEALTHY
@@ -310,35 +304,35 @@ async def test_a_lost_redis_does_not_spoil_the_check(
     assert proxy_log.messages == ["The cooldown of deployment a was not ended: lost"]
 
 
-def test_a_failed_check_takes_out_a_deployment_another_one_replaces(router: Router) -> None:
-    """Either of two."""
+def test_replaceable_deployment_is_taken_out(router: Router) -> None:
+    """A failed check takes out a deployment that another one of its group replaces."""
     assert may_cool_down(router, "a")
     assert may_cool_down(router, "b")
 
 
-def test_a_failed_check_leaves_the_last_one_of_a_group(router: Router) -> None:
-    """The other one is cooling down already."""
+def test_last_of_group_is_spared(router: Router) -> None:
+    """A failed check spares a deployment if the other one of its group is cooling down already."""
     cool_down(router, "b")
     assert not may_cool_down(router, "a")
     assert may_cool_down(router, "b")
 
 
 def test_a_failed_check_leaves_a_lone_deployment() -> None:
-    """Another group's deployment does not replace it."""
+    """A failed check spares a lone deployment, which another group's deployment does not replace."""
     with routed([deployment("a", "openai", NOWHERE), deployment("b", "openai", NOWHERE, group="others")]) as router:
         assert not may_cool_down(router, "a")
 
 
 def test_a_paused_deployment_replaces_none() -> None:
-    """`blocked` is how newer releases pause one."""
+    """A deployment that is paused by `blocked` replaces none of its group."""
     paused = deployment("b", "openai", NOWHERE)
     paused["model_info"]["blocked"] = True
     with routed([deployment("a", "openai", NOWHERE), paused]) as router:
         assert not may_cool_down(router, "a")
 
 
-def test_a_deployment_the_router_does_not_know_is_not_cooled_down(router: Router) -> None:
-    """It was removed while its check ran."""
+def test_unknown_deployment_is_not_cooled_down(router: Router) -> None:
+    """A deployment that was removed while its check ran is not cooled down."""
     assert not may_cool_down(router, "removed")
 
 
@@ -373,8 +367,8 @@ def test_a_failed_request_is_not_judged_as_a_check(router: Router, server: Simpl
 
 
 @pytest.mark.parametrize("wrap", [ending_cooldowns, judging_by_checks, sparing_the_last_one, surviving_failed_rounds])
-def test_what_is_wrapped_keeps_its_name_and_its_description(wrap: Callable[..., Any]) -> None:
-    """As a traceback and help() show them."""
+def test_wrapper_keeps_name_and_docstring(wrap: Callable[..., Any]) -> None:
+    """A wrapped function keeps its name and its docstring."""
 
     async def original() -> None:
         """What it does."""

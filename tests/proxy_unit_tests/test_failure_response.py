@@ -90,7 +90,7 @@ def told(failure: Exception) -> Any:
     ],
 )
 def test_the_providers_status_is_the_callers(status: int, expected: int) -> None:
-    """But for the time-outs a content network reports in codes of its own."""
+    """The caller gets the provider's status, but for the time-outs that a content network has codes of its own for."""
     assert told(from_provider(status)).status_code == expected
 
 
@@ -105,14 +105,14 @@ def test_the_providers_status_is_the_callers(status: int, expected: int) -> None
         (litellm.Timeout("slow", MODEL, "hosted_vllm"), 504),
     ],
 )
-def test_without_an_answer_the_gateways_upstream_is_to_blame(cause: Exception, expected: int) -> None:
-    """RFC 9110 sections 15.6.3 and 15.6.5."""
+def test_unanswered_request_is_502_or_504(cause: Exception, expected: int) -> None:
+    """Without an answer the caller gets 502, or 504 after a time-out (RFC 9110, sections 15.6.3 and 15.6.5)."""
     assert told(without_answer(cause)).status_code == expected
 
 
 @given(signal=st.sampled_from(FailureSignal), status=st.none() | st.integers(400, 599))
 def test_a_status_for_every_signal(signal: FailureSignal, status: int | None) -> None:
-    """The table's where it has one, else the provider's, else 500; a provider's 408 stays one."""
+    """A signal has the table's status where that has one, else the provider's, else 500, and 408 stays 408."""
     expected = POLICY[signal].caller_status or status or 500
     if signal is FailureSignal.TIMED_OUT and status == 408:
         expected = 408
@@ -122,8 +122,8 @@ def test_a_status_for_every_signal(signal: FailureSignal, status: int | None) ->
 @pytest.mark.parametrize(
     ("own", "expected"), [(400, 400), (422, 422), (599, 599), (399, 500), (600, 500), (None, 500), ("400", 500)]
 )
-def test_litellms_status_is_the_callers_where_the_provider_gave_none(own: object, expected: int) -> None:
-    """If it is an error's: LiteLLM rejects some requests before it sends them."""
+def test_litellm_status_without_provider_status(own: object, expected: int) -> None:
+    """Where no provider gave a status the caller gets LiteLLM's if it is an error's, else 500."""
     failure = as_mapped(litellm.ContextWindowExceededError("Too long.", MODEL, "hosted_vllm"))
     failure.status_code = own  # type: ignore[attr-defined]
     assert told(failure).status_code == expected
@@ -132,15 +132,15 @@ def test_litellms_status_is_the_callers_where_the_provider_gave_none(own: object
 # --- after several attempts
 
 
-def test_rate_limited_everywhere_is_429_with_the_shortest_wait() -> None:
-    """Some route is free again by then."""
+def test_shortest_retry_after_wins() -> None:
+    """A request that was rate-limited everywhere gets 429 with the shortest wait."""
     attempts = [attempt(FailureSignal.RATE_LIMITED, 429, wait) for wait in (30, 7, None)]
     response = told(after(from_provider(429), *attempts))
     assert (response.status_code, response.retry_after) == (429, 7)
 
 
 def test_the_last_deployment_to_blame_decides() -> None:
-    """With its own Retry-After, not with another's."""
+    """The last deployment to blame decides the status, with its own Retry-After and not another's."""
     attempts = [attempt(FailureSignal.RATE_LIMITED, 429, 7), attempt(FailureSignal.UNAVAILABLE, 503, 40)]
     response = told(after(from_provider(429), *attempts))
     assert (response.status_code, response.retry_after) == (503, 40)
@@ -149,29 +149,29 @@ def test_the_last_deployment_to_blame_decides() -> None:
 
 
 def test_what_another_group_rejected_is_not_the_answer() -> None:
-    """The request is good: it was not served because the first group was down."""
+    """A rejection by another group is not the answer where the first group was down."""
     attempts = [attempt(FailureSignal.UNAVAILABLE, 503), attempt(FailureSignal.REQUEST_REJECTED, 400)]
     assert told(after(from_provider(503), *attempts)).status_code == 503
 
 
-def test_a_rejected_request_gets_the_reason_whatever_happened_before() -> None:
-    """It is the only thing the caller can mend."""
+def test_rejection_reason_wins() -> None:
+    """A rejected request gets the reason, whatever happened before."""
     attempts = [attempt(FailureSignal.UNREACHABLE), attempt(FailureSignal.REQUEST_REJECTED, 400)]
     response = told(after(from_provider(400, "No such parameter: temprature"), *attempts))
     assert response.status_code == 400
     assert "No such parameter: temprature" in response.message
 
 
-def test_a_group_that_is_cooling_down_says_when_it_is_back() -> None:
-    """In whole seconds, rounded up; 429, as LiteLLM decided in #2487."""
+def test_cooling_group_tells_retry_after() -> None:
+    """A group that is cooling down answers 429 with its wait in whole seconds, rounded up (#2487)."""
     failure = RouterRateLimitError(MODEL, cooldown_time=4.2, enable_pre_call_checks=False, cooldown_list=["an-id"])
     assert told(failure)[:3] == (429, "No deployments available for selected model, try again in 5 seconds.", 5)
     failure.cooldown_time = 0
     assert told(failure)[:3] == (429, "No deployments available for selected model.", None)
 
 
-def test_attempts_count_more_than_the_cooldown_they_led_to() -> None:
-    """A request that found the last deployment dead was not told of a rate limit."""
+def test_attempts_outweigh_cooldown() -> None:
+    """A request that found the last deployment dead is told of that, not of the cooldown that followed."""
     failure = RouterRateLimitError(MODEL, cooldown_time=5, enable_pre_call_checks=False, cooldown_list=[])
     assert told(after(failure, attempt(FailureSignal.UNREACHABLE))).status_code == 502
 
@@ -187,7 +187,7 @@ def test_attempts_count_more_than_the_cooldown_they_led_to() -> None:
     ],
 )
 def test_the_words_are_of_the_failure_that_decides(raised: int, decisive: FailedAttempt, told_of: str) -> None:
-    """The router raises what the first group failed with; what the others said is not known here."""
+    """The answer repeats what the router raised only where that is the failure that decides."""
     message = told(after(from_provider(raised, f"As {raised}."), decisive)).message
     assert told_of in message
     assert (f"As {raised}." in message) == (told_of == f"As {raised}.")
@@ -207,14 +207,14 @@ def test_the_words_are_of_the_failure_that_decides(raised: int, decisive: Failed
     ],
 )
 def test_an_error_of_the_proxys_own_stays(failure: Exception) -> None:
-    """Nothing is known about it here that the proxy does not know."""
+    """An error of the proxy's own, which no attempt led to, stays as it is."""
     assert response_to(failure) is None
     before = as_litellm_answers(failure)
     assert vars(restate(as_litellm_answers(failure), failure)) == vars(before)
 
 
 def test_what_a_hook_put_in_its_place_stays() -> None:
-    """Its author chose the words and the status."""
+    """An answer that a hook put in place of the failure keeps its words and its status."""
     for failure in (from_provider(503), httpx.ReadTimeout("")):
         answer = ProxyException("We are closed.", "closed", None, 418)
         assert restate(answer, failure, of_stream=True).code == "418"
@@ -222,14 +222,14 @@ def test_what_a_hook_put_in_its_place_stays() -> None:
 
 @pytest.mark.parametrize("traceback", ["", "\n\nTraceback (most recent call last):"])
 def test_a_failure_without_words_is_restated(traceback: str) -> None:
-    """The proxy has none for it then, but for the traceback that some releases append."""
+    """A failure without words is restated, also where a release appends a traceback."""
     answer = ProxyException(traceback, "None", "None", 500)
     assert restate(answer, httpx.ReadTimeout(""), of_stream=True).code == "504"
 
 
 @pytest.mark.parametrize("failure", [None, KeyboardInterrupt(), "text"])
 def test_nothing_is_made_of_no_failure(failure: object) -> None:
-    """An error that was raised by itself has none."""
+    """An error that was raised from no exception keeps its status."""
     assert restate(ProxyException("m", "t", None, 403), failure).code == "403"
 
 
@@ -237,8 +237,8 @@ def test_nothing_is_made_of_no_failure(failure: object) -> None:
     "wrap",
     [answering_by_the_policy, known_credentials.redacting_known_credentials, known_credentials.remembering_credentials],
 )
-def test_what_is_wrapped_keeps_its_name_and_its_description(wrap: Callable[..., Any]) -> None:
-    """As a traceback and help() show them."""
+def test_wrapper_keeps_name_and_docstring(wrap: Callable[..., Any]) -> None:
+    """A wrapped function keeps its name and its docstring."""
 
     def original() -> None:
         """What it does."""
@@ -259,8 +259,8 @@ REDACTIONS = {
 
 
 @pytest.mark.parametrize("redaction", REDACTIONS)
-def test_the_proxys_error_is_known_by_the_failures_words(redaction: str) -> None:
-    """Redacted or not, and whatever the router has added to them since."""
+def test_proxy_error_matches_failure_words(redaction: str) -> None:
+    """The proxy's error is known by the failure's words, redacted or not."""
     failure = from_provider(503, "Ask Bearer abcdefghijklmnopqrstuvwxyz at /home/op/models on llm.internal:8000.")
     failure.num_retries = 2  # type: ignore[attr-defined]
     answer = as_litellm_answers(failure)
@@ -268,20 +268,20 @@ def test_the_proxys_error_is_known_by_the_failures_words(redaction: str) -> None
     assert restate(answer, failure).type == "server_error"
 
 
-def test_the_proxys_error_is_known_by_what_a_failure_without_a_message_says() -> None:
-    """As an httpx client's."""
+def test_proxy_error_matches_failure_text() -> None:
+    """The proxy's error is known by the text of a failure that has no `message`."""
     failure = after(ValueError("refused"), attempt(FailureSignal.UNREACHABLE))
     assert restate(as_litellm_answers(failure), failure).code == "502"
 
 
 def test_a_release_that_redacts_less_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1.82.6 has no function for details; a hook's answer stays there too."""
+    """On a release that has no function to redact details a hook's answer stays, too."""
     monkeypatch.delattr(_logging, "redact_internal_details_from_client_message", raising=False)
     assert restate(ProxyException("We are closed.", "closed", None, 418), from_provider(503)).code == "418"
 
 
 def test_the_answer_in_openais_format() -> None:
-    """Status, type, null instead of the text "None", Retry-After in place of any other spelling of it."""
+    """An answer in OpenAI's format has status and type, null for a missing param, and one Retry-After."""
     failure = from_provider(429, "Slow down.", **{"retry-after": "6"})
     headers = {"Retry-After": "60", "x-litellm-call-id": "1", "llm_provider-date": "today"}
     answer = restate(as_litellm_answers(failure, headers=headers), failure)
@@ -296,7 +296,7 @@ def test_the_answer_in_openais_format() -> None:
 
 
 def test_the_answers_words_are_the_policys() -> None:
-    """The log has them as well."""
+    """The answer and its text in the log are both in the policy's words."""
     failure = without_answer(httpx.ConnectError(f"to {HOST}"))
     answer = restate(as_litellm_answers(failure), failure)
     assert (answer.message, str(answer)) == ("The provider cannot be reached.",) * 2
@@ -304,7 +304,7 @@ def test_the_answers_words_are_the_policys() -> None:
 
 @pytest.mark.parametrize("param", ["Instances", "temperature"])
 def test_the_parameter_a_provider_named_is_the_answers(param: str) -> None:
-    """Only the text "None" is nothing."""
+    """The parameter that a provider named is the answer's."""
     failure = from_provider(400)
     answer = as_litellm_answers(failure)
     answer.param = param
@@ -330,7 +330,7 @@ def test_the_parameter_a_provider_named_is_the_answers(param: str) -> None:
     ],
 )
 def test_the_type_is_the_statuss_in_each_taxonomy(status: int, openai: str, anthropic: str) -> None:
-    """Clients decide by it what to raise."""
+    """The type of an error follows from its status in OpenAI's taxonomy and in Anthropic's."""
     failure = from_provider(status)
     answer = restate(as_litellm_answers(failure), failure)
     assert answer.type == openai
@@ -363,8 +363,8 @@ def raised_while_handling(failure: Exception) -> ProxyException:
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings", "/openai/deployments/m/chat/completions"])
-def test_the_handler_restates_what_the_error_was_raised_from(path: str) -> None:
-    """So each route passes, whichever of its functions caught the failure."""
+def test_handler_restates_error_context(path: str) -> None:
+    """The handler restates the failure that the proxy's error was raised from, whatever the route."""
     answer = answer_at(path, raised_while_handling(without_answer(httpx.ConnectError("refused"))))
     assert answer.status_code == 502
     assert json.loads(bytes(answer.body))["error"]["type"] == "server_error"
@@ -372,7 +372,7 @@ def test_the_handler_restates_what_the_error_was_raised_from(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/anthropic/v1/messages", "/v1/messages/count_tokens"])
 def test_anthropics_route_answers_in_anthropics_format(path: str) -> None:
-    """Its length is the new body's."""
+    """Anthropic's routes answer in Anthropic's format, with the length of the new body."""
     error = raised_while_handling(from_provider(529, "Overloaded.", **{"retry-after": "3"}))
     error.headers = {"cache-control": "no-store"}
     answer = answer_at(path, error)
@@ -383,8 +383,8 @@ def test_anthropics_route_answers_in_anthropics_format(path: str) -> None:
     assert answer.headers["content-length"] == str(len(bytes(answer.body)))
 
 
-def test_the_proxys_own_error_is_in_anthropics_format_too() -> None:
-    """A wrong key for the proxy is told as one for the provider would be."""
+def test_proxy_error_in_anthropic_format() -> None:
+    """On Anthropic's route the proxy's own error is in Anthropic's format, too."""
     error = ProxyException("Invalid proxy server token", "auth_error", "key", 401, provider_specific_fields={"a": 1})
     assert body_at("/v1/messages", error) == {
         "type": "error",
@@ -396,8 +396,8 @@ def test_the_proxys_own_error_is_in_anthropics_format_too() -> None:
     }
 
 
-def test_a_stream_that_has_begun_ends_with_an_error_event() -> None:
-    """In the format of its route."""
+def test_broken_stream_ends_with_error_event() -> None:
+    """A stream that has begun ends with an error event in the format of its route."""
     failure = without_answer(httpx.ReadError("reset"))
     error = restate(as_litellm_answers(failure), failure)
     assert in_band_error(error, {}) == f"data: {json.dumps({'error': error.to_dict()})}\n\n"
@@ -410,8 +410,8 @@ def test_a_stream_that_has_begun_ends_with_an_error_event() -> None:
     }
 
 
-def test_a_stream_that_fails_in_the_providers_own_words_is_told_as_any_other_failure() -> None:
-    """The router and the exception mapping have not seen what a stream raises while it is read."""
+def test_unmapped_stream_failure_is_restated() -> None:
+    """An exception of an HTTP client's that a stream raises is told as any other failure."""
     error = as_told(httpx.ReadError(f"reset by {HOST}"))
     assert isinstance(error, BaseLLMException)
     assert (error.status_code, error.message) == (502, "The connection to the provider broke off.")
@@ -422,14 +422,14 @@ def test_a_stream_that_fails_in_the_providers_own_words_is_told_as_any_other_fai
     assert (error.status_code, error.message) == (422, "No such voice.")
 
 
-def test_a_stream_that_fails_by_itself_is_told_as_litellm_does() -> None:
-    """A mistake in its code is not the provider's."""
+def test_stream_bug_is_unchanged() -> None:
+    """A bug in the code of a stream is not the provider's, and is raised as it is."""
     bug = KeyError("choices")
     assert as_told(bug) is bug
 
 
-def test_an_error_without_a_status_is_the_gateways_own() -> None:
-    """As far as Anthropic's clients are concerned."""
+def test_error_without_status_is_api_error() -> None:
+    """An error without a status is an api_error in Anthropic's format."""
     event = in_band_error(ProxyException("m", "t", None), {"proxy_server_request": {"url": "/v1/messages"}})
     assert '"type": "api_error"' in event
 
@@ -450,7 +450,7 @@ def test_an_error_without_a_status_is_the_gateways_own() -> None:
 )
 @pytest.mark.parametrize("form", [str, lambda body: str(body.encode()), lambda body: str(json.loads(body))])
 def test_json_and_bytes_become_the_words_in_them(body: str, form: Any) -> None:
-    """And so does a dict; whatever stands around them stays, and nothing need stand there."""
+    """JSON, bytes and dicts become the words in them, and what stands around them stays."""
     message = told(from_provider(503, f"before {form(body)} after")).message
     assert "before Not now: it's late. after" in message
     bare = response_to(BaseLLMException(503, form(body)), of_stream=True)
@@ -462,31 +462,31 @@ def test_json_and_bytes_become_the_words_in_them(body: str, form: Any) -> None:
     "words", ["{not json", '{"no": "message"}', "{a_name}", "{{}}", "b'\\xZZ'", "b'\ud800'", "{}", "a } b", "b''"]
 )
 def test_other_braces_and_quotes_stay(words: str) -> None:
-    """They may be what the provider meant to say."""
+    """Braces and quotes that are no JSON with a message stay as the provider wrote them."""
     assert words.replace("b''", "") in told(from_provider(503, words)).message
 
 
 @pytest.mark.parametrize("said", ['{"error":' * 5000 + "1" + "}" * 5000, '{"a":' + "[" * 5000, "{" + "-" * 3000 + "1}"])
-def test_what_is_nested_too_deeply_to_be_read_stays(said: str) -> None:
-    """The caller gets an answer all the same."""
+def test_deeply_nested_json_stays(said: str) -> None:
+    """JSON that is nested too deeply to be read stays in the message."""
     assert said in told(from_provider(503, said)).message
 
 
-def test_a_long_page_is_not_searched_for_a_dict_to_its_end() -> None:
-    """A web page's styles have thousands of braces, and each would be tried; the proxy has other callers."""
+def test_long_page_search_is_bounded() -> None:
+    """A long page with thousands of braces is not searched for a dict to its end."""
     page = "{color: red}" * 10_000
     began = time.process_time()
     assert page in told(from_provider(503, page)).message
     assert time.process_time() - began < 1
 
 
-def test_a_dict_behind_a_long_page_becomes_the_words_in_it() -> None:
-    """Its own length counts, not its place."""
+def test_dict_after_long_page_is_read() -> None:
+    """A dict behind a long page becomes the words in it."""
     assert told(from_provider(503, "x" * 4000 + "{'message': 'Not now.'}")).message.endswith("xNot now.")
 
 
-def test_half_a_character_does_not_take_the_answer_from_the_caller() -> None:
-    """A provider may cut what it repeats in two; JSON can spell that, and no answer can hold it."""
+def test_lone_surrogate_is_replaced() -> None:
+    """Half a character in the provider's words is replaced, so that the caller gets the answer."""
     answer = answer_at("/v1/embeddings", raised_while_handling(from_provider(400, '{"error": "Bad input: \\ud83d"}')))
     assert "Bad input: ?" in json.loads(bytes(answer.body))["error"]["message"]
 
@@ -494,15 +494,15 @@ def test_half_a_character_does_not_take_the_answer_from_the_caller() -> None:
 @pytest.mark.parametrize(
     "signal", [one for one in FailureSignal if POLICY[one].retry not in (Retry.NOWHERE, Retry.AS_TODAY)]
 )
-def test_what_happened_is_said_in_words_of_ours_if_the_provider_said_nothing(signal: FailureSignal) -> None:
-    """LiteLLM's own name hosts, sockets and settings; the attempts are listed either way."""
+def test_silent_failure_gets_own_words(signal: FailureSignal) -> None:
+    """Where the provider said nothing the answer has words of ours, without hosts, and the attempts."""
     message = told(after(ValueError(f"http://{HOST}:8000"), attempt(signal))).message
     assert HOST not in message
     assert message.endswith(f"\nAttempts that failed: a-group, deployment an-id: {signal.value}")
 
 
-def test_what_the_provider_says_with_a_rate_limit_is_repeated_whatever_its_status() -> None:
-    """Bedrock throttles with 400."""
+def test_rate_limit_words_are_repeated() -> None:
+    """The provider's words with a rate limit are repeated whatever its status, as Bedrock throttles with 400."""
     failure = mapped(BaseLLMException(400, "ThrottlingException: three a minute"), "bedrock")
     assert isinstance(failure, Exception)
     response = told(failure)
@@ -511,20 +511,20 @@ def test_what_the_provider_says_with_a_rate_limit_is_repeated_whatever_its_statu
 
 
 @pytest.mark.parametrize("status", [204, 302, 399])
-def test_what_an_answer_says_that_is_no_error_is_not_repeated(status: int) -> None:
-    """It is not about the failure."""
+def test_non_error_words_are_dropped(status: int) -> None:
+    """The words of an answer that is no error are not repeated."""
     assert told(from_provider(status, "Welcome!")).message == "The provider's answer cannot be read."
 
 
-def test_where_the_provider_did_not_answer_what_litellm_says_is_not_repeated() -> None:
-    """With or without a list of attempts."""
+def test_transport_error_words_are_dropped() -> None:
+    """Where the provider did not answer, what LiteLLM says is not repeated, with or without attempts."""
     failure = without_answer(httpx.ConnectError(f"to {HOST}"))
     assert told(failure).message == "The provider cannot be reached."
     assert HOST not in told(after(failure, attempt(FailureSignal.UNREACHABLE))).message
 
 
-def test_attempts_are_not_listed_where_the_user_wants_no_details(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The setting of newer releases for what the router appends."""
+def test_attempts_are_hidden_by_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts are not listed where the user's setting hides the router's details."""
     monkeypatch.setattr(litellm, "expose_router_debug_in_errors", False, raising=False)
     message = told(after(ValueError("x"), attempt(FailureSignal.UNREACHABLE))).message
     assert message == "The provider cannot be reached."
@@ -562,7 +562,7 @@ PARAMS: list[dict[str, Any]] = [
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("params", PARAMS, ids=lambda params: next(iter(params)))
 def test_a_deployments_credential_is_taken_out(params: dict[str, Any]) -> None:
-    """Of any shape, wherever it stands: of what callers are told, and of the log."""
+    """A deployment's credential of any shape is taken out of what callers are told and of the log."""
     alone = deployment("a", "openai", "http://127.0.0.1:9")
     alone["litellm_params"].update(params)
     with routed([alone]):
@@ -575,8 +575,8 @@ def test_a_deployments_credential_is_taken_out(params: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("known")
-def test_a_credential_is_told_by_its_name_and_length() -> None:
-    """A model's name is none, nor is what stands in many texts by chance."""
+def test_credential_name_and_length() -> None:
+    """A setting is a credential by its name, and by a value long enough not to occur by chance."""
     params = {"model": "gpt-4o-mini", "a_key": "sesame7", "b_key": "sesame-8", "max_tokens": 12345678}
     known_credentials.remember_credentials(params)
     message = told(from_provider(401, "gpt-4o-mini has sesame7, sesame-8, 12345678")).message
@@ -584,8 +584,8 @@ def test_a_credential_is_told_by_its_name_and_length() -> None:
 
 
 @pytest.mark.usefixtures("known")
-def test_a_deployment_may_be_added_while_a_text_is_redacted() -> None:
-    """By another thread; nobody's log line fails for that."""
+def test_credential_added_during_redaction() -> None:
+    """A deployment may be added by another thread while a text is redacted."""
 
     class Text(str):
         def __contains__(self, credential: object) -> bool:
@@ -599,7 +599,7 @@ def test_a_deployment_may_be_added_while_a_text_is_redacted() -> None:
 
 @pytest.mark.usefixtures("known")
 def test_a_credential_within_another_leaves_none_of_it() -> None:
-    """The longer one goes first."""
+    """Of a credential that contains another one nothing is left, since the longer one goes first."""
     known_credentials.remember_credentials({"a_key": SECRET, "b_key": f"{SECRET}-of-the-team"})
     assert "key REDACTED." in told(from_provider(401, f"key {SECRET}-of-the-team.")).message
 
@@ -611,7 +611,7 @@ def test_a_credential_within_another_leaves_none_of_it() -> None:
 def test_the_environments_credentials_are_known_from_the_start(
     switch: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deployment without a key has its provider's variable. LiteLLM's switch for redaction counts here as well."""
+    """Credentials in the environment are redacted from the start, unless LiteLLM's redaction is switched off."""
     monkeypatch.setenv("SOME_PROVIDER_API_KEY", SECRET)
     monkeypatch.setenv("LITELLM_DISABLE_REDACT_SECRETS", switch)
     redact = imported_anew(known_credentials).redacting_known_credentials(str)
@@ -641,7 +641,7 @@ def imported_anew(module: ModuleType) -> Any:
 def test_a_deployments_host_is_taken_out(
     deployments: list[dict[str, Any]], setting: str, url: str, said: str, left: str
 ) -> None:
-    """As it stands in an address: a word that is a host's name as well stays."""
+    """A deployment's host is taken out of addresses, and a word that is a host's name as well stays."""
     deployments.append({"litellm_params": {setting: url, "model": "ollama/x"}})
     assert left in told(from_provider(500, said)).message
 
@@ -651,7 +651,7 @@ def test_a_deployments_host_is_taken_out(
     password=st.text(string.ascii_letters + string.digits + "%-._~!$&'()*+,;=", min_size=1),
 )
 def test_credentials_in_a_url_are_taken_out(name: str, password: str) -> None:
-    """RFC 3986 section 3.2.1; whosever they are."""
+    """Credentials in a URL are taken out, whosever they are (RFC 3986, section 3.2.1)."""
     message = told(from_provider(500, f"at https://{name}:{password}@proxy.example/x")).message
     assert f"{name}:{password}@" not in message
 
@@ -671,5 +671,5 @@ SHAPES = {
     secret=st.text(string.ascii_letters + string.digits, min_size=35, max_size=35),
 )
 def test_what_looks_like_a_key_is_taken_out(shape: str, secret: str) -> None:
-    """Also one the proxy does not know, of a caller for example."""
+    """A text that looks like a key is taken out, even if the proxy does not know it."""
     assert secret not in told(from_provider(401, f"who is {SHAPES[shape].format(secret)}?")).message

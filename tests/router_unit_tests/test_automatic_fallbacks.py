@@ -40,7 +40,7 @@ def alone(group: str, provider: FaultyProvider, **model_info: Any) -> dict[str, 
 @pytest.mark.parametrize("mode", ["async", "async-stream", "sync", "sync-stream"])
 @pytest.mark.parametrize("fault", ["401", "402", "404", "429", "503", "refused"])
 async def test_another_group_answers_at_once(fault: str, mode: str) -> None:
-    """The limited group is asked once and left alone while its cooldown lasts."""
+    """Another group answers at once, and the limited one is left alone while its cooldown lasts."""
     with FaultyProvider(FAULTS[fault]) as primary, FaultyProvider() as other, back_offs() as waits:
         with routed([alone(GROUP, primary), alone("other", other)], **ON) as router:
             assert await outcomes(router, 1, mode) == ["pong"]
@@ -51,15 +51,15 @@ async def test_another_group_answers_at_once(fault: str, mode: str) -> None:
 
 
 async def test_it_is_off_by_default() -> None:
-    """A group fails as LiteLLM's documentation says."""
+    """Without the switch a group fails without another one being asked."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
         with routed([alone(GROUP, primary), alone("other", other)], num_retries=0) as router:
             assert lost(await outcomes(router, 1)) == [0]
             assert other.attempts == 0
 
 
-async def test_the_groups_are_asked_in_the_order_they_are_declared_in() -> None:
-    """Each once; the caller gets the first one's reason if all fail."""
+async def test_groups_are_asked_in_order() -> None:
+    """The groups are asked once each in the order they are declared in, and the first one's reason is told."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider(FAULTS["503"]) as b, FaultyProvider() as c:
         groups = [alone("c", c), alone(GROUP, primary), alone("b", b)]
         with routed([groups[1], groups[2], groups[0]], **{**ON, "num_retries": 0}) as router:
@@ -73,8 +73,8 @@ async def test_the_groups_are_asked_in_the_order_they_are_declared_in() -> None:
 
 
 @pytest.mark.parametrize("limit", ["rpm", "cooldown"])
-async def test_a_group_that_has_no_deployment_left_makes_way(limit: str) -> None:
-    """Under the router's own limit, or because another request has found it dead."""
+async def test_exhausted_group_falls_back(limit: str) -> None:
+    """A group that the router's own limit or a cooldown leaves without a deployment makes way."""
     with FaultyProvider() as primary, FaultyProvider() as other:
         limited = alone(GROUP, primary)
         settings = dict(ON)
@@ -93,7 +93,7 @@ async def test_a_group_that_has_no_deployment_left_makes_way(limit: str) -> None
 
 
 async def test_what_one_group_rejects_no_other_is_asked() -> None:
-    """It would say the same, at a price."""
+    """No other group is asked for what one group rejects."""
     with FaultyProvider(Fault.status(400)) as primary, FaultyProvider() as other:
         with routed([alone(GROUP, primary), alone("other", other)], **ON) as router:
             (error,) = await outcomes(router, 1)
@@ -111,8 +111,8 @@ async def test_what_one_group_rejects_no_other_is_asked() -> None:
     ],
     ids=lambda info: next(iter(info)) + str(next(iter(info.values()))),
 )
-async def test_a_group_that_cannot_serve_the_request_is_not_asked(other: dict[str, Any]) -> None:
-    """Of another mode, too small for it, or another team's: the retries are made as if it were not there."""
+async def test_unfit_group_is_skipped(other: dict[str, Any]) -> None:
+    """A group of another mode, too small for the request, or of another team is not asked."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as unfit, back_offs():
         group = alone("unfit", unfit, **other)
         # LiteLLM takes what is said of a model for all that have it, from now on.
@@ -122,8 +122,8 @@ async def test_a_group_that_cannot_serve_the_request_is_not_asked(other: dict[st
             assert (primary.attempts, unfit.attempts) == (3, 0)
 
 
-async def test_a_group_that_stands_for_a_pattern_is_not_asked() -> None:
-    """Nobody knows for which of its models."""
+async def test_pattern_group_is_skipped() -> None:
+    """A group that stands for a pattern of models is not asked."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as pattern:
         any_model = deployment("any", "openai", pattern.url, group="openai/*")
         with routed([alone(GROUP, primary), any_model], **{**ON, "num_retries": 0}) as router:
@@ -132,8 +132,8 @@ async def test_a_group_that_stands_for_a_pattern_is_not_asked() -> None:
 
 
 @pytest.mark.parametrize(("spare", "asked"), [(-1, 0), (0, 1), (1000, 1), (None, 1)])
-async def test_a_group_is_asked_if_the_request_fits_into_it(spare: int | None, asked: int) -> None:
-    """To the last token, and if nothing is known of its size."""
+async def test_context_window_limits_fallbacks(spare: int | None, asked: int) -> None:
+    """A group is asked if the request fits into it to the last token, or if its size is unknown."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
         group = alone("other", other)
         group["litellm_params"]["model"] = f"openai/spares-{spare}"
@@ -145,8 +145,8 @@ async def test_a_group_is_asked_if_the_request_fits_into_it(spare: int | None, a
 
 
 @pytest.mark.parametrize("kind", ["aembedding", "atext_completion"])
-async def test_a_request_of_another_kind_has_a_size_too(kind: str) -> None:
-    """That of its input or prompt."""
+async def test_size_of_input_and_prompt(kind: str) -> None:
+    """The input of an embedding and the prompt of a text completion are the size of their request."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as small:
         groups = [alone(GROUP, primary), alone("small", small, max_input_tokens=3)]
         for group, name in zip(groups, ("large", "small"), strict=True):
@@ -159,8 +159,8 @@ async def test_a_request_of_another_kind_has_a_size_too(kind: str) -> None:
             assert small.attempts == 0
 
 
-async def test_what_is_said_of_one_group_does_not_hold_for_another_with_the_same_model() -> None:
-    """One of them may be set up with less."""
+async def test_limits_are_kept_per_group() -> None:
+    """The limit that is set for one group does not hold for another one with the same model."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as small, FaultyProvider() as large:
         groups = [alone("small", small, max_input_tokens=3), alone("large", large, max_input_tokens=3000)]
         for group in groups:
@@ -173,7 +173,7 @@ async def test_what_is_said_of_one_group_does_not_hold_for_another_with_the_same
 async def test_a_request_of_unknown_size_falls_back(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To groups of any size; the log says why."""
+    """A request of unknown size falls back to groups of any size, and the log says why."""
     monkeypatch.setattr(logging.getLogger("LiteLLM Router"), "propagate", True)
     part = {"type": "image_url", "image_url": 5}  # nothing LiteLLM can count
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
@@ -197,8 +197,8 @@ KEYS: dict[str, tuple[dict[str, Any], int]] = {
 
 @pytest.mark.parametrize("place", ["metadata", "litellm_metadata"])
 @pytest.mark.parametrize("key", KEYS)
-async def test_a_group_the_key_may_not_use_is_not_asked(key: str, place: str) -> None:
-    """Nor one its team may not: the proxy has checked the model the caller named only."""
+async def test_fallback_respects_key(key: str, place: str) -> None:
+    """A group that the key or its team may not use is not asked."""
     from litellm.proxy._types import UserAPIKeyAuth
 
     limits, asked = KEYS[key]
@@ -211,12 +211,12 @@ async def test_a_group_the_key_may_not_use_is_not_asked(key: str, place: str) ->
 
 
 def test_the_routers_method_keeps_its_parameters() -> None:
-    """As help() shows them."""
+    """The router's wrapped method shows the parameters it has."""
     assert "model_group" in inspect.signature(litellm.Router.async_function_with_fallbacks_common_utils).parameters
 
 
-async def test_an_embedding_falls_back_to_a_group_of_embeddings() -> None:
-    """Past a chat model that is declared before it; LiteLLM's list of models knows what each is."""
+async def test_embedding_skips_chat_groups() -> None:
+    """An embedding falls back to a group of embeddings, past a chat model that is declared before it."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as chat, FaultyProvider() as other:
         groups = [alone(name, provider) for name, provider in ((GROUP, primary), ("chat", chat), ("other", other))]
         for group in (groups[0], groups[2]):
@@ -232,7 +232,7 @@ async def test_an_embedding_falls_back_to_a_group_of_embeddings() -> None:
     [{"fallbacks": [{GROUP: ["named"]}]}, {"default_fallbacks": ["named"]}, {"fallbacks": [{"*": ["named"]}]}],
 )
 async def test_configured_fallbacks_win(configured: dict[str, Any]) -> None:
-    """Alone, also where they fail."""
+    """Configured fallbacks are asked and no other group, also where they fail."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider(RATE_LIMITED) as named, FaultyProvider() as other:
         groups = [alone(GROUP, primary), alone("other", other), alone("named", named)]
         with routed(groups, **{**ON, "num_retries": 0}, **configured) as router:
@@ -241,7 +241,7 @@ async def test_configured_fallbacks_win(configured: dict[str, Any]) -> None:
 
 
 async def test_a_requests_own_fallbacks_win() -> None:
-    """As configured ones do; and none are asked for if the request wants none."""
+    """A request's own fallbacks are asked and no other group, and none if the request wants none."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as named, FaultyProvider() as other:
         groups = [alone(GROUP, primary), alone("other", other), alone("named", named)]
         with routed(groups, **{**ON, "num_retries": 0}) as router:

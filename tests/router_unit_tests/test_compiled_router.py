@@ -137,8 +137,8 @@ async def succeeds(host: Host, wish: dict[str, Any]) -> Any:
         (answered(503), "ServiceUnavailableError"),
     ],
 )
-def test_a_connection_error_has_its_name_only_if_it_is_litellms_own_failure(error: Exception, name: str) -> None:
-    """The name alone keeps the compiled router from a cooldown (#27362)."""
+def test_connection_error_is_renamed(error: Exception, name: str) -> None:
+    """A connection error keeps its name, which prevents a cooldown, only if it is LiteLLM's own failure (#27362)."""
 
     def failure_kind(error: BaseException) -> str:
         return name if name != ANY_ERROR else "APIConnectionError"
@@ -160,7 +160,7 @@ def test_a_connection_error_has_its_name_only_if_it_is_litellms_own_failure(erro
     ],
 )
 def test_a_status_stands_for_a_cooldown_at_once(router: Any, error: Exception, told: int) -> None:
-    """Where the policy table wants one that the provider's own status does not lead to, and the failure proves it."""
+    """A proven failure for which the policy wants a cooldown at once is told as a status that leads to one."""
     core = SimpleNamespace(router=router)
     status = getattr(error, "status_code", None)
     assert status_to_cool_by(status, error, core, "a") == told
@@ -186,17 +186,15 @@ def test_a_status_stands_for_a_cooldown_at_once(router: Any, error: Exception, t
         (connection_error(KeyError("choices")), 500),
     ],
 )
-async def test_what_another_deployment_may_do_is_told_as_what_is_retried(
-    router: Any, error: Exception, told: int
-) -> None:
-    """And what the request itself is to blame for as what is not."""
+async def test_retryable_failure_is_told(router: Any, error: Exception, told: int) -> None:
+    """What another deployment may do is told as what is retried, and a rejection as what is not."""
     outcome = await fails(Host(router), step("a"), error)
     assert outcome["status"] == told
     assert outcome["num_retries"] is None
 
 
 async def test_a_missing_model_goes_by_another_name(router: Any) -> None:
-    """The compiled router never retries a NotFoundError, whatever its status."""
+    """A NotFoundError, which the compiled router never retries, is told by another name."""
     error = litellm.NotFoundError(message="no", model="gpt", llm_provider="openai")
     outcome = await fails(Host(router), step("a"), error)
     assert (outcome["kind"], outcome["status"]) == (ANY_ERROR, COOLS_DOWN_AND_RETRIES)
@@ -213,13 +211,13 @@ async def test_a_missing_model_goes_by_another_name(router: Any) -> None:
     ids=["AuthenticationError", "RateLimitError"],
 )
 async def test_another_failure_keeps_its_name(router: Any, error: Exception) -> None:
-    """A user's retry policy goes by it."""
+    """A failure that a user's retry policy goes by keeps its name."""
     assert (await fails(Host(router), step("a"), error))["kind"] == type(error).__name__
 
 
 @pytest.mark.parametrize(("status", "name"), [(429, "NotFoundError"), (503, "NotFoundError"), (500, ANY_ERROR)])
 async def test_once_each_has_failed_the_fallback_is_asked(router: Any, status: int, name: str) -> None:
-    """With one attempt at each; after a 500, though, the same deployment may do. The status stays, for the cooldown."""
+    """The fallback is asked once each deployment has failed, unless the same one may do, as after a 500."""
     host = Host(router)
     for one in "ab":
         outcome = await fails(host, step(one), answered(status))
@@ -230,29 +228,23 @@ async def test_once_each_has_failed_the_fallback_is_asked(router: Any, status: i
 
 
 @pytest.mark.parametrize(("left", "retries"), [("ab", None), ("a", 0)])
-async def test_a_deployment_that_the_choice_has_left_out_is_no_other_one(
-    router: Any, left: str, retries: int | None
-) -> None:
-    """As what is cooling down, or what a filter lets not pass."""
+async def test_excluded_deployment_is_no_alternative(router: Any, left: str, retries: int | None) -> None:
+    """A deployment that the choice has left out is no other one to try."""
     host = Host(router)
     chosen(host, FIRST, among=left)
     assert (await fails(host, step("a"), answered(503)))["num_retries"] == retries
 
 
 @pytest.mark.parametrize(("cooling", "retries"), [("", None), ("b", None), ("bc", 0)])
-async def test_without_a_choice_a_deployment_that_is_cooling_down_is_no_other_one(
-    router: Any, cooling: str, retries: int | None
-) -> None:
-    """Where nothing is asked of the host."""
+async def test_cooling_deployment_is_no_alternative(router: Any, cooling: str, retries: int | None) -> None:
+    """Without a choice a deployment that is cooling down is no other one to try."""
     for name in cooling:
         router.cooldown_cache.add_deployment_to_cooldown(name, answered(429), 429, 60)
     assert (await fails(Host(router), step("a"), answered(503)))["num_retries"] == retries
 
 
-async def test_a_store_that_cannot_be_read_does_not_take_the_providers_failure(
-    router: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """LiteLLM is told of it, and decides."""
+async def test_unreadable_store_keeps_failure(router: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A store that cannot be read is logged, and LiteLLM is told of the provider's failure and decides."""
     lost_store = mock.patch.object(compiled_router_retry, "any_in_rotation", side_effect=ConnectionError("no Redis"))
     with lost_store:
         outcome = await fails(Host(router), step("a"), answered(503))
@@ -260,8 +252,8 @@ async def test_a_store_that_cannot_be_read_does_not_take_the_providers_failure(
     assert f"LiteLLM decides on the retries of {GROUP}: no Redis" in caplog.text
 
 
-def test_what_is_to_be_told_of_a_cooldown_is_told_after_a_sync_answer(router: Any) -> None:
-    """LiteLLM leaves that to the event loop."""
+def test_cooldown_is_told_after_sync_answer(router: Any) -> None:
+    """What is to be told of a cooldown is told after a sync answer, too."""
     host = Host(router)
     told: list[str] = []
     asyncio.run(fails(host, step("a"), answered(429)))
@@ -278,10 +270,8 @@ def test_what_is_to_be_told_of_a_cooldown_is_told_after_a_sync_answer(router: An
     assert told == ["a"]
 
 
-def test_a_sync_answer_is_not_lost_where_no_thread_can_be_started(
-    router: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As when the interpreter is about to end."""
+def test_sync_answer_without_thread(router: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A sync answer is not lost where no thread can be started for the cooldown."""
     host = Host(router)
     asyncio.run(fails(host, step("a"), answered(429)))
     attempt = retrying_by_policy_in_sync(lambda *_: {"ok": True})
@@ -291,8 +281,8 @@ def test_a_sync_answer_is_not_lost_where_no_thread_can_be_started(
 
 
 @pytest.mark.parametrize(("status", "retries"), [(429, 0), (503, 0), (500, None)])
-async def test_a_lone_deployment_makes_way_at_its_first_failure(router: Any, status: int, retries: int | None) -> None:
-    """By having no retries left, so that the status stays what decides about the cooldown."""
+async def test_lone_deployment_yields_at_once(router: Any, status: int, retries: int | None) -> None:
+    """A lone deployment with a fallback has no retries left at its first failure, unless one may help."""
     outcome = await fails(Host(router), step("a", among="a"), answered(status))
     assert (outcome["status"], outcome["num_retries"]) == (status, retries)
 
@@ -300,7 +290,7 @@ async def test_a_lone_deployment_makes_way_at_its_first_failure(router: Any, sta
 @COMPILED
 @pytest.mark.parametrize(("order", "retries"), [(None, 0), (1, 0), (2, None)])
 async def test_a_later_order_is_a_fallback_too(order: int | None, retries: int | None) -> None:
-    """Of which the request may be at the last one."""
+    """A later order is a fallback too, until the request is at the last one."""
     group = [deployment(name, "openai", NOWHERE, order=place) for name, place in (("a", 1), ("b", 2))]
     with routed(group) as router, mock.patch.object(compiled_router_retry, "router_of", lambda core: core.router):
         wish = {**step("a", among="a"), "target_order": order}
@@ -309,21 +299,21 @@ async def test_a_later_order_is_a_fallback_too(order: int | None, retries: int |
 
 @pytest.mark.parametrize(("depth", "retries"), [(4, 0), (5, None)])
 async def test_a_fallback_beyond_the_limit_is_none(router: Any, depth: int, retries: int | None) -> None:
-    """LiteLLM's is of five groups."""
+    """A fallback beyond LiteLLM's limit of five groups does not count."""
     wish = {**step("z", among="z", level=1, group=OTHER), "fallback_depth": depth}
     host = Host(router, fallbacks=[{OTHER: ["third"]}], model=GROUP)
     router.add_deployment(litellm.types.router.Deployment(**deployment("y", "openai", NOWHERE, group="third")))
     assert (await fails(host, wish, answered(429)))["num_retries"] == retries
 
 
-async def test_without_a_fallback_litellm_decides_about_a_lone_deployment(router: Any) -> None:
-    """As it always has."""
+async def test_lone_deployment_without_fallback(router: Any) -> None:
+    """Without a fallback LiteLLM decides about a lone deployment, as it always has."""
     outcome = await fails(Host(router, fallbacks=[]), step("a", among="a"), answered(429))
     assert (outcome["status"], outcome["num_retries"]) == (429, None)
 
 
-async def test_what_only_one_deployment_holds_is_left_to_litellm(router: Any) -> None:
-    """A file is where it was uploaded, and a response where it was given."""
+async def test_deployment_bound_request_is_left_alone(router: Any) -> None:
+    """A request for what only one deployment holds, such as a file, is left to LiteLLM."""
     for host in (
         Host(router, "acreate_file", "create_file"),
         Host(router, "aresponses", "generic", prompt={"id": "p"}),
@@ -347,7 +337,7 @@ OF_THE_GATEWAY = (
 
 @pytest.mark.parametrize("name", OF_THE_GATEWAY)
 async def test_what_the_gateway_refuses_is_left_to_litellm(router: Any, name: str) -> None:
-    """A guardrail, say, speaks of the request, with whatever status; no deployment has failed, nor makes way."""
+    """What the gateway itself refuses, as by a guardrail, is left to LiteLLM, and no deployment makes way."""
     host = Host(router)
     await fails(host, step("a", among="a"), answered(429))
     error = type(name, (Exception,), {"status_code": 503})()
@@ -375,8 +365,8 @@ def chosen(host: Host, *stages: tuple[str, Any], among: str = "abc") -> list[str
 FIRST = ("callback_filters", None)
 
 
-async def test_those_that_have_failed_the_request_are_not_offered_again(router: Any) -> None:
-    """Before anything else is asked about a choice; unless each has failed it."""
+async def test_failed_deployments_are_not_offered(router: Any) -> None:
+    """Deployments that have failed the request are not offered again, unless each has failed it."""
     host = Host(router)
     choice = {"stage": "callback_filters", "candidates": ["a", "b", "c"], "model": GROUP}
 
@@ -409,8 +399,8 @@ def fact(limit: int | None = None, *, lacks: bool = False) -> dict[str, Any]:
         ("pre_call", {"input_tokens": None, "deployments": {"a": fact(9), "b": fact(), "c": fact(lacks=True)}}),
     ],
 )
-async def test_a_retry_is_between_those_that_the_choice_before_has_left(router: Any, stage: str, answer: Any) -> None:
-    """Of the others the stages to come would leave nobody, and the router an error about that."""
+async def test_retry_respects_earlier_filters(router: Any, stage: str, answer: Any) -> None:
+    """A retry is between those that the stages of the choice before it have left."""
     host = Host(router)
     chosen(host, *([(stage, answer)] if stage == "callback_filters" else [FIRST, (stage, answer)]))
     await fails(host, step("a"), answered(500))
@@ -428,8 +418,8 @@ async def test_a_retry_is_between_those_that_the_choice_before_has_left(router: 
         ("routing_plugins", ["a-model"]),
     ],
 )
-async def test_a_stage_that_filters_nobody_leaves_all_to_a_retry(router: Any, stage: str, answer: Any) -> None:
-    """As a strategy, which says whom it would choose, or a filter that nobody would pass."""
+async def test_unfiltering_stage_leaves_all(router: Any, stage: str, answer: Any) -> None:
+    """A stage that filters nobody, such as a strategy, leaves all to a retry."""
     host = Host(router)
     chosen(host, FIRST, (stage, answer))
     await fails(host, step("a"), answered(500))
@@ -460,7 +450,7 @@ async def preferring(host: Host, name: str, *later: tuple[str, Any], prompt: str
 
 
 async def test_a_preferred_deployment_gives_way_to_the_others(router: Any) -> None:
-    """It is named beside them, so that the compiled router asks the strategy about it alone."""
+    """A preferred deployment is named beside the others, and gives way to them once it has failed."""
     host = Host(router)
     assert await preferring(host, "a", ("strategy", ["a"])) == (["a", "b", "c"], "a")
     for name, left in (("a", ["b", "c"]), ("b", ["c"])):
@@ -469,8 +459,8 @@ async def test_a_preferred_deployment_gives_way_to_the_others(router: Any) -> No
     assert (await fails(host, step("c", retry=2), answered(404)))["kind"] == "NotFoundError"
 
 
-async def test_whom_a_later_stage_excludes_is_no_other_one_for_the_preferred_one(router: Any) -> None:
-    """As for any."""
+async def test_preference_respects_later_filters(router: Any) -> None:
+    """A deployment that a later stage excludes is no other one to try for the preferred one."""
     host = Host(router, fallbacks=[])
     await preferring(host, "a", ("tags", ["a", "c"]), ("strategy", ["a"]))
     assert (await fails(host, step("a"), answered(404)))["status"] == COOLS_DOWN_AND_RETRIES
@@ -478,8 +468,8 @@ async def test_whom_a_later_stage_excludes_is_no_other_one_for_the_preferred_one
     assert (await fails(host, step("c"), answered(404)))["status"] == 404
 
 
-async def test_where_a_prompt_was_cached_is_one_of_several_deployments(router: Any) -> None:
-    """Which the compiled router's host says by itself. A session comes first."""
+async def test_prompt_cache_is_a_preference(router: Any) -> None:
+    """The deployment where a prompt was cached is preferred among several, after that of a session."""
     host = Host(router)
     assert await preferring(host, "nobody", ("strategy", ["a"]), prompt="a") == (["a", "b", "c"], "a")
     assert (await preferring(Host(router), "b", prompt="a"))[1] == "b"
@@ -488,15 +478,15 @@ async def test_where_a_prompt_was_cached_is_one_of_several_deployments(router: A
 
 
 async def test_what_only_one_deployment_holds_is_preferred_there(router: Any) -> None:
-    """A response, say, that is continued."""
+    """A request for what only one deployment holds, such as a response to continue, keeps to that one."""
     host = Host(router, "aresponses", "generic", previous_response_id="r")
     await preferring(host, "a")
     assert (await fails(host, step("a"), answered(402)))["status"] == 402
     assert await preferring(host, "a") == (["a"], None)
 
 
-async def test_what_the_compiled_router_has_left_out_by_itself_is_left_out_of_the_retry(router: Any) -> None:
-    """The last stage is about those that are left."""
+async def test_retry_respects_router_exclusions(router: Any) -> None:
+    """What the compiled router has left out by itself is left out of the retry."""
     host = Host(router)
     chosen(host, FIRST)
     chosen(host, ("strategy", ["a"]), among="ab")
@@ -504,8 +494,8 @@ async def test_what_the_compiled_router_has_left_out_by_itself_is_left_out_of_th
     assert chosen(host, FIRST) == ["b"]
 
 
-async def test_a_retry_stays_within_the_region_that_is_asked_for() -> None:
-    """It is the deployment's, of which the router does not speak."""
+async def test_retry_respects_region() -> None:
+    """A retry stays within the region that is asked for."""
     group = [deployment(name, "openai", NOWHERE, region_name=region) for name, region in (("a", "eu"), ("b", "eu"))]
     group.append(deployment("c", "openai", NOWHERE))
     with routed(group) as router, mock.patch.object(compiled_router_retry, "router_of", lambda core: core.router):
@@ -517,8 +507,8 @@ async def test_a_retry_stays_within_the_region_that_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("group", ["another", "yet-another"])
-async def test_what_one_group_has_left_says_nothing_of_the_next(router: Any, group: str) -> None:
-    """They may share a deployment."""
+async def test_choices_are_kept_per_group(router: Any, group: str) -> None:
+    """Whom the choice of one group has left says nothing of the next group, which may share a deployment."""
     host = Host(router)
     chosen(host, FIRST, among="ab")
     await fails(host, step("a"), answered(500))
@@ -526,8 +516,8 @@ async def test_what_one_group_has_left_says_nothing_of_the_next(router: Any, gro
     assert select(host, {"stage": "callback_filters", "candidates": ["a", "z"], "model": group}) == ["z"]
 
 
-async def test_what_one_order_has_left_says_nothing_of_the_next(router: Any) -> None:
-    """The deployments of all orders are offered, and those of another one filtered out later."""
+async def test_choices_are_kept_per_order(router: Any) -> None:
+    """Whom the choice of one order has left says nothing of the next order."""
     host = Host(router)
     chosen(host, FIRST)
     chosen(host, ("strategy", ["a"]), among="ab")
@@ -538,7 +528,7 @@ async def test_what_one_order_has_left_says_nothing_of_the_next(router: Any) -> 
 
 
 async def test_what_was_rejected_is_offered_again(router: Any) -> None:
-    """Its deployment is not to blame."""
+    """A deployment that rejected the request is offered again, as it is not to blame."""
     host = Host(router)
     await fails(host, step("a"), answered(400))
     assert chosen(host, FIRST, among="ab") == ["a", "b"]
@@ -553,10 +543,8 @@ async def test_what_was_rejected_is_offered_again(router: Any) -> None:
         (ValueError("No deployments available for selected model"), [], 429),
     ],
 )
-def test_under_the_routers_own_limit_a_fallback_is_asked(
-    router: Any, error: Exception, fallbacks: list[Any] | None, told: int
-) -> None:
-    """No deployment could be chosen; one without a fallback, and what is no limit, is left to LiteLLM."""
+def test_router_limit_asks_fallback(router: Any, error: Exception, fallbacks: list[Any] | None, told: int) -> None:
+    """Under the router's own limit, where no deployment could be chosen, a fallback is asked."""
     host = Host(router)
     host._request = {} if fallbacks is None else {"fallbacks": fallbacks}
     host._last_error = error
@@ -565,7 +553,7 @@ def test_under_the_routers_own_limit_a_fallback_is_asked(
 
 
 async def test_the_exception_says_what_was_tried(router: Any) -> None:
-    """In each group the request has been to."""
+    """The exception says what was tried in each group that the request has been to."""
     host = Host(router)
     await fails(host, step("a"), answered(429))
     await fails(host, step("z", among="z", level=1, group=OTHER), answered(503))
@@ -579,8 +567,8 @@ async def test_the_exception_says_what_was_tried(router: Any) -> None:
     assert f"{OTHER}, deployment z: {FailureSignal.UNAVAILABLE.value} (503)" in error.message
 
 
-async def test_a_group_that_is_asked_by_another_name_keeps_its_attempts(router: Any) -> None:
-    """An alias is another name of the first group, where a fallback's is another group."""
+async def test_alias_keeps_attempts(router: Any) -> None:
+    """A group that is asked by an alias keeps its attempts."""
     host = Host(router)
     await fails(host, step("a"), answered(429))
     await fails(host, step("b", group="an-alias"), answered(429))
@@ -590,14 +578,14 @@ async def test_a_group_that_is_asked_by_another_name_keeps_its_attempts(router: 
 
 
 async def test_what_was_never_tried_is_not_spoken_of(router: Any) -> None:
-    """As where no deployment was left."""
+    """An exception before any attempt, as where no deployment was left, lists none."""
     error = ValueError("none")
     assert saying_what_was_tried(lambda *_: error)(Host(router), {}) is error
     assert not hasattr(error, "failed_attempts")
 
 
-async def test_once_the_fallback_has_answered_the_groups_before_it_make_way(router: Any) -> None:
-    """Those that led to it, and not one that was left for another of the same level."""
+async def test_groups_before_fallback_make_way(router: Any) -> None:
+    """Once the fallback has answered, the groups that led to it make way and no others."""
     host = Host(router)
     await fails(host, step("a", among="a"), answered(429))
     await fails(host, step("z", among="z", level=1, group=OTHER), answered(429))
@@ -606,8 +594,8 @@ async def test_once_the_fallback_has_answered_the_groups_before_it_make_way(rout
     assert [call.args[1].group for call in make_way.call_args_list] == [GROUP]
 
 
-async def test_each_group_on_the_way_to_the_answer_makes_way(router: Any) -> None:
-    """A fallback's own fallback may be what answers, at its second attempt."""
+async def test_whole_fallback_path_makes_way(router: Any) -> None:
+    """Each group on the way to the answer makes way, also where a fallback's own fallback answers."""
     host = Host(router)
     for level, group in ((0, GROUP), (1, OTHER), (2, "third")):
         await fails(host, step("a", level=level, group=group), answered(500))
@@ -617,7 +605,7 @@ async def test_each_group_on_the_way_to_the_answer_makes_way(router: Any) -> Non
 
 
 async def test_where_the_way_ended_is_forgotten(router: Any) -> None:
-    """The next one of the first group's list starts from there again."""
+    """A way that ended is forgotten, and the next one of the first group's list starts from there again."""
     host = Host(router)
     way = ((0, GROUP), (1, OTHER), (2, "third"), (1, "fourth"), (1, "zeroth"), (1, "fourth"))
     for level, group in way:
@@ -630,10 +618,8 @@ async def test_where_the_way_ended_is_forgotten(router: Any) -> None:
 
 
 @pytest.mark.parametrize(("third", "retries"), [(["third", "fourth"], 0), (["third"], None)])
-async def test_a_fallbacks_fallback_makes_way_for_the_next_one_of_its_list(
-    router: Any, third: list[str], retries: int | None
-) -> None:
-    """If there is one: the lists of the groups before it have been asked."""
+async def test_nested_fallback_yields_to_next(router: Any, third: list[str], retries: int | None) -> None:
+    """A fallback's fallback makes way for the next one of its list, if there is one."""
     for name, group in (("x", "third"), ("y", "fourth")):
         router.add_deployment(litellm.types.router.Deployment(**deployment(name, "openai", NOWHERE, group=group)))
     host = Host(router, model=GROUP, fallbacks=[{GROUP: [OTHER]}, {OTHER: third}])
@@ -643,8 +629,8 @@ async def test_a_fallbacks_fallback_makes_way_for_the_next_one_of_its_list(
     assert outcome["num_retries"] == retries
 
 
-async def test_a_fallback_of_a_fallback_is_none_of_the_next_one_in_the_list(router: Any) -> None:
-    """That which stands beside another one does not come after it."""
+async def test_nested_fallback_is_not_shared(router: Any) -> None:
+    """A fallback of one fallback is none of the next one in the list."""
     for name, group in (("x", "third"), ("y", "fourth")):
         router.add_deployment(litellm.types.router.Deployment(**deployment(name, "openai", NOWHERE, group=group)))
     host = Host(router, model=GROUP, fallbacks=[{GROUP: [OTHER, "fourth"]}, {OTHER: ["third"]}])
@@ -654,16 +640,16 @@ async def test_a_fallback_of_a_fallback_is_none_of_the_next_one_in_the_list(rout
     assert outcome["num_retries"] is None
 
 
-async def test_what_another_group_has_failed_is_no_other_one_to_try(router: Any) -> None:
-    """Where nobody was asked to choose."""
+async def test_other_group_gives_no_alternative(router: Any) -> None:
+    """A deployment of another group that has failed leaves this group no other one to try."""
     host = Host(router, model=GROUP)
     await fails(host, step("a", among="a"), answered(429))
     outcome = await fails(host, step("z", among="z", level=1, group=OTHER), answered(404))
     assert outcome["status"] == 404
 
 
-async def test_a_fallback_whose_group_had_nobody_to_choose_makes_way_for_the_next_one(router: Any) -> None:
-    """The group that was asked for may be cooling down as a whole; its list of fallbacks holds all the same."""
+async def test_cooling_group_keeps_its_fallbacks(router: Any) -> None:
+    """A fallback makes way for the next one even if the first group had nobody to choose."""
     host = Host(router, model=GROUP, fallbacks=[{GROUP: ["third", OTHER]}])
     outcome = await fails(host, step("y", among="y", level=1, group="third"), answered(429))
     assert outcome["num_retries"] == 0
@@ -682,12 +668,12 @@ async def test_a_fallback_whose_group_had_nobody_to_choose_makes_way_for_the_nex
     ],
 )
 def test_what_is_wrapped_keeps_its_name(decorator: Any) -> None:
-    """Upstream's traces and profiles show it."""
+    """A wrapped function keeps its name, which upstream's traces and profiles show."""
     assert decorator(told_of).__name__ == "told_of"
 
 
 def test_a_sync_attempt_is_noted_as_well(router: Any) -> None:
-    """By the same rules."""
+    """A sync attempt is noted by the same rules as an async one."""
 
     def attempt(self: Any, step: Any) -> Any:
         return self._failed(step, {}, None, answered(402))
@@ -730,10 +716,8 @@ def what_becomes_of(told: dict[str, Any], size: int, retries: int = 0, **setting
         (404, False, True, True),
     ],
 )
-def test_the_compiled_router_does_with_a_status_what_it_is_told_for(
-    status: int, retried: bool, cools_down: bool, cools_down_alone: bool
-) -> None:
-    """All that is told rests on this."""
+def test_compiled_router_obeys_status(status: int, retried: bool, cools_down: bool, cools_down_alone: bool) -> None:
+    """The compiled router does with each status, about cooldown and retry, what it is told for."""
     tried, cooling = what_becomes_of({"status": status}, size=3, retries=1)
     assert len(tried) == 1 + retried
     assert set(cooling) == (set(tried) if cools_down else set())
@@ -743,7 +727,7 @@ def test_the_compiled_router_does_with_a_status_what_it_is_told_for(
 
 @COMPILED
 def test_the_compiled_router_goes_by_names_too() -> None:
-    """It never cools down for the one, and never retries the other."""
+    """The compiled router never cools down for an APIConnectionError and never retries a NotFoundError."""
     connection = {"kind": "APIConnectionError", "status": 429}
     assert what_becomes_of(connection, size=2)[1] == []
     missing = {"kind": "NotFoundError", "classes": ["NotFoundError"], "status": 500}
@@ -751,8 +735,8 @@ def test_the_compiled_router_goes_by_names_too() -> None:
 
 
 @COMPILED
-def test_the_number_of_retries_is_read_at_the_first_failure() -> None:
-    """Which is how a lone deployment makes way."""
+def test_retries_are_read_at_first_failure() -> None:
+    """The compiled router reads the number of retries at the first failure."""
     assert len(what_becomes_of({"status": 500, "num_retries": 0}, size=3, retries=2)[0]) == 1
 
 
@@ -760,8 +744,8 @@ def test_the_number_of_retries_is_read_at_the_first_failure() -> None:
 @pytest.mark.parametrize("fault", ["500", "400"])
 @pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy"])
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_later_order_is_asked_whatever_chose_among_the_first(mode: str, strategy: str, fault: str) -> None:
-    """Also where one of the first order has not been tried."""
+async def test_later_order_is_asked(mode: str, strategy: str, fault: str) -> None:
+    """A later order is asked whatever chose among the first, also if one of that has not been tried."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
         first = [deployment(name, "openai", bad.url, order=1) for name in "ab"]
         group = [*first, deployment("c", "openai", good.url, order=2)]
@@ -770,8 +754,8 @@ async def test_a_later_order_is_asked_whatever_chose_among_the_first(mode: str, 
 
 
 @COMPILED
-def test_a_cooldown_that_follows_a_sync_answer_is_told_to_who_listens() -> None:
-    """To Prometheus, say: LiteLLM leaves that to an event loop, which a sync caller need not have."""
+def test_sync_cooldown_reaches_listeners() -> None:
+    """A cooldown that follows a sync answer is told to who listens, such as Prometheus."""
     told = mock.AsyncMock()
     listener = mock.patch("litellm.router_utils.cooldown_handlers.router_cooldown_event_callback", told)
     with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, listener:
@@ -786,7 +770,7 @@ def test_a_cooldown_that_follows_a_sync_answer_is_told_to_who_listens() -> None:
 
 @COMPILED
 def test_a_core_is_enough_to_know_its_router() -> None:
-    """The router that was made for it may be gone while a request is under way."""
+    """A core is enough to know the deployments of a router that is gone."""
     with callbacks_put_back():
         router: Any = litellm.Router(model_list=[deployment("a", "openai", NOWHERE)])
         core = router._core
@@ -797,7 +781,7 @@ def test_a_core_is_enough_to_know_its_router() -> None:
 
 
 @COMPILED
-def test_a_switch_that_is_not_available_is_refused_by_name() -> None:
-    """Nobody is to count on fallbacks that are not there."""
+def test_unavailable_switch_is_refused() -> None:
+    """A switch that is not available with the compiled router is refused by name."""
     with pytest.raises(TypeError, match="automatic_fallbacks"), routed([], automatic_fallbacks=True):
         pass

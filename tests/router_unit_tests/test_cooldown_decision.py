@@ -46,8 +46,8 @@ def connection_error(text: str) -> Exception:
         ("", False),
     ],
 )
-def test_an_api_connection_error_known_by_its_text_is_judged_by_its_words(pair: Any, text: str, required: bool) -> None:
-    """#24366, option B: the class alone says nothing, its 500 is LiteLLM's own."""
+def test_api_connection_error_by_wording(pair: Any, text: str, required: bool) -> None:
+    """An APIConnectionError that is known by its text alone is judged by its words (#24366, option B)."""
     assert _is_cooldown_required(pair, "a", 500, str(connection_error(text))) is required
 
 
@@ -73,7 +73,7 @@ def test_an_api_connection_error_known_by_its_text_is_judged_by_its_words(pair: 
     ],
 )
 def test_a_status_without_an_exception_decides(pair: Any, status: str | int, required: bool) -> None:
-    """The text beside it does not."""
+    """A status without an exception decides, whatever the text beside it says."""
     assert _is_cooldown_required(pair, "a", status) is required
     if status != "":
         assert _is_cooldown_required(pair, "a", status, "429 rate limit, connection refused") is required
@@ -83,13 +83,12 @@ def test_a_status_without_an_exception_decides(pair: Any, status: str | int, req
     ("status", "required"), [(402, RELEASE >= (1, 106)), (403, False), (401, True), (404, True), (429, True)]
 )
 def test_a_lone_deployment_keeps_the_protection_it_had(lone: Any, status: int, required: bool) -> None:
-    """403 cools down only where another deployment can take over, and 402 does before 1.106: since then the allowed
-    fails decide about it, later on."""
+    """A lone deployment is not cooled down for a 403, nor for a 402 before 1.106."""
     assert _is_cooldown_required(lone, "a", status) is required
 
 
 def test_the_exception_outranks_the_status_beside_it(pair: Any) -> None:
-    """What the mapping found out travels on the exception."""
+    """What the exception proves or says outranks the status beside it."""
     failure = connection_error("429 rate limit")
     failure.failure_signal = "not a signal"  # type: ignore[attr-defined]
     assert _is_cooldown_required(pair, "a", 500, str(failure), original_exception=failure) is True
@@ -101,17 +100,15 @@ def test_the_exception_outranks_the_status_beside_it(pair: Any) -> None:
     assert _should_cooldown_deployment(pair, "a", 500, bug) is False
 
 
-def test_an_exception_that_proves_nothing_leaves_the_decision_to_the_status(pair: Any) -> None:
-    """As callers with an exception of their own making have it."""
+def test_unproven_exception_defers_to_status(pair: Any) -> None:
+    """An exception that proves nothing leaves the decision to the status."""
     assert _is_cooldown_required(pair, "a", 429, "failed", original_exception=Exception("failed")) is True
     assert _is_cooldown_required(pair, "a", 400, "failed", original_exception=Exception("failed")) is False
 
 
 @pytest.mark.parametrize("number", [111, 113])
-def test_an_unreachable_host_cools_down_at_its_first_failure_unless_it_is_alone(
-    pair: Any, lone: Any, number: int
-) -> None:
-    """As a 429 does."""
+def test_unreachable_host_cools_down_at_once(pair: Any, lone: Any, number: int) -> None:
+    """An unreachable host is cooled down at its first failure, unless it is alone."""
     refused = connection_error("failed")
     refused.__cause__ = OSError(number, "failed")
     assert _should_cooldown_deployment(pair, "a", 500, refused) is True

@@ -140,7 +140,7 @@ def pair(
 @pytest.mark.by_chance
 @pytest.mark.parametrize(("name", "fault"), CELLS)
 async def test_the_other_deployment_answers(name: str, fault: str) -> None:
-    """After one attempt at the one at fault, without back-off; a streamed answer is whole."""
+    """The other deployment answers after one attempt at the one at fault, without back-off."""
     entry = ENTRY_POINTS[name]
     with pair(entry, FAULTS[fault], HEALTHY, **patience(FAULTS[fault])) as (router, attempts), back_offs() as waits:
         assert await entry.ask(router) == entry.answer
@@ -150,8 +150,8 @@ async def test_the_other_deployment_answers(name: str, fault: str) -> None:
 
 @pytest.mark.by_chance
 @pytest.mark.parametrize("name", [name for name in STREAMED if name != NATIVE_RESPONSES])
-async def test_a_stream_that_ends_before_the_answer_begins_is_none(name: str) -> None:
-    """However properly: a role, an opened block or LiteLLM's own beginning of a translated stream tell nothing."""
+async def test_stream_without_content_fails_over(name: str) -> None:
+    """A stream that ends before the answer begins, however properly, is answered by the other deployment."""
     entry = ENTRY_POINTS[name]
     with pair(entry, _before_the_answer(entry), HEALTHY) as (router, attempts), back_offs() as waits:
         assert await entry.ask(router) == entry.answer
@@ -168,8 +168,8 @@ async def test_an_answer_may_be_empty(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STREAMED)
-async def test_a_stream_that_is_cut_off_is_no_success(name: str) -> None:
-    """The caller sees the whole answer or an exception, also where the cut comes too late to ask another."""
+async def test_truncated_stream_is_no_success(name: str) -> None:
+    """The caller of a stream that is cut off sees the whole answer or an exception."""
     entry = ENTRY_POINTS[name]
     with pair(entry, FAULTS["truncated"], HEALTHY) as (router, _):
         with suppress(openai.APIError, httpx.HTTPError):  # what LiteLLM raises derives from the former
@@ -178,7 +178,7 @@ async def test_a_stream_that_is_cut_off_is_no_success(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 async def test_a_rejected_request_costs_one_attempt(name: str) -> None:
-    """And its caller is told the provider's reason."""
+    """A rejected request costs one attempt, and its caller is told the provider's reason."""
     entry = ENTRY_POINTS[name]
     with pair(entry, Fault.status(400, message="no such parameter"), HEALTHY) as (router, attempts):
         with pytest.raises(Exception, match="no such parameter") as raised:
@@ -188,7 +188,7 @@ async def test_a_rejected_request_costs_one_attempt(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 async def test_none_is_asked_again_before_all_were_asked(name: str) -> None:
-    """Nor does the caller fail to learn which have been asked in vain."""
+    """No deployment is asked again before all were asked, and the caller learns which failed."""
     entry = ENTRY_POINTS[name]
     with pair(entry, FAULTS["401"], FAULTS["404"]) as (router, attempts), back_offs():
         with pytest.raises(Exception, match="does not exist") as raised:

@@ -43,7 +43,7 @@ FAULTS_STRATEGIES_MODES = [
 
 
 def test_any_two_choices_meet() -> None:
-    """A fault, provider or strategy that is added above is tried with each of the others."""
+    """Each fault, provider, strategy and mode of the tests below is tried with each of the others."""
     usual = FAULTS_PROVIDERS_STRATEGIES
     assert {(fault, provider) for fault, provider, _ in usual} == set(product(BLAMED_ON_THE_DEPLOYMENT, PROVIDERS))
     assert {(fault, strategy) for fault, _, strategy in usual} == set(product(BLAMED_ON_THE_DEPLOYMENT, STRATEGIES))
@@ -56,10 +56,8 @@ def test_any_two_choices_meet() -> None:
 
 @pytest.mark.by_chance
 @pytest.mark.parametrize(("fault", "provider", "strategy"), FAULTS_PROVIDERS_STRATEGIES)
-async def test_no_request_is_lost_while_another_deployment_can_answer_it(
-    fault: str, provider: str, strategy: str
-) -> None:
-    """Whatever is wrong with the first, and in whichever format it says so; not even the first request pays."""
+async def test_failover_loses_no_request(fault: str, provider: str, strategy: str) -> None:
+    """No request is lost while another deployment can answer it, whatever is wrong with the first."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
         group = [deployment("a-bad", provider, bad.url, timeout=PATIENCE), deployment("b-good", provider, good.url)]
         with routed(group, routing_strategy=strategy, num_retries=2) as router:
@@ -71,7 +69,7 @@ async def test_no_request_is_lost_while_another_deployment_can_answer_it(
 @pytest.mark.by_chance
 @pytest.mark.parametrize(("fault", "strategy", "mode"), FAULTS_STRATEGIES_MODES)
 async def test_no_request_is_lost_in_any_mode(fault: str, strategy: str, mode: str) -> None:
-    """Sync and async, streamed and not."""
+    """No request is lost in any mode, sync or async, streamed or not."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
         at_fault = deployment("a-bad", "ollama_chat", bad.url, timeout=PATIENCE)
         group = [at_fault, deployment("b-good", "ollama_chat", good.url)]
@@ -83,8 +81,8 @@ async def test_no_request_is_lost_in_any_mode(fault: str, strategy: str, mode: s
 @pytest.mark.by_chance
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("fault", [*AT_ONCE, *REPEATED])
-async def test_every_fault_blamed_on_the_deployment_cools_it_down(provider: str, fault: str) -> None:
-    """At once, or once it has failed often enough; its requests are answered meanwhile."""
+async def test_deployment_fault_cools_down(provider: str, fault: str) -> None:
+    """A fault of the deployment cools it down at once, or once it has failed often enough."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
         group = [deployment("a-bad", provider, bad.url), deployment("b-good", provider, good.url)]
         with routed(group, routing_strategy="cost-based-routing", num_retries=2) as router:
@@ -95,8 +93,8 @@ async def test_every_fault_blamed_on_the_deployment_cools_it_down(provider: str,
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("fault", ["400"])
-async def test_a_fault_blamed_on_the_request_costs_one_attempt_and_never_cools_down(provider: str, fault: str) -> None:
-    """Every request is refused with the provider's reason, and the deployment stays in rotation."""
+async def test_request_fault_never_cools_down(provider: str, fault: str) -> None:
+    """A fault of the request costs one attempt, and the deployment stays in rotation."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
         group = [deployment("a-bad", provider, bad.url), deployment("b-good", provider, good.url)]
         with routed(group, routing_strategy="cost-based-routing", num_retries=2) as router:
@@ -106,8 +104,8 @@ async def test_a_fault_blamed_on_the_request_costs_one_attempt_and_never_cools_d
             assert cooling_down(router) == set()
 
 
-async def test_cost_based_routing_has_no_sync_path_to_fail_over_on() -> None:
-    """Nothing is broken here and no request is answered, so the tests above leave this combination out."""
+async def test_cost_based_routing_is_async_only() -> None:
+    """LiteLLM's cost-based routing answers no sync request, even if nothing is broken."""
     with FaultyProvider() as one, FaultyProvider() as other:
         group = [deployment("a", "ollama_chat", one.url), deployment("b", "ollama_chat", other.url)]
         with routed(group, routing_strategy="cost-based-routing", num_retries=0) as router:

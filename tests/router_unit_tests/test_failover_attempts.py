@@ -156,7 +156,7 @@ async def attempts_of(router: Any, body: Body, **kwargs: Any) -> list[tuple[str,
 
 
 async def test_each_failed_attempt_is_noted(router: Any) -> None:
-    """Deployment, group, signal and status; one that succeeds is none."""
+    """Each failed attempt is noted with deployment, group, signal and status, and one that succeeds is not."""
 
     async def body() -> None:
         await fails(router, "a", status(429))
@@ -172,7 +172,7 @@ async def test_each_failed_attempt_is_noted(router: Any) -> None:
 
 
 async def test_an_attempt_that_got_no_deployment_is_none(router: Any) -> None:
-    """Nor does it inherit the one before it."""
+    """An attempt that got no deployment is not noted, nor does it inherit the one before it."""
 
     async def body() -> None:
         await fails(router, "a", status(429))
@@ -189,7 +189,7 @@ async def test_an_attempt_that_got_no_deployment_is_none(router: Any) -> None:
 
 
 async def test_outside_of_a_request_nothing_is_remembered(router: Any) -> None:
-    """Some of the router's calls do not come by way of a request."""
+    """Attempts outside of a request are not remembered."""
     deployments = members(router)
     await fails(router, "a", status(429))
     assert untried(deployments) is deployments
@@ -197,7 +197,7 @@ async def test_outside_of_a_request_nothing_is_remembered(router: Any) -> None:
 
 
 async def test_a_request_leaves_nothing_behind(router: Any) -> None:
-    """Neither for what follows it nor for a request made within it."""
+    """A request leaves its attempts neither to what follows it nor to a request made within it."""
 
     async def body() -> None:
         await fails(router, "a", status(429))
@@ -245,7 +245,7 @@ def named(name: str) -> Callable[..., None]:
 
 @pytest.mark.parametrize("name", [*ANY_DEPLOYMENT_WILL_DO, *HELD_BY_ONE_PROVIDER])
 async def test_attempts_are_noted_where_any_deployment_will_do(router: Any, name: str) -> None:
-    """What one provider holds is left to LiteLLM's own rule."""
+    """Attempts are noted where any deployment will do, and not for what one provider holds."""
     noted = name in ANY_DEPLOYMENT_WILL_DO
 
     async def directly() -> None:
@@ -259,8 +259,8 @@ async def test_attempts_are_noted_where_any_deployment_will_do(router: Any, name
     assert len(await attempts_of(router, by_way_of_the_generic_method)) == noted
 
 
-async def test_a_function_without_a_name_is_left_to_litellm(router: Any) -> None:
-    """As one of the user's may be."""
+async def test_nameless_function_is_left_to_litellm(router: Any) -> None:
+    """Attempts by a function without a name, as a user's may be, are left to LiteLLM's own rule."""
 
     async def body() -> None:
         await fails(router, "a", status(429), by=functools.partial(_acompletion))
@@ -269,7 +269,7 @@ async def test_a_function_without_a_name_is_left_to_litellm(router: Any) -> None
 
 
 def test_every_name_is_one_of_litellms() -> None:
-    """A method of its router, or a function of its package; since 1.110 its router has no methods of these names."""
+    """Every name in the list is a method of LiteLLM's router or a function of its package."""
     places = (Router, litellm, litellm.google_genai)
     names = {name.lstrip("_") if COMPILED_ROUTER else name for name in ANY_DEPLOYMENT_WILL_DO}
     missing = {name for name in names if not any(hasattr(place, name) for place in places)}
@@ -280,8 +280,8 @@ GENERIC = "_ageneric_api_call"
 
 
 @pytest.mark.parametrize("what", ["previous_response_id", "conversation", "prompt"])
-async def test_a_request_that_names_something_of_one_providers_is_left_to_litellm(router: Any, what: str) -> None:
-    """No other deployment has it."""
+async def test_provider_bound_request_is_not_noted(router: Any, what: str) -> None:
+    """A request that names something only one provider has is left to LiteLLM's own rule."""
 
     async def body() -> None:
         held: Any = {"id": "id_1"} if what == "prompt" else "id_1"  # a prompt's text names nothing
@@ -308,10 +308,10 @@ async def test_a_request_that_names_something_of_one_providers_is_left_to_litell
         ({}, 404, "model_missing"),
     ],
 )
-async def test_a_404_that_may_be_about_what_the_caller_named_is_the_callers(
+async def test_404_for_named_resource_is_rejection(
     router: Any, request_parts: dict[str, Any], code: int, signal: str
 ) -> None:
-    """Asking the other deployments for it would cool down all of them."""
+    """A 404 that may be about what the caller named counts as a rejected request."""
 
     async def body() -> None:
         await fails(router, "a", status(code), **request_parts)
@@ -319,8 +319,8 @@ async def test_a_404_that_may_be_about_what_the_caller_named_is_the_callers(
     assert [(one[2], one[3]) for one in await attempts_of(router, body)] == [(signal, code)]
 
 
-async def test_what_a_hook_asks_the_router_meanwhile_is_not_noted(router: Any) -> None:
-    """The attempt is at the deployment it was given first, and it is offered all."""
+async def test_hook_choice_is_not_noted(router: Any) -> None:
+    """What a hook asks the router meanwhile is offered all deployments and is not noted as the attempt's."""
 
     @noting_the_deployment
     def _update_kwargs_with_deployment(_: Any, deployment: Any, kwargs: dict[str, Any]) -> None:
@@ -345,7 +345,7 @@ async def test_what_a_hook_asks_the_router_meanwhile_is_not_noted(router: Any) -
 
 
 async def test_what_update_kwargs_is_given_reaches_litellm(router: Any) -> None:
-    """And a caller with credentials of their own has an id of their own, or none."""
+    """All that `_update_kwargs_with_deployment` is given reaches LiteLLM."""
 
     @noting_the_deployment
     def _update_kwargs_with_deployment(
@@ -384,7 +384,7 @@ async def failing(router: Any, body: Body, error: Exception, **kwargs: Any) -> A
 
 
 async def test_the_message_names_what_was_tried(router: Any) -> None:
-    """In the order it was."""
+    """The message names what was tried, in the order it was."""
 
     async def body() -> None:
         await fails(router, "b", status(429))
@@ -410,10 +410,8 @@ async def test_the_message_names_what_was_tried(router: Any) -> None:
         ([BROKEN], True),
     ],
 )
-async def test_a_rejected_request_is_not_told_where_it_was_rejected(
-    router: Any, failures: list[int], told: bool
-) -> None:
-    """The provider's reason is what its caller needs; the attribute is there all the same."""
+async def test_rejection_lists_no_attempts(router: Any, failures: list[int], told: bool) -> None:
+    """The message lists no attempts where all were rejected, and the attribute is there all the same."""
 
     async def body() -> None:
         for name, code in zip("abc", failures, strict=False):
@@ -425,7 +423,7 @@ async def test_a_rejected_request_is_not_told_where_it_was_rejected(
 
 
 async def test_the_message_says_it_once(router: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often the exception passes, and not where the user hides such things."""
+    """The message lists the attempts once, and not at all where the user hides such things."""
 
     async def body() -> None:
         await fails(router, "a", status(429))
@@ -442,7 +440,7 @@ async def test_the_message_says_it_once(router: Any, monkeypatch: pytest.MonkeyP
 
 
 async def test_an_exception_without_a_message_has_the_attribute(router: Any) -> None:
-    """And no message either."""
+    """An exception without a message has the attempts as an attribute, and gets no message."""
 
     async def body() -> None:
         await fails(router, "a", status(429))
@@ -463,8 +461,8 @@ class Messaged(Exception):
 # --- fallbacks
 
 
-async def test_a_fallback_adds_to_what_was_tried_before_it(router: Any) -> None:
-    """What it raises says so once, in the end."""
+async def test_fallback_extends_attempts(router: Any) -> None:
+    """A fallback adds to the attempts before it, and only what is raised in the end lists them."""
 
     async def fallback() -> None:
         assert await offered(router) == ["b", "c"]
@@ -482,8 +480,8 @@ async def test_a_fallback_adds_to_what_was_tried_before_it(router: Any) -> None:
     assert [one[:2] for one in await attempts_of(router, body)] == [("a", GROUP), ("z", ANOTHER), ("b", GROUP)]
 
 
-async def test_a_group_the_request_has_been_to_is_not_asked_again(router: Any) -> None:
-    """Not as a fallback of another group either, in whichever format it is named."""
+async def test_visited_group_is_not_asked_again(router: Any) -> None:
+    """A group that the request has been to is not asked again, in whichever format it is named."""
     again = {"model": ANOTHER, "temperature": 0}  # for another answer
 
     async def fallback() -> None:
@@ -499,12 +497,12 @@ async def test_a_group_the_request_has_been_to_is_not_asked_again(router: Any) -
 
 
 def test_without_a_request_each_fallback_is_asked_once() -> None:
-    """Whoever calls LiteLLM's function without the router; what names no group is LiteLLM's to judge."""
+    """Without a request each fallback is asked once, and what names no group is left to LiteLLM."""
     assert list(unasked([GROUP, ANOTHER, GROUP, {}])) == [GROUP, ANOTHER, {}]
 
 
 async def test_a_request_made_within_another_is_its_own(router: Any) -> None:
-    """A callback may make one."""
+    """A request that is made within another one has attempts of its own."""
 
     async def inner() -> None:
         await fails(router, "b", status(429))
@@ -532,8 +530,8 @@ async def test_a_request_made_within_another_is_its_own(router: Any) -> None:
         ({"a": RATE_LIMITED, "b": BROKEN, "c": RATE_LIMITED}, "abc"),
     ],
 )
-async def test_those_to_blame_are_skipped_while_another_is_left(router: Any, failed: dict[str, int], left: str) -> None:
-    """A rejected request is no fault of the deployment it was sent to."""
+async def test_blamed_deployments_are_skipped(router: Any, failed: dict[str, int], left: str) -> None:
+    """Deployments that are to blame are skipped while another one is left."""
 
     async def body() -> None:
         for name, code in failed.items():
@@ -544,7 +542,7 @@ async def test_those_to_blame_are_skipped_while_another_is_left(router: Any, fai
 
 
 async def test_a_preferred_deployment_is_skipped_too(router: Any) -> None:
-    """It is one of several that can answer."""
+    """A preferred deployment that has failed is skipped as any other is."""
 
     async def body() -> None:
         assert await offered(router, preferring=("b",)) == ["b"]
@@ -558,7 +556,7 @@ async def test_a_preferred_deployment_is_skipped_too(router: Any) -> None:
 
 
 async def test_of_two_preferences_the_first_wins(router: Any) -> None:
-    """Until its deployment has failed. To keep all is none, and none of them outlasts the choice."""
+    """Of two preferences the first one wins until its deployment has failed."""
 
     async def body() -> None:
         assert await offered(router, preferring=("abc", "b", "a")) == ["b"]
@@ -579,10 +577,8 @@ async def test_of_two_preferences_the_first_wins(router: Any) -> None:
         ({}, "c", "abc"),
     ],
 )
-async def test_a_preference_for_a_later_order_keeps_to_it(
-    router: Any, orders: dict[str, int], names: str, left: str
-) -> None:
-    """Or a session would leave the deployment it came to, with nothing amiss there."""
+async def test_later_order_preference_is_kept(router: Any, orders: dict[str, int], names: str, left: str) -> None:
+    """A preference for a deployment of a later order keeps to it until that has failed."""
     group = [{"model_info": {"id": name}, "litellm_params": {"order": orders.get(name)}} for name in "abc"]
     attempts: list[FailedAttempt] = []
     with choosing(GROUP, attempts, is_noting=True):
@@ -591,8 +587,8 @@ async def test_a_preference_for_a_later_order_keeps_to_it(
         assert ids(await preferred(router, names, among=group)) == ["a", "b", "c"]
 
 
-async def test_whom_a_preference_for_a_later_order_leaves_out_a_retry_may_ask(router: Any) -> None:
-    """Of the choice it was about, and of no other one."""
+async def test_retry_may_leave_preferred_order(router: Any) -> None:
+    """A retry may ask those that a preference for a later order leaves out."""
     group = [{"model_info": {"id": name}, "litellm_params": {"order": order}} for name, order in (("a", 1), ("b", 2))]
     with choosing(GROUP, [], is_noting=True) as hop:
         assert ids(untried(await preferred(router, "b", among=group))) == ["b"]
@@ -601,8 +597,8 @@ async def test_whom_a_preference_for_a_later_order_leaves_out_a_retry_may_ask(ro
         assert ids(hop.candidates) == ["b"]
 
 
-async def test_a_request_that_ends_lets_go_of_whom_a_preference_has_left_out(router: Any) -> None:
-    """A choice may come no further than the callbacks, and a connection keeps the request's context."""
+async def test_request_end_clears_preference(router: Any) -> None:
+    """A request that ends lets go of the deployments that a preference has left out."""
     group = [{"model_info": {"id": name}, "litellm_params": {"order": order}} for name, order in (("a", 1), ("b", 2))]
     hops: list[Any] = []
 
@@ -616,8 +612,8 @@ async def test_a_request_that_ends_lets_go_of_whom_a_preference_has_left_out(rou
     assert [hop.held_back for hop in hops] == [()]
 
 
-async def test_a_deployment_is_still_preferred_where_no_other_will_do(router: Any) -> None:
-    """Or where no request is under way, as in a look at whom there is."""
+async def test_preference_without_alternative(router: Any) -> None:
+    """A deployment is still preferred where no other will do, or where no request is under way."""
 
     async def body() -> None:
         await fails(router, "a", status(BROKEN))
@@ -627,8 +623,8 @@ async def test_a_deployment_is_still_preferred_where_no_other_will_do(router: An
     assert ids(await preferred(router, "a")) == ["a"]
 
 
-async def test_who_keeps_the_attempts_elsewhere_can_choose_with_them(router: Any) -> None:
-    """As the compiled router's host does. Afterwards nothing of that is left."""
+async def test_choosing_with_external_attempts(router: Any) -> None:
+    """Attempts that are kept elsewhere, as by the compiled router's host, count for one choice and no longer."""
     with choosing(GROUP, [], is_noting=False) as hop:
         assert ids(await preferred(router, "a")) == ["a"]
         assert hop.preferred == set()
@@ -680,16 +676,14 @@ FALLBACK: dict[str, Any] = {"fallbacks": [{GROUP: [ANOTHER]}]}
 async def test_a_retry_goes_elsewhere_while_another_is_left(
     router: Any, failed: dict[str, Any], healthy: str | None, decided: bool | None, fallbacks: dict[str, Any]
 ) -> None:
-    """Where none is, or LiteLLM's own code failed, its own rule decides, with a fallback or without."""
+    """A retry goes elsewhere while another deployment is left, and else LiteLLM's own rule decides."""
     assert await decision(router, failed, healthy, **fallbacks) is decided
 
 
 @pytest.mark.parametrize("failed", [{"a": RATE_LIMITED}, {"a": BROKEN, "b": BROKEN, "c": RATE_LIMITED}])
 @pytest.mark.parametrize("healthy", ["a", "", None])
-async def test_where_no_retry_can_help_the_fallback_is_asked_at_once(
-    router: Any, failed: dict[str, Any], healthy: str | None
-) -> None:
-    """Without one, LiteLLM's own rule decides."""
+async def test_useless_retry_yields_to_fallback(router: Any, failed: dict[str, Any], healthy: str | None) -> None:
+    """Where no retry can help the fallback is asked at once, and without one LiteLLM's own rule decides."""
     assert await decision(router, failed, healthy, **FALLBACK) is False
     assert await decision(router, failed, healthy) is None
 
@@ -705,15 +699,13 @@ async def test_where_no_retry_can_help_the_fallback_is_asked_at_once(
         ("abc", "abc", None),
     ],
 )
-async def test_a_retry_goes_elsewhere_than_to_the_preferred_deployment(
-    router: Any, failed: str, healthy: str, decided: bool | None
-) -> None:
-    """To one that is not cooling down."""
+async def test_retry_avoids_preferred_deployment(router: Any, failed: str, healthy: str, decided: bool | None) -> None:
+    """A retry goes elsewhere than to the preferred deployment, to one that is not cooling down."""
     assert await decision(router, dict.fromkeys(failed, RATE_LIMITED), healthy, preferring=("a",)) is decided
 
 
-async def test_whom_a_later_filter_wants_not_is_no_reason_for_a_retry(router: Any) -> None:
-    """As the tags of the request."""
+async def test_filtered_deployment_gives_no_retry(router: Any) -> None:
+    """A deployment that a later filter excludes, as by tags, is no reason for a retry."""
 
     async def body() -> None:
         await fails(router, "a", status(BROKEN), preferring=("a",), among=members(router)[:1])
@@ -722,8 +714,8 @@ async def test_whom_a_later_filter_wants_not_is_no_reason_for_a_retry(router: An
     await attempts_of(router, body)
 
 
-async def test_a_deployment_the_policy_did_not_choose_from_is_left_to_litellm(router: Any) -> None:
-    """As where the caller named one by its id, or another strategy picked it."""
+async def test_unchosen_deployment_is_left_to_litellm(router: Any) -> None:
+    """A deployment that the policy did not choose from, as one named by its id, is left to LiteLLM's own rule."""
 
     async def body() -> None:
         await fails(router, "stranger", status(429))
@@ -733,8 +725,8 @@ async def test_a_deployment_the_policy_did_not_choose_from_is_left_to_litellm(ro
 
 
 @pytest.mark.parametrize("looked_up", [None, []])
-async def test_a_group_that_was_not_looked_up_has_others_too(router: Any, looked_up: Any) -> None:
-    """A hook, or a team's name for a model, may have led to another group than the request names."""
+async def test_unlisted_group_has_alternatives(router: Any, looked_up: Any) -> None:
+    """A group that was not looked up, as behind a team's name for a model, has other deployments too."""
 
     async def body() -> None:
         await fails(router, "a", status(429))
@@ -769,13 +761,13 @@ A_FALLBACK: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("settings", [*NO_FALLBACK.values(), *A_FALLBACK.values()], ids=[*NO_FALLBACK, *A_FALLBACK])
 async def test_a_fallback_counts_if_litellm_will_use_it(router: Any, settings: dict[str, Any]) -> None:
-    """By the request's settings."""
+    """A fallback counts if LiteLLM will use it by the request's settings."""
     expected = False if settings in A_FALLBACK.values() else None
     assert await decision(router, {"a": RATE_LIMITED}, "", **settings) is expected
 
 
-async def test_the_routers_settings_count_where_the_request_has_none(router: Any) -> None:
-    """And the request's win."""
+async def test_request_settings_override_router(router: Any) -> None:
+    """The router's settings for fallbacks count where the request has none of its own."""
     router.fallbacks = FALLBACK["fallbacks"]
     assert await decision(router, {"a": RATE_LIMITED}, "") is False
     assert await decision(router, {"a": RATE_LIMITED}, "", fallbacks=[]) is None
@@ -784,8 +776,8 @@ async def test_the_routers_settings_count_where_the_request_has_none(router: Any
     assert await decision(router, {"a": RATE_LIMITED}, "", max_fallbacks=1) is False
 
 
-async def test_a_group_this_request_has_been_to_is_no_fallback(router: Any) -> None:
-    """Two groups may fall back to each other."""
+async def test_visited_group_is_no_fallback(router: Any) -> None:
+    """A group that this request has been to is no fallback, as where two fall back to each other."""
     each_other = {"fallbacks": [{GROUP: [ANOTHER]}, {ANOTHER: [GROUP]}]}
     decided: list[bool | None] = []
 
@@ -803,7 +795,7 @@ async def test_a_group_this_request_has_been_to_is_no_fallback(router: Any) -> N
 
 
 async def test_a_setting_that_makes_no_sense_is_logged(router: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """It must not take the provider's failure from the caller."""
+    """A setting that makes no sense is logged, and LiteLLM's own rule decides."""
     with caplog.at_level(logging.WARNING, logger="LiteLLM Router"):
         assert await decision(router, {"a": RATE_LIMITED}, "", **FALLBACK, max_fallbacks="many") is None
     assert any(GROUP in record.getMessage() for record in caplog.records)
@@ -831,7 +823,7 @@ def ordered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 async def test_a_later_order_is_a_fallback(ordered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until the request is at the last."""
+    """A later order is a fallback until the request is at the last one."""
     failed = {"a": RATE_LIMITED}
     assert await decision(ordered, failed, "") is False
     assert await decision(ordered, failed, "", _target_order=1) is False
@@ -843,8 +835,8 @@ async def test_a_later_order_is_a_fallback(ordered: Any, monkeypatch: pytest.Mon
     assert await decision(ordered, failed, "") is None
 
 
-async def test_the_orders_of_the_group_a_request_is_at_count(ordered: Any) -> None:
-    """Not those of the group it began with."""
+async def test_orders_of_current_group_count(ordered: Any) -> None:
+    """The orders of the group that a request is at count, not those of the group it began with."""
     ordered.add_deployment(Deployment(**deployment("z", "openai", NOWHERE, group=ANOTHER)))
     decided: list[bool | None] = []
 
@@ -860,7 +852,7 @@ async def test_the_orders_of_the_group_a_request_is_at_count(ordered: Any) -> No
 
 
 async def test_one_order_is_no_fallback(router: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is none."""
+    """A group of a single order, or of none, has no fallback in it."""
     monkeypatch.setattr(failover_attempts, "_FALLS_BACK_BY_ORDER", True)
     assert await decision(router, {"a": RATE_LIMITED}, "") is None
     assert await decision(router, {"a": RATE_LIMITED}, "", model="forgotten") is None
@@ -910,15 +902,15 @@ TIMED_OUT = httpx.ReadTimeout("slow")
         (KeyError("choices"), {}, set()),
     ],
 )
-async def test_it_is_cooled_down_where_no_retry_on_it_can_help(
+async def test_relieved_deployment_is_cooled_down(
     relieved: Any, error: Exception | None, kwargs: dict[str, Any], cooled: set[str]
 ) -> None:
-    """But not for a caller's own short timeout."""
+    """A deployment that a fallback stood in for is cooled down where no retry on it can help."""
     assert await answered(relieved, error, **kwargs) == cooled
 
 
 async def test_it_stays_where_the_others_have_no_fallback(relieved: Any) -> None:
-    """What one request brings along does not help them."""
+    """A lone deployment stays in rotation where only one request has brought a fallback along."""
     relieved.fallbacks = []
     assert await answered(relieved, status(429), **FALLBACK) == set()
     relieved.fallbacks = [{ANOTHER: [GROUP]}]
@@ -926,7 +918,7 @@ async def test_it_stays_where_the_others_have_no_fallback(relieved: Any) -> None
 
 
 async def test_it_stays_while_the_request_fails(relieved: Any) -> None:
-    """No other group has stood in for it then."""
+    """A lone deployment stays in rotation while no other group has stood in for it."""
 
     async def body() -> None:
         await fails(relieved, "a", status(429))
@@ -936,13 +928,13 @@ async def test_it_stays_while_the_request_fails(relieved: Any) -> None:
 
 
 async def test_one_of_several_is_left_to_litellms_callback(router: Any) -> None:
-    """Which decides about it anyway."""
+    """One of several deployments of a group is left to LiteLLM's callback."""
     router.fallbacks = FALLBACK["fallbacks"]
     assert await answered(router, status(429)) == set()
 
 
-async def test_an_attempt_that_answered_in_the_end_cools_nothing_down(relieved: Any) -> None:
-    """On the same route, after a back-off."""
+async def test_recovered_deployment_is_not_cooled_down(relieved: Any) -> None:
+    """A deployment that answered in the end, after a back-off, is not cooled down."""
 
     async def body() -> None:
         await fails(relieved, "a", status(429))
@@ -965,7 +957,7 @@ async def test_an_attempt_that_answered_in_the_end_cools_nothing_down(relieved: 
 async def test_allowed_fails_are_for_litellms_callback_to_count(
     of_router: dict[str, Any], of_deployment: dict[str, Any]
 ) -> None:
-    """For all deployments or for one."""
+    """Where allowed fails are set, for all deployments or for one, LiteLLM's callback counts them."""
     alone = deployment("a", "openai", NOWHERE)
     for holder, settings in of_deployment.items():
         alone[holder].update(settings)
@@ -986,7 +978,7 @@ async def test_allowed_fails_are_for_litellms_callback_to_count(
     ],
 )
 async def test_the_cooldown_is_as_long_as_litellms(of_deployment: Any, retry_after: str | None, seconds: float) -> None:
-    """The deployment's own, or what the provider asked for, or the router's."""
+    """The cooldown is as long as the deployment says, else as the provider asks, else as the router says."""
     alone = deployment("a", "openai", NOWHERE)
     if of_deployment is not None:
         alone["model_info"]["cooldown_time"] = of_deployment
@@ -1000,7 +992,7 @@ async def test_the_cooldown_is_as_long_as_litellms(of_deployment: Any, retry_aft
 
 
 async def test_a_cooldown_of_no_time_is_none() -> None:
-    """That is how a user exempts a deployment."""
+    """A deployment with a cooldown time of zero is not cooled down."""
     alone = deployment("a", "openai", NOWHERE)
     alone["model_info"]["cooldown_time"] = 0
     group = [alone, deployment("z", "openai", NOWHERE, group=ANOTHER)]
@@ -1009,7 +1001,7 @@ async def test_a_cooldown_of_no_time_is_none() -> None:
 
 
 async def test_a_provider_may_ask_for_no_time(relieved: Any) -> None:
-    """LiteLLM's callback heeds that as well, and the attempt tells it from having asked for nothing."""
+    """A Retry-After of zero means no cooldown, and the attempt tells it from none."""
     failure = status(429)
     failure.response = httpx.Response(429, headers={"retry-after": "0"})
     assert await answered(relieved, failure) == set()
@@ -1020,8 +1012,8 @@ async def test_a_provider_may_ask_for_no_time(relieved: Any) -> None:
     assert [one.retry_after for one in (await failing(relieved, body, status(429))).failed_attempts] == [0]
 
 
-async def test_a_fallback_that_gave_way_in_its_turn_is_cooled_down_too(relieved: Any) -> None:
-    """Even to a group the request has been to: for the others that one stands ready."""
+async def test_failed_fallback_is_cooled_down(relieved: Any) -> None:
+    """A fallback that gave way to another group in its turn is cooled down too."""
     relieved.fallbacks = [{ANOTHER: [GROUP]}]
 
     async def fallback() -> str:
@@ -1047,8 +1039,8 @@ async def events(*outcomes: object) -> AsyncIterator[object]:
         yield outcome
 
 
-async def test_a_stream_is_an_attempt_until_its_first_event(router: Any) -> None:
-    """If it breaks before, the attempt has failed."""
+async def test_stream_is_attempt_until_first_event(router: Any) -> None:
+    """A stream that breaks before its first event is a failed attempt, and one that breaks later is not."""
 
     async def body() -> None:
         with pytest.raises(BaseLLMException):
@@ -1062,8 +1054,8 @@ async def test_a_stream_is_an_attempt_until_its_first_event(router: Any) -> None
 
 
 @pytest.mark.parametrize("function", ["anthropic_messages", "aresponses"])
-async def test_a_stream_of_messages_that_fails_is_counted_here(router: Any, function: str) -> None:
-    """LiteLLM does not notice it: for the others it has a callback."""
+async def test_failed_messages_stream_is_counted(router: Any, function: str) -> None:
+    """A stream of Anthropic's messages that fails is counted here, as LiteLLM does not notice it."""
     counted = function == "anthropic_messages"
     generic: dict[str, Any] = {"original_generic_function": named(function), "stream": True}
 
@@ -1080,8 +1072,8 @@ async def test_a_stream_of_messages_that_fails_is_counted_here(router: Any, func
 
 
 @pytest.mark.parametrize("asked_for", [{}, {"stream": False}, {"stream": None}, {"stream": "yes"}])
-async def test_what_was_not_asked_for_as_a_stream_is_not_read(router: Any, asked_for: dict[str, Any]) -> None:
-    """A file's content may be one too."""
+async def test_unrequested_stream_is_not_read(router: Any, asked_for: dict[str, Any]) -> None:
+    """A stream that was not asked for, such as a file's content, is not read."""
 
     async def body() -> None:
         stream = events(status(529))
@@ -1090,8 +1082,8 @@ async def test_what_was_not_asked_for_as_a_stream_is_not_read(router: Any, asked
     assert await attempts_of(router, body) == []
 
 
-async def test_what_is_no_stream_is_returned_as_it_is(router: Any) -> None:
-    """A provider may answer whole. A chat completion's stream has been waited for before."""
+async def test_whole_answer_is_returned_unchanged(router: Any) -> None:
+    """A whole answer, or a chat completion's stream that has begun, is returned as it is."""
 
     async def body() -> None:
         answer = object()
@@ -1113,7 +1105,7 @@ WRAPPED = [*((ROUTER, name) for name in OF_THE_ROUTER), (DeploymentAffinityCheck
 
 @pytest.mark.parametrize(("owner", "name"), WRAPPED)
 def test_a_wrapped_method_looks_as_it_did(owner: type, name: str) -> None:
-    """To whoever inspects it."""
+    """A wrapped method keeps its name and its signature."""
     method = getattr(owner, name)
     assert method.__name__ == name
     assert inspect.signature(method) == inspect.signature(inspect.unwrap(method))
@@ -1121,5 +1113,5 @@ def test_a_wrapped_method_looks_as_it_did(owner: type, name: str) -> None:
 
 
 def test_a_router_without_automatic_fallbacks_has_none() -> None:
-    """As where the change that brings them is not applied."""
+    """A router without the change that brings automatic fallbacks has none."""
     assert failover_attempts._automatic_fallbacks(object(), GROUP, {}) == []

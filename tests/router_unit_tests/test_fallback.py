@@ -49,8 +49,8 @@ def primary_and_substitute(primary: FaultyProvider, substitute: FaultyProvider, 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("fault", NO_RETRY_CAN_HELP)
-async def test_the_fallback_answers_after_one_attempt_and_keeps_answering(fault: str, provider: str) -> None:
-    """The lone deployment is cooled down, because the fallback takes its place."""
+async def test_fallback_takes_over_at_once(fault: str, provider: str) -> None:
+    """The fallback answers after one attempt and keeps answering, while the lone deployment cools down."""
     with FaultyProvider(FAULTS[fault]) as primary, FaultyProvider() as substitute, back_offs() as waits:
         group = primary_and_substitute(primary, substitute, provider=provider)
         with routed(group, num_retries=2, cooldown_time=60, **FALLBACKS) as router:
@@ -63,8 +63,8 @@ async def test_the_fallback_answers_after_one_attempt_and_keeps_answering(fault:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_each_way_to_call_finds_the_fallback_at_once(mode: str) -> None:
-    """Without an event loop of the caller's, too, and a stream as well."""
+async def test_fallback_in_every_mode(mode: str) -> None:
+    """Each way to call, sync or async and streamed or not, finds the fallback at once."""
     with FaultyProvider(FAULTS["429"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
         with routed(
             primary_and_substitute(primary, substitute), num_retries=2, cooldown_time=60, **FALLBACKS
@@ -76,10 +76,8 @@ async def test_each_way_to_call_finds_the_fallback_at_once(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_an_answer_is_not_lost_with_a_cooldown_that_cannot_be_written(
-    mode: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As when Redis is gone, which the log says."""
+async def test_unwritable_cooldown_loses_no_answer(mode: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An answer is not lost with a cooldown that cannot be written, of which the log tells."""
     lost_store = mock.patch.object(CooldownCache, "add_deployment_to_cooldown", side_effect=ConnectionError("no Redis"))
     with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, lost_store as written:
         with routed(primary_and_substitute(primary, substitute), num_retries=0, **FALLBACKS) as router:
@@ -89,7 +87,7 @@ async def test_an_answer_is_not_lost_with_a_cooldown_that_cannot_be_written(
 
 
 async def test_a_silent_primary_is_waited_for_once() -> None:
-    """The fallback answers after the first time-out."""
+    """A silent primary is waited for once, and the fallback answers after that."""
     with FaultyProvider(FAULTS["silence"]) as primary, FaultyProvider() as substitute:
         group = primary_and_substitute(primary, substitute, timeout=0.3)
         with routed(group, num_retries=2, **FALLBACKS) as router:
@@ -99,8 +97,8 @@ async def test_a_silent_primary_is_waited_for_once() -> None:
 
 
 @pytest.mark.parametrize("fault", A_RETRY_MAY_HELP)
-async def test_what_may_pass_is_tried_again_on_the_same_route_first(fault: str) -> None:
-    """A 500 or a lost connection is no reason to serve another model."""
+async def test_transient_failure_is_retried_first(fault: str) -> None:
+    """A 500 or a lost connection, which may pass, is tried again on the same route first."""
     with FaultyProvider(FAULTS[fault]) as primary, FaultyProvider() as substitute, back_offs():
         with routed(primary_and_substitute(primary, substitute), num_retries=2, **FALLBACKS) as router:
             assert await outcomes(router, 1) == ["pong"]
@@ -110,7 +108,7 @@ async def test_what_may_pass_is_tried_again_on_the_same_route_first(fault: str) 
 
 @pytest.mark.parametrize("settings", FORMATS.values(), ids=FORMATS)
 async def test_every_way_to_configure_a_fallback_counts(settings: dict[str, Any]) -> None:
-    """For this group, for any, and by default."""
+    """A fallback counts whether it is for this group, by alias, for any group, or by default."""
     with FaultyProvider(FAULTS["429"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
         with routed(primary_and_substitute(primary, substitute), num_retries=2, **settings) as router:
             assert await outcomes(router, 1) == ["pong"]
@@ -118,8 +116,8 @@ async def test_every_way_to_configure_a_fallback_counts(settings: dict[str, Any]
             assert (primary.attempts, waits) == (1, [])
 
 
-async def test_the_primary_is_asked_again_once_its_cooldown_is_over() -> None:
-    """And serves its own requests from then on."""
+async def test_primary_returns_after_cooldown() -> None:
+    """The primary is asked again once its cooldown is over, and serves its own requests from then on."""
     with FaultyProvider(FAULTS["503"], answer="primary") as primary, FaultyProvider(answer="substitute") as substitute:
         group = primary_and_substitute(primary, substitute)
         with routed(group, num_retries=0, cooldown_time=0.5, **FALLBACKS) as router:
@@ -131,8 +129,8 @@ async def test_the_primary_is_asked_again_once_its_cooldown_is_over() -> None:
 
 
 @pytest.mark.parametrize("per_request", [{"fallbacks": [SUBSTITUTE]}, FALLBACKS])
-async def test_a_fallback_of_one_request_cools_nothing_down_for_the_others(per_request: dict[str, Any]) -> None:
-    """It answers at once, but who has none still depends on the lone deployment."""
+async def test_request_fallback_cools_nothing_down(per_request: dict[str, Any]) -> None:
+    """A fallback of one request answers at once and cools nothing down for the others."""
     with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
         with routed(primary_and_substitute(primary, substitute), num_retries=2) as router:
             assert await outcomes(router, 1, **per_request) == ["pong"]
@@ -152,10 +150,8 @@ USELESS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("settings", "request_settings"), USELESS.values(), ids=USELESS)
-async def test_without_a_fallback_for_it_a_request_is_tried_again_on_the_same_route(
-    settings: dict[str, Any], request_settings: dict[str, Any]
-) -> None:
-    """With back-off, as LiteLLM does for a lone deployment."""
+async def test_unusable_fallback_means_retry(settings: dict[str, Any], request_settings: dict[str, Any]) -> None:
+    """Without a fallback for it a request is tried again on the same route, with back-off."""
     with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
         with routed(primary_and_substitute(primary, substitute), num_retries=2, **settings) as router:
             assert lost(await outcomes(router, 1, **request_settings)) == [0]
@@ -164,7 +160,7 @@ async def test_without_a_fallback_for_it_a_request_is_tried_again_on_the_same_ro
 
 
 async def test_a_fallback_that_is_cooling_down_is_none() -> None:
-    """A retry on the same route, with back-off, is then the better chance; the lone deployment stays in rotation."""
+    """A fallback that is cooling down does not count, and the lone deployment is tried again with back-off."""
     with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider(FAULTS["401"]) as substitute, back_offs() as waits:
         with routed(
             primary_and_substitute(primary, substitute), num_retries=2, cooldown_time=60, **FALLBACKS
@@ -177,8 +173,8 @@ async def test_a_fallback_that_is_cooling_down_is_none() -> None:
             assert cooling_down(router) == {"substitute"}
 
 
-async def test_two_groups_that_fall_back_to_each_other_stay_in_rotation_when_both_fail() -> None:
-    """A network that was gone for a moment must not take both out for a whole cooldown."""
+async def test_mutual_fallbacks_stay_in_rotation() -> None:
+    """Two groups that fall back to each other stay in rotation when both fail."""
     with FaultyProvider(FAULTS["503"]) as one, FaultyProvider(FAULTS["503"]) as other, back_offs():
         mutual = [{GROUP: [SUBSTITUTE]}, {SUBSTITUTE: [GROUP]}]
         with routed(primary_and_substitute(one, other), num_retries=0, cooldown_time=60, fallbacks=mutual) as router:
@@ -190,8 +186,8 @@ async def test_two_groups_that_fall_back_to_each_other_stay_in_rotation_when_bot
 
 
 @pytest.mark.parametrize("without", [{"disable_fallbacks": True}, {"fallbacks": []}])
-async def test_a_request_without_its_fallback_is_tried_again_on_the_same_route(without: dict[str, Any]) -> None:
-    """It cools nothing down either: no fallback has taken the deployment's place."""
+async def test_disabled_fallback_means_retry(without: dict[str, Any]) -> None:
+    """A request that disables its fallback is tried again on the same route and cools nothing down."""
     with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, back_offs() as waits:
         with routed(primary_and_substitute(primary, substitute), num_retries=2, **FALLBACKS) as router:
             assert lost(await outcomes(router, 1, **without)) == [0]
@@ -200,8 +196,8 @@ async def test_a_request_without_its_fallback_is_tried_again_on_the_same_route(w
             assert cooling_down(router) == set()
 
 
-async def test_the_short_timeout_of_one_caller_takes_the_primary_from_nobody() -> None:
-    """It says nothing about the deployment."""
+async def test_short_timeout_cools_nothing_down() -> None:
+    """The short timeout of one caller takes the primary from nobody."""
     with FaultyProvider(FAULTS["silence"]) as primary, FaultyProvider() as substitute:
         with routed(primary_and_substitute(primary, substitute), num_retries=0, **FALLBACKS) as router:
             assert await outcomes(router, 1, timeout=1.0) == ["pong"]
@@ -211,8 +207,8 @@ async def test_the_short_timeout_of_one_caller_takes_the_primary_from_nobody() -
 @pytest.mark.parametrize(
     "allowance", [{"allowed_fails": 2}, {"allowed_fails_policy": AllowedFailsPolicy(RateLimitErrorAllowedFails=2)}]
 )
-async def test_allowed_fails_are_allowed_to_a_lone_deployment_with_a_fallback(allowance: dict[str, Any]) -> None:
-    """The fallback answers at once; the cooldown begins where the user set it to begin."""
+async def test_allowed_fails_with_fallback(allowance: dict[str, Any]) -> None:
+    """The fallback answers at once, and the cooldown begins where `allowed_fails` says."""
     with FaultyProvider(FAULTS["429"]) as primary, FaultyProvider() as substitute:
         with routed(primary_and_substitute(primary, substitute), num_retries=2, **allowance, **FALLBACKS) as router:
             assert await outcomes(router, 2) == ["pong"] * 2
@@ -222,8 +218,8 @@ async def test_allowed_fails_are_allowed_to_a_lone_deployment_with_a_fallback(al
             assert primary.attempts == 3
 
 
-async def test_a_rate_limited_primary_is_left_alone_for_as_long_as_it_asks() -> None:
-    """Its Retry-After is the cooldown, with a fallback as in a group."""
+async def test_retry_after_is_honoured() -> None:
+    """A rate-limited primary is left alone for as long as its Retry-After asks."""
     with FaultyProvider(Fault.status(429, retry_after=77)) as primary, FaultyProvider() as substitute:
         with routed(primary_and_substitute(primary, substitute), **FALLBACKS) as router:
             assert await outcomes(router, 1) == ["pong"]
@@ -232,8 +228,8 @@ async def test_a_rate_limited_primary_is_left_alone_for_as_long_as_it_asks() -> 
             assert active[1]["cooldown_time"] == 77
 
 
-async def test_a_whole_group_that_failed_falls_back_without_a_second_round() -> None:
-    """Each deployment is asked once, then the fallback; what is raised if that fails too names all of them."""
+async def test_failed_group_falls_back_at_once() -> None:
+    """A whole group that failed falls back without a second round, and what is raised names all attempts."""
     faults = [FAULTS["429"], FAULTS["401"], FAULTS["404"]]
     with FaultyProvider(faults[0]) as a, FaultyProvider(faults[1]) as b, FaultyProvider(faults[2]) as substitute:
         group = [
@@ -253,8 +249,8 @@ async def test_a_whole_group_that_failed_falls_back_without_a_second_round() -> 
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_group_whose_rest_is_cooling_down_falls_back_at_once(mode: str) -> None:
-    """A retry would find nothing but the deployment that has just failed."""
+async def test_cooling_group_falls_back_at_once(mode: str) -> None:
+    """A group of which the rest is cooling down falls back at once."""
     with FaultyProvider(FAULTS["503"]) as bad, FaultyProvider(FAULTS["401"]) as worse, FaultyProvider() as substitute:
         group = [*primary_and_substitute(bad, substitute), deployment("worse", "openai", worse.url)]
         with routed(group, num_retries=3, cooldown_time=60, **FALLBACKS) as router, back_offs() as waits:
@@ -265,8 +261,8 @@ async def test_a_group_whose_rest_is_cooling_down_falls_back_at_once(mode: str) 
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_the_cooldowns_of_a_group_that_fell_back_keep_their_reason(mode: str) -> None:
-    """A health check goes by it: what was rate-limited is not asked again before its time."""
+async def test_group_cooldowns_keep_reason(mode: str) -> None:
+    """The cooldowns of a group that fell back keep the status that led to them."""
     with FaultyProvider(FAULTS["429"]) as a, FaultyProvider(FAULTS["429"]) as b, FaultyProvider() as substitute:
         group = [*primary_and_substitute(a, substitute), deployment("b", "openai", b.url)]
         with routed(group, num_retries=3, cooldown_time=60, **FALLBACKS) as router, back_offs():
@@ -277,8 +273,8 @@ async def test_the_cooldowns_of_a_group_that_fell_back_keep_their_reason(mode: s
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_each_failure_of_a_group_that_falls_back_counts_as_one(mode: str) -> None:
-    """The deployments are cooled down where the user has set it, after the third one."""
+async def test_group_failures_count_once(mode: str) -> None:
+    """Each failure of a group that falls back counts as one of those that `allowed_fails` allows."""
     with FaultyProvider(FAULTS["503"]) as a, FaultyProvider(FAULTS["503"]) as b, FaultyProvider() as substitute:
         group = [*primary_and_substitute(a, substitute), deployment("b", "openai", b.url)]
         with routed(group, num_retries=3, cooldown_time=60, allowed_fails=2, **FALLBACKS) as router, back_offs():
@@ -289,8 +285,8 @@ async def test_each_failure_of_a_group_that_falls_back_counts_as_one(mode: str) 
             assert (a.attempts, b.attempts, substitute.attempts) == (3, 3, 3)
 
 
-async def test_a_fallback_group_does_not_ask_the_deployment_that_failed_again() -> None:
-    """Two groups may share a deployment: the other one of the second group answers."""
+async def test_shared_deployment_is_not_asked_again() -> None:
+    """A fallback group does not ask a deployment again that failed in the group before it."""
     with FaultyProvider(FAULTS["500"]) as bad, FaultyProvider() as good:
         shared = {**deployment("a-bad", "openai", bad.url)}
         same_host = deployment("a-bad", "openai", bad.url, group=SUBSTITUTE)
@@ -306,7 +302,7 @@ async def test_a_fallback_group_does_not_ask_the_deployment_that_failed_again() 
 
 @pytest.mark.parametrize("mode", ["async", "async-stream", "sync"])
 async def test_the_routers_own_limit_falls_back_at_once(mode: str) -> None:
-    """Without the wait until the minute is over that its error asks for; the limited deployment serves what it may."""
+    """A request that meets the router's own limit falls back at once, without the wait its error asks for."""
     with FaultyProvider() as primary, FaultyProvider() as substitute, back_offs() as waits:
         group = primary_and_substitute(primary, substitute, rpm=1)
         settings = {"routing_strategy": "usage-based-routing-v2", "enable_pre_call_checks": True, "num_retries": 2}
@@ -345,8 +341,8 @@ LOOPS: dict[str, list[dict[str, list[str]]]] = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("loop", LOOPS)
-async def test_a_loop_of_fallbacks_ends_once_each_group_was_asked(loop: str, mode: str) -> None:
-    """The caller gets the first failure's class and reason, and a list of all of them."""
+async def test_fallback_loop_ends(loop: str, mode: str) -> None:
+    """A loop of fallbacks ends once each group was asked, with the first failure's reason and a list of all."""
     with chain(a=FAULTS["429"], b=FAULTS["401"], c=FAULTS["402"]) as (groups, providers), back_offs() as waits:
         with routed(groups, fallbacks=LOOPS[loop], num_retries=2) as router:
             (error,) = await outcomes(router, 1, mode, model="a")
@@ -362,7 +358,7 @@ async def test_a_loop_of_fallbacks_ends_once_each_group_was_asked(loop: str, mod
 
 @pytest.mark.parametrize("fallbacks", [[{"a": ["b"]}, {"b": ["c"]}], [{"a": ["b", "c"]}]], ids=["chain", "list"])
 async def test_a_fallback_that_is_cooling_down_is_skipped(fallbacks: list[dict[str, list[str]]]) -> None:
-    """For the next one in the list, or for its own: at once, and without asking it."""
+    """A fallback that is cooling down is skipped at once for the next one in the list, or for its own."""
     with chain(a=HEALTHY, b=FAULTS["401"], c=HEALTHY) as (groups, providers), back_offs() as waits:
         with routed(groups, fallbacks=[*fallbacks, {"b": ["c"]}], num_retries=2, cooldown_time=60) as router:
             assert await outcomes(router, 1, model="b") == ["c"]
@@ -373,9 +369,8 @@ async def test_a_fallback_that_is_cooling_down_is_skipped(fallbacks: list[dict[s
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_fallback_makes_way_for_the_next_one_in_the_list(mode: str) -> None:
-    """It has none of its own, but a retry on its route would help no more than on the first one's, which need not have
-    been asked."""
+async def test_failed_fallback_yields_to_next(mode: str) -> None:
+    """A fallback that fails makes way for the next one in the list, without a retry on its route."""
     with chain(a=FAULTS["429"], b=FAULTS["503"], c=HEALTHY) as (groups, providers), back_offs() as waits:
         with routed(groups, fallbacks=[{"a": ["b", "c"]}], num_retries=2) as router:
             assert await outcomes(router, 1, mode, model="a") == ["c"]
@@ -385,8 +380,8 @@ async def test_a_fallback_makes_way_for_the_next_one_in_the_list(mode: str) -> N
             assert (attempts(providers), waits) == ([1, 3, 3], [])
 
 
-async def test_the_last_fallback_is_tried_again_with_back_off() -> None:
-    """Nobody stands behind it: its own retries are the request's last chance."""
+async def test_last_fallback_is_retried() -> None:
+    """The last fallback, behind which nobody stands, is tried again with back-off."""
     with chain(a=FAULTS["429"], b=FAULTS["429"], c=FAULTS["503"]) as (groups, providers), back_offs() as waits:
         with routed(groups, fallbacks=[{"a": ["b", "c"]}], num_retries=2) as router:
             assert lost(await outcomes(router, 1, model="a")) == [0]
@@ -394,8 +389,8 @@ async def test_the_last_fallback_is_tried_again_with_back_off() -> None:
             assert waits[0] > 0
 
 
-async def test_the_same_group_with_other_parameters_is_another_fallback() -> None:
-    """A shorter prompt, say, may be answered where the long one was not."""
+async def test_fallback_with_other_parameters() -> None:
+    """The same group with other parameters, such as a shorter prompt, is another fallback."""
     shorter = {"model": "b", "messages": [{"role": "user", "content": "p"}]}
     with chain(a=FAULTS["429"], b=FAULTS["429"]) as (groups, providers):
         with routed(groups, num_retries=0) as router:

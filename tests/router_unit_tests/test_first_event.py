@@ -209,7 +209,7 @@ class TestBeginning:
     @in_both_modes
     @pytest.mark.parametrize("told", TELLING)
     async def test_the_first_event_is_neither_lost_nor_doubled(self, told: str, mode: str) -> None:
-        """It is waited for, nothing beyond it is, and the caller gets the very same objects."""
+        """The first event is waited for and delivered once, and nothing beyond it is taken before."""
         events = [TELLING[told], object(), object()]
         source = Source(events)
         stream = await begun(mode, source)
@@ -217,8 +217,8 @@ class TestBeginning:
         assert [id(got) for got in await the_rest(mode, stream)] == [id(event) for event in events]
 
     @pytest.mark.parametrize("iterator", [Source, AnotherSource])
-    async def test_a_response_has_begun_when_its_own_provider_says_so(self, iterator: type[Source]) -> None:
-        """Its first event has the id by which it can be cancelled, perhaps minutes before the first words."""
+    async def test_created_event_begins_response(self, iterator: type[Source]) -> None:
+        """A response has begun when its own provider says so, before the first words."""
         events = [NOTHING_YET["response created"], NOTHING_YET["response in progress"], TELLING["response's text"]]
         source = iterator(events)
         stream = await await_first_event(source)
@@ -227,8 +227,8 @@ class TestBeginning:
 
     @in_both_modes
     @pytest.mark.parametrize("nothing", NOTHING_YET)
-    async def test_what_tells_nothing_is_held_back_and_delivered_in_order(self, nothing: str, mode: str) -> None:
-        """As long as that is all there is."""
+    async def test_empty_events_are_held_back(self, nothing: str, mode: str) -> None:
+        """Events that tell nothing are held back until one does, and are delivered in order."""
         events = [NOTHING_YET[nothing], NOTHING_YET[nothing], chunk(content="p"), object()]
         source = LiteLLMCompletionStreamingIterator(events)
         stream = await begun(mode, source)
@@ -237,8 +237,8 @@ class TestBeginning:
 
     @in_both_modes
     @pytest.mark.parametrize("nothing", NOTHING_YET)
-    async def test_a_stream_of_nothing_but_such_events_is_garbled(self, nothing: str, mode: str) -> None:
-        """The caller would take its end for the end of an empty answer."""
+    async def test_stream_of_empty_events_is_garbled(self, nothing: str, mode: str) -> None:
+        """A stream of nothing but events that tell nothing is garbled."""
         with pytest.raises(APIConnectionError) as raised:
             await begun(mode, LiteLLMCompletionStreamingIterator([NOTHING_YET[nothing]]))
         assert classify(raised.value) is FailureSignal.GARBLED
@@ -246,14 +246,14 @@ class TestBeginning:
     @in_both_modes
     @pytest.mark.parametrize(("inner", "taken"), [(LiteLLMCompletionStreamingIterator, 2), (Source, 1)])
     async def test_a_bridge_may_be_wrapped(self, mode: str, inner: type[Source], taken: int) -> None:
-        """What it makes up tells as little then; the same event from a provider begins the answer."""
+        """An opening that LiteLLM's bridge makes up tells nothing, also where the bridge is wrapped."""
         source = Wrapped(inner([NOTHING_YET["response created"], chunk(content="p")]))
         await begun(mode, source)
         assert source.taken == taken
 
     @in_both_modes
     async def test_a_stream_that_is_kept_alive_begins(self, mode: str) -> None:
-        """After a handful of empty chunks, of which none is lost."""
+        """A stream that is kept alive begins after a handful of empty chunks, of which none is lost."""
         events = [chunk(role="assistant", content="") for _ in range(100)]
         source = Source(events)
         stream = await begun(mode, source)
@@ -262,7 +262,7 @@ class TestBeginning:
 
     @in_both_modes
     async def test_a_chat_stream_is_told_as_it_came(self, mode: str) -> None:
-        """LiteLLM's own stream in between changes nothing."""
+        """A chat stream that passes through LiteLLM's own is delivered as it came."""
         chunks = [chunk(role="assistant"), chunk(content="po"), chunk(content="ng"), chunk(finish_reason="stop")]
         stream = await begun(mode, wrapper(_source(mode, chunks)))
         told = [got.choices[0].delta.content or "" for got in await the_rest(mode, stream)]
@@ -270,8 +270,8 @@ class TestBeginning:
         assert told.count("po") == 1
 
     @in_both_modes
-    async def test_what_breaks_after_its_first_content_is_left_to_the_caller(self, mode: str) -> None:
-        """Who has seen a part of the text: another answer in its place would double it."""
+    async def test_late_failure_reaches_caller(self, mode: str) -> None:
+        """A stream that breaks after its first content raises that to the caller, who has seen a part of it."""
         broken = ConnectionResetError("cut")
         source = Source([chunk(content="po"), broken, chunk(content="ng")])
         stream = await begun(mode, source)
@@ -283,7 +283,7 @@ class TestBeginning:
 
 class TestLikeness:
     async def test_it_passes_for_the_stream_itself(self) -> None:
-        """LiteLLM and its callers look at a stream's class and attributes, and set some."""
+        """A begun stream has the class and the attributes of the stream itself, and sets them there."""
         original = wrapper(Source([chunk(content="p")]))
         stream = await await_first_event(original)
         assert isinstance(stream, CustomStreamWrapper)
@@ -294,7 +294,7 @@ class TestLikeness:
         assert not hasattr(stream, "no_such_attribute")
 
     async def test_a_copy_begins_at_its_beginning_too(self) -> None:
-        """It takes nothing from the original."""
+        """A copy of a begun stream begins at the beginning and takes nothing from the original."""
         events = [NOTHING_YET["message"], TELLING["message's text"], TELLING["message's end"]]
         stream = await await_first_event(Source(events))
         duplicate = copy.deepcopy(stream)
@@ -303,12 +303,12 @@ class TestLikeness:
 
     @in_both_modes
     async def test_it_is_iterated_as_a_loop_would(self, mode: str) -> None:
-        """A stream may hand its iteration over, as LiteLLM's does that calls MCP's tools on the way."""
+        """A begun stream is iterated as a loop would, also where it hands its iteration over."""
         stream = await begun(mode, HandingOver([chunk(role="assistant"), chunk(content="p"), chunk("stop")]))
         assert [event.choices[0].delta.content for event in await the_rest(mode, stream)] == [None, "p", None]
 
     async def test_closing_it_closes_the_stream(self) -> None:
-        """As when the caller leaves."""
+        """Closing a begun stream closes the stream itself."""
         source = Source([chunk(content="p"), chunk(content="q")])
         stream = await await_first_event(source)
         await stream.aclose()
@@ -319,7 +319,7 @@ class TestFailing:
     @in_both_modes
     @pytest.mark.parametrize("before", [[], [chunk(role="assistant")]], ids=["at once", "after the role"])
     async def test_what_the_stream_raises_is_raised(self, before: list[Any], mode: str) -> None:
-        """Unchanged: the router classifies it as it does what comes before a stream."""
+        """What a stream raises before its first content is raised unchanged."""
         broken = litellm.RateLimitError("slow down", "some-provider", "some-model")
         with pytest.raises(litellm.RateLimitError) as raised:
             await begun(mode, Source([*before, broken]))
@@ -327,7 +327,7 @@ class TestFailing:
 
     @in_both_modes
     async def test_the_routers_own_wrapping_is_taken_off(self, mode: str) -> None:
-        """It stands for a stream the caller has seen a part of."""
+        """A MidStreamFallbackError before the first content gives way to the exception it wraps."""
         cause = litellm.RateLimitError("slow down", "some-provider", "some-model")
         wrapped = MidStreamFallbackError("slow down", "some-model", "some-provider", original_exception=cause)
         with pytest.raises(litellm.RateLimitError) as raised:
@@ -340,7 +340,7 @@ class TestFailing:
 
     @in_both_modes
     async def test_an_empty_stream_is_garbled(self, mode: str) -> None:
-        """And says whose it was."""
+        """An empty stream is garbled, and the error says whose it was."""
         with pytest.raises(APIConnectionError, match="some-provider answered with a stream that ended") as raised:
             await begun(mode, Source([]))
         error: Any = raised.value
@@ -348,7 +348,7 @@ class TestFailing:
         assert (error.llm_provider, error.model) == ("some-provider", "some-model")
 
     async def test_an_event_that_is_an_error_is_raised(self) -> None:
-        """Anthropic's, told by its type as by a status; later ones belong to a stream that has begun."""
+        """An error event before the first content is raised, and a later one is delivered."""
         overloaded = sse('{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
         opened = NOTHING_YET["message"]
         with pytest.raises(litellm.exceptions.APIError, match="Overloaded") as raised:
@@ -358,16 +358,16 @@ class TestFailing:
         assert await the_rest("async", await await_first_event(Source(events))) == events
 
     @pytest.mark.parametrize(("kind", "status"), ANTHROPIC_ERRORS.items())
-    async def test_an_event_that_is_an_error_has_the_status_of_its_type(self, kind: str, status: int) -> None:
-        """And is that of the stream's provider."""
+    async def test_error_event_status_by_type(self, kind: str, status: int) -> None:
+        """An error event has the status of its type, and the stream's provider."""
         failed = sse(json.dumps({"type": "error", "error": {"type": kind, "message": "what is wrong"}}))
         with pytest.raises(openai.APIError, match="what is wrong") as raised:
             await await_first_event(Source([failed]))
         error: Any = raised.value
         assert (error.status_code, error.llm_provider, error.model) == (status, "some-provider", "some-model")
 
-    async def test_an_error_that_is_a_text_is_the_providers_own(self) -> None:
-        """Not every provider keeps to the format."""
+    async def test_textual_error_event_is_raised(self) -> None:
+        """An error event that has only a text for an error is raised as the provider's 500."""
         with pytest.raises(openai.APIError, match="what is wrong") as raised:
             await await_first_event(Source([sse('{"type": "error", "error": "what is wrong"}')]))
         error: Any = raised.value
@@ -375,15 +375,15 @@ class TestFailing:
 
     @pytest.mark.parametrize("events", [[], [ConnectionResetError("cut")], [chunk(role="assistant")]])
     async def test_a_failed_stream_is_closed(self, events: list[Any]) -> None:
-        """Its connection would stay open otherwise: nobody else has it."""
+        """A stream that fails before its first content is closed."""
         source = Source(events)
         with pytest.raises((APIConnectionError, ConnectionResetError)):
             await await_first_event(source)
         assert source.closed
 
     @pytest.mark.parametrize("closing", [ConnectionResetError("cut"), RuntimeError("is running already")])
-    async def test_a_stream_that_cannot_be_closed_still_failed_as_it_did(self, closing: Exception) -> None:
-        """Why it had to be closed decides what becomes of the request."""
+    async def test_failed_close_keeps_failure(self, closing: Exception) -> None:
+        """A stream that cannot be closed still raises the failure it was to be closed for."""
 
         async def fail() -> None:
             raise closing
@@ -392,7 +392,7 @@ class TestFailing:
             await await_first_event(Source([litellm.RateLimitError("slow down", "some-provider", "m")], fail))
 
     async def test_it_is_closed_when_nobody_waits_any_more(self) -> None:
-        """By the time the cancelled task has ended, also if closing takes the loop a while."""
+        """A stream is closed by the time the cancelled task that waited for it has ended."""
         source = Silent([], closing=lambda: asyncio.sleep(0.01))
         task = asyncio.create_task(await_first_event(source))
         await asyncio.sleep(0)
@@ -402,7 +402,7 @@ class TestFailing:
         assert source.closed
 
     async def test_it_is_closed_when_its_cancel_scope_ends(self) -> None:
-        """anyio's, under which the proxy serves, cancels every await inside it anew."""
+        """A stream is closed when anyio's cancel scope around the wait for it ends."""
         source = Silent([], closing=lambda: asyncio.sleep(0.01))
         with anyio.move_on_after(0.01) as scope:
             await await_first_event(source)
@@ -418,8 +418,8 @@ class TestWrapper:
 
     @in_both_modes
     @pytest.mark.parametrize("chunks", [[], [chunk(role="assistant", content="")]], ids=["nothing", "a role"])
-    async def test_it_does_not_make_up_the_end_of_an_answer(self, chunks: list[Any], mode: str) -> None:
-        """With the reason an answer would have ended for."""
+    async def test_answer_end_is_not_made_up(self, chunks: list[Any], mode: str) -> None:
+        """LiteLLM's stream does not make up the end of an answer that never began."""
         with pytest.raises(APIConnectionError) as raised:
             await begun(mode, wrapper(_source(mode, chunks)))
         told_by_litellm = chunks and RELEASE >= (1, 107)
@@ -427,13 +427,13 @@ class TestWrapper:
 
     @pytest.mark.parametrize("noted_as", ["received_finish_reason", "intermittent_finish_reason"])
     def test_it_passes_on_an_end_it_was_told(self, noted_as: str) -> None:
-        """Some providers' ends are noted and come from there, not with a chunk."""
+        """LiteLLM's stream passes on an end that was noted and did not come with a chunk."""
         stream = wrapper(iter([]))
         setattr(stream, noted_as, "length")
         assert stream.finish_reason_handler().choices[0].finish_reason == "length"
 
     def test_it_needs_no_event_loop(self) -> None:
-        """As LiteLLM's sync calls outside of the router have none."""
+        """LiteLLM's stream fails without an answer even where there is no event loop."""
         with pytest.raises(APIConnectionError):
             wait_for_first_event(wrapper(iter([])))
 
@@ -444,10 +444,10 @@ class TestWrapper:
         [([("p", None)], "stop"), ([("", "length")], "length"), ([("", None), ("", "length")], "length")],
         ids=["text without an end", "an end", "an empty chunk and an end"],
     )
-    async def test_an_answer_without_text_or_without_an_end_is_one(
+    async def test_partial_answer_counts(
         self, chunks: list[Any], end: str, provider: str, mode: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Providers forget the end, and a model may have nothing to say."""
+        """A stream with only a text, or with only an end, is an answer."""
         monkeypatch.setattr(litellm, "_custom_providers", ["the-users-own"])
         native = [chunk(finish_reason, content=text) for text, finish_reason in chunks]
         custom = [generic_chunk(text, finish_reason) for text, finish_reason in chunks]
@@ -470,10 +470,10 @@ class TestWrapper:
             ({}, ON_THEIR_OWN, ["sync"]),
         ],
     )
-    async def test_it_logs_the_failure_by_the_handlers_of_the_call(
+    async def test_failure_is_logged_by_call_type(
         self, of_call: dict[str, Any], handlers: tuple[str, ...], told: list[str]
     ) -> None:
-        """An async call's may be one that knows which of the others to call, and is to prefer the async ones."""
+        """LiteLLM's stream logs its failure by the handlers of the call, preferring the async ones of an async call."""
         logged: list[str] = []
 
         def failure_handler(error: Exception, trace: str) -> None:
@@ -524,8 +524,8 @@ FAILED = sse('{"type": "error", "error": {"type": "api_error", "message": "cut"}
 
 class TestTranslation:
     @pytest.mark.parametrize("before", [[], [NOTHING_YET["message"], NOTHING_YET["message's block"]]])
-    async def test_it_fails_as_its_source_did_before_the_answer_begins(self, before: list[bytes]) -> None:
-        """Its request can still go elsewhere."""
+    async def test_translation_fails_before_answer(self, before: list[bytes]) -> None:
+        """A translated stream fails as its source did if the answer has not begun."""
         broken = ConnectionResetError("cut")
         with pytest.raises(ConnectionResetError) as raised:
             await await_first_event(Translation(Source([*before, broken])).events())
@@ -533,15 +533,15 @@ class TestTranslation:
         assert [event async for event in Translation(Source([*before, broken])).events()] == [*before, FAILED]
 
     @pytest.mark.parametrize("end", [[], [NOTHING_YET["message's keep-alive"]]])
-    async def test_it_tells_the_failure_of_an_answer_that_has_begun(self, end: list[bytes]) -> None:
-        """As LiteLLM does."""
+    async def test_translation_tells_late_failure(self, end: list[bytes]) -> None:
+        """A translated stream tells of the failure in an event if the answer has begun."""
         answer = [NOTHING_YET["message"], TELLING["message's text"], *end]
         told = [event async for event in Translation(Source([*answer, ConnectionResetError("cut")])).events()]
         assert told == [*answer, FAILED]
 
     @pytest.mark.parametrize("events", [[], [NOTHING_YET["message"]], [TELLING["message's text"]]])
     async def test_it_ends_as_its_source_does(self, events: list[bytes]) -> None:
-        """Whether there was an answer is for others to say."""
+        """A translated stream ends as its source does."""
         assert [event async for event in Translation(Source(events)).events()] == events
 
 
@@ -554,7 +554,7 @@ class TestTranslation:
     ],
 )
 def test_a_wrapped_method_looks_as_it_did(owner: type, name: str) -> None:
-    """To whoever inspects it."""
+    """A wrapped method keeps its name."""
     method = getattr(owner, name)
     assert method.__name__ == name
     assert inspect.unwrap(method) is not method
@@ -583,7 +583,7 @@ class TestRouter:
     @pytest.mark.parametrize("provider", ["openai", "anthropic", "ollama_chat"])
     @pytest.mark.parametrize("fault", [EMPTY_200, HTML_200], ids=["empty", "html"])
     async def test_an_empty_stream_counts_as_one_failure(self, fault: Fault, provider: str, mode: str) -> None:
-        """Of the deployment it came from, which is cooled down once they make a rate."""
+        """An empty stream counts as one failure of its deployment, which cools down once they make a rate."""
         with FaultyProvider(fault) as a, FaultyProvider(fault) as b:
             group = [deployment("a", provider, a.url), deployment("b", provider, b.url)]
             with routed(group, num_retries=0) as router:
@@ -597,7 +597,7 @@ class TestRouter:
 
     @pytest.mark.parametrize("mode", ["async", "sync"])
     async def test_an_empty_stream_is_logged_once(self, mode: str) -> None:
-        """With each callback, by its method for the mode, as any other failure is."""
+        """An empty stream is logged once with each callback, by its method for the mode."""
         with FaultyProvider(EMPTY_200) as bad:
             with routed([deployment("a-bad", "openai", bad.url)], num_retries=0) as router:
                 logger = Logger()
@@ -607,10 +607,8 @@ class TestRouter:
                     assert await until(lambda: len(logger.told) >= bad.attempts)
                     assert logger.told == [(mode, "APIConnectionError")] * count
 
-    async def test_a_stream_that_breaks_after_its_first_content_is_not_retried(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The caller sees what came and then why no more does."""
+    async def test_late_failure_is_not_retried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A stream that breaks after its first content is not retried, and its caller is told why."""
         sources: list[Source] = []
 
         async def completion(**_: Any) -> CustomStreamWrapper:

@@ -59,29 +59,29 @@ def lone() -> Iterator[Any]:
     "status",
     [399, 401, *({402} - {*SPARED}), 404, 408, 429, 500, 501, 599, "500", "none", None, float("inf")],
 )
-def test_a_lone_deployment_is_cooled_down_where_litellm_always_did(lone: Any, status: Any) -> None:
-    """By its own statuses, and by all that are not of the caller's making or not even numbers."""
+def test_lone_deployment_is_cooled_down(lone: Any, status: Any) -> None:
+    """A lone deployment is cooled down for the statuses for which LiteLLM always did so."""
     assert requires_cooldown(lone, "a", status, None, None) is True
     assert requires_cooldown(lone, "a", status, "what the provider said", REFUSED) is True
 
 
 @pytest.mark.parametrize("status", [400, *SPARED, 405, 407, 409, 428, 430, 499, "403", ""])
-def test_a_lone_deployment_is_spared_where_litellm_always_did(lone: Any, status: Any) -> None:
-    """By every other status that begins with a 4, and where there is none."""
+def test_lone_deployment_is_spared(lone: Any, status: Any) -> None:
+    """A lone deployment is spared for the statuses beginning with a 4 for which LiteLLM always spared it."""
     assert requires_cooldown(lone, "a", status, None, None) is False
     assert requires_cooldown(lone, "a", status, "what the provider said", REFUSED) is False
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
 def test_a_connection_error_spares_a_lone_deployment(lone: Any, status: int) -> None:
-    """LiteLLM has never cooled one down for it; only a rate limit that the exception proves is more."""
+    """A connection error spares a lone deployment, unless the exception proves a rate limit."""
     assert requires_cooldown(lone, "a", status, "litellm.APIConnectionError: gone", REFUSED) is False
     assert requires_cooldown(lone, "a", status, "litellm.APIConnectionError: gone", RATE_LIMITED) is True
 
 
 @pytest.mark.parametrize("status", SPARED)
-def test_a_fallback_that_has_answered_ends_the_protection_of_a_lone_deployment(lone: Any, status: int) -> None:
-    """It has taken over, as another deployment of the group would."""
+def test_answered_fallback_ends_protection(lone: Any, status: int) -> None:
+    """A fallback that has answered ends the protection of a lone deployment."""
     failure = BaseLLMException(status_code=status, message="no")
     assert yields_to_a_fallback(failure) is False
     assert requires_cooldown(lone, "a", status, None, failure) is False
@@ -91,8 +91,8 @@ def test_a_fallback_that_has_answered_ends_the_protection_of_a_lone_deployment(l
 
 
 @pytest.mark.parametrize("status", [408, 499, 500, 501, 503, "500", "503"])
-def test_the_words_of_a_connection_error_count_only_beside_its_own_500(pair: Any, status: str | int) -> None:
-    """Any other status was read off an answer, whatever the text quotes."""
+def test_connection_error_wording_needs_500(pair: Any, status: str | int) -> None:
+    """The words of a connection error count only beside its own 500."""
     bug = "litellm.APIConnectionError: 'choices'"
     by_status = str(status) not in ("499", "500")
     assert requires_cooldown(pair, "a", status, bug, None) is by_status
@@ -100,24 +100,24 @@ def test_the_words_of_a_connection_error_count_only_beside_its_own_500(pair: Any
 
 
 def test_where_there_is_no_status_the_words_count(pair: Any) -> None:
-    """Whatever class they come from."""
+    """Where there is no status the words count, whatever class they come from."""
     assert requires_cooldown(pair, "a", "", "429 rate limit", None) is True
     assert requires_cooldown(pair, "a", "", "something else", None) is False
 
 
 @pytest.mark.parametrize("status", [None, "none", float("inf")])
 def test_a_status_that_is_no_number_cools_down(pair: Any, status: Any) -> None:
-    """As it always has."""
+    """A status that is no number cools the deployment down."""
     assert requires_cooldown(pair, "a", status, None, None) is True
 
 
-def test_a_deployment_the_router_no_longer_knows_is_not_alone(lone: Any) -> None:
-    """It may have been removed while its last request was on the way."""
+def test_removed_deployment_is_not_alone(lone: Any) -> None:
+    """A deployment that the router no longer knows is not protected as a lone one."""
     assert requires_cooldown(lone, "removed", 403, None, None) is True
 
 
-def test_one_failure_is_enough_only_where_it_is_proven_and_lasting() -> None:
-    """Words prove nothing, and a server error may pass."""
+def test_immediate_cooldown_needs_proof() -> None:
+    """One failure is enough for a cooldown only where it is proven and lasting."""
     assert cools_down_now(RATE_LIMITED) is True
     assert cools_down_now(REFUSED) is True
     assert cools_down_now(ONLY_WORDS) is False
@@ -161,26 +161,24 @@ def surrounded() -> Iterator[Any]:
 
 @pytest.mark.parametrize("other", [BEFORE, AFTER])
 @pytest.mark.parametrize("settings", [*ANOTHER.values(), *NONE.values()], ids=[*ANOTHER, *NONE])
-def test_a_fallback_is_another_group_in_any_of_litellms_formats(
-    surrounded: Any, settings: Callable[[str], object], other: str
-) -> None:
-    """A list of groups, of requests, or of what follows which group; nothing else is one."""
+def test_every_fallback_format_counts(surrounded: Any, settings: Callable[[str], object], other: str) -> None:
+    """A fallback is another group in any of LiteLLM's formats, and nothing else is one."""
     assert has_fallback(surrounded, GROUP, settings(other)) is (settings in ANOTHER.values())
 
 
 @pytest.mark.parametrize(
     ("cooling", "stands_ready"), [("", True), ("b", True), ("c", True), ("bc", False), ("az", True)]
 )
-def test_a_group_that_is_cooling_down_is_no_fallback(surrounded: Any, cooling: str, stands_ready: bool) -> None:
-    """As long as any of its deployments is not, it is one."""
+def test_cooling_group_is_no_fallback(surrounded: Any, cooling: str, stands_ready: bool) -> None:
+    """A group of which every deployment is cooling down is no fallback."""
     for name in cooling:
         surrounded.cooldown_cache.add_deployment_to_cooldown(name, RATE_LIMITED, 429, cooldown_time=60)
     assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE]}]) is stands_ready
     assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE, AFTER]}]) is True
 
 
-def test_a_fallback_is_a_group_the_request_has_not_been_to(surrounded: Any) -> None:
-    """Itself, for one, it has."""
+def test_visited_group_is_no_fallback(surrounded: Any) -> None:
+    """A group that the request has been to is no fallback."""
     assert has_fallback(surrounded, GROUP, [{GROUP: [AFTER]}], asked={BEFORE}) is True
     assert has_fallback(surrounded, GROUP, [{BEFORE: [AFTER]}], asked={BEFORE}) is False
     assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE]}], asked={BEFORE}) is False
@@ -189,7 +187,7 @@ def test_a_fallback_is_a_group_the_request_has_not_been_to(surrounded: Any) -> N
 
 @pytest.mark.parametrize(("steps", "stands_ready"), [(0, False), (1, False), (2, True), (3, True)])
 def test_a_fallbacks_fallback_is_one(surrounded: Any, steps: int, stands_ready: bool) -> None:
-    """Where the first is cooling down or forgotten, within the steps a request may take; the way back is none."""
+    """The fallback of a fallback that cannot answer is one, within the steps a request may take."""
     for name in "bc":
         surrounded.cooldown_cache.add_deployment_to_cooldown(name, RATE_LIMITED, 429, cooldown_time=60)
     for first in (BEFORE, "forgotten"):
@@ -199,20 +197,20 @@ def test_a_fallbacks_fallback_is_one(surrounded: Any, steps: int, stands_ready: 
 
 
 def test_a_group_without_deployments_is_no_fallback(surrounded: Any) -> None:
-    """Configured and forgotten."""
+    """A group that is configured but has no deployments is no fallback."""
     assert has_fallback(surrounded, GROUP, [{GROUP: ["forgotten"]}]) is False
     assert has_fallback(surrounded, GROUP, [{GROUP: ["forgotten", AFTER]}]) is True
 
 
 def test_what_litellm_itself_raises_is_judged_alike(pair: Any) -> None:
-    """The mapped exception says the same as the provider's."""
+    """The exception that LiteLLM itself raises is judged as the provider's is."""
     mapped = litellm.RateLimitError(message="slow down", llm_provider="openai", model="m")
     assert requires_cooldown(pair, "a", 429, "slow down", mapped) is True
     assert cools_down_now(mapped) is True
 
 
-async def test_a_context_that_outlives_a_request_keeps_nothing_of_it(pair: Any) -> None:
-    """A connection of the pool lives on in the context it was opened in."""
+async def test_request_context_is_released(pair: Any) -> None:
+    """A context that outlives a request, as a pooled connection's may, keeps nothing of it."""
     contexts = []
 
     async def answer(router: Any, **kwargs: Any) -> None:
@@ -240,21 +238,21 @@ NONE_LEFT = "No deployments available for selected model, passed model=the-group
         (None, False),
     ],
 )
-def test_the_router_has_no_deployment_left_if_it_says_so(error: Exception | None, expected: bool) -> None:
-    """A hook may raise a ValueError too, and somebody else may quote the router."""
+def test_no_deployment_left_by_exception(error: Exception | None, expected: bool) -> None:
+    """The router has no deployment left only if its own exception says so."""
     assert leaves_no_deployment(error) is expected
 
 
 @pytest.mark.parametrize(("group", "alone"), [([{}], True), ([{}, {}], False), (None, False)])
-def test_a_deployment_is_alone_by_what_the_routing_context_says(group: list[Any] | None, alone: bool) -> None:
-    """Which the cooldown functions of 1.109 have in the router's place."""
+def test_routing_context_tells_lone_deployment(group: list[Any] | None, alone: bool) -> None:
+    """A deployment is alone by what the routing context says, which 1.109 has in the router's place."""
     known = {("a", "group_of_id"): group}
     registry = SimpleNamespace(resolve=lambda name, *, kind: known.get((name, kind)))
     assert is_alone(SimpleNamespace(registry=lambda: registry), "a") is alone
 
 
 def test_the_cooldown_functions_are_given_what_they_take() -> None:
-    """The router's context where it has one, as 1.109's has, else the router."""
+    """The cooldown functions are given the router's context where it has one, else the router."""
     router, context = SimpleNamespace(), object()
     assert routing_context(router) is router
     assert routing_context(SimpleNamespace(_core_ctx=context)) is context
@@ -262,8 +260,8 @@ def test_the_cooldown_functions_are_given_what_they_take() -> None:
 
 @pytest.mark.parametrize("has_another", [True, False])
 @pytest.mark.parametrize("asked", ["the router", "its context"])
-def test_a_teams_deployment_is_not_alone_beside_another_of_its_name(asked: str, has_another: bool) -> None:
-    """LiteLLM gives each deployment of a team's model a group of its own, and tells since 1.103."""
+def test_team_deployment_is_not_alone(asked: str, has_another: bool) -> None:
+    """A team's deployment is not alone beside another one of its name."""
     known = {"group_of_id": [{}], "team_model_alternatives": has_another}
     registry = SimpleNamespace(resolve=lambda name, *, kind: known[kind])
     router = SimpleNamespace(get_model_group=lambda id: [{}], team_model_has_alternatives=lambda name: has_another)

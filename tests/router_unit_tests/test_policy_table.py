@@ -17,8 +17,8 @@ def rows() -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in cells if row[0] in FailureSignal.__members__}
 
 
-def test_every_signal_has_one_row_and_the_row_says_what_the_code_does() -> None:
-    """Cooldown, retry and the caller's status; "at once" may say for how long."""
+def test_readme_table_matches_policy() -> None:
+    """Every signal has one row in the README, which names the cooldown, the retry and the status of the code."""
     written = {
         signal: (cooldown.partition(",")[0], retry, caller.partition(" ")[0])
         for signal, (_, _, caller, cooldown, retry) in rows().items()
@@ -30,7 +30,7 @@ def test_every_signal_has_one_row_and_the_row_says_what_the_code_does() -> None:
 
 
 def test_the_statuses_a_row_names_have_its_signal() -> None:
-    """Under "seen as"."""
+    """The statuses that a row of the README names have the signal of that row."""
     named = [
         (signal, int(word))
         for signal, (seen_as, *_) in rows().items()

@@ -24,7 +24,7 @@ wording = st.sampled_from(
 @ROUTED
 @given(status=statuses, provider=st.sampled_from(PROVIDERS), words=wording)
 async def test_one_answer_cools_down_by_its_status_alone(status: int, provider: str, words: str) -> None:
-    """Never by its wording, whoever the provider is."""
+    """One answer cools a deployment down by its status alone, whatever its wording and its provider."""
     with wired(["a-bad", "b-good"]) as wire:
         wire.state["a-bad"], wire.words = status, words
         group = [deployment(name, provider, wire.url(name)) for name in wire.state]
@@ -44,10 +44,10 @@ async def test_one_answer_cools_down_by_its_status_alone(status: int, provider: 
     provider=st.sampled_from(PROVIDERS),
     strategy=st.sampled_from(STRATEGIES),
 )
-async def test_a_deployment_that_is_cooling_down_is_not_picked_while_another_is_free(
+async def test_cooling_deployment_is_not_picked(
     failure: int | type[httpx.TransportError], provider: str, strategy: str
 ) -> None:
-    """After its one failed request it is not asked again, and nothing more is lost."""
+    """A deployment that is cooling down is not picked while another one is free, and no request is lost."""
     with wired(["a-bad", "b-good"]) as wire:
         wire.state["a-bad"] = failure
         group = [deployment(name, provider, wire.url(name)) for name in wire.state]
@@ -63,8 +63,8 @@ async def test_a_deployment_that_is_cooling_down_is_not_picked_while_another_is_
 
 @ROUTED
 @given(status=st.integers(400, 599), provider=st.sampled_from(PROVIDERS))
-async def test_what_the_router_raises_is_what_the_provider_said(status: int, provider: str) -> None:
-    """Status and signal are still there at the router's caller."""
+async def test_router_keeps_provider_status(status: int, provider: str) -> None:
+    """What the router raises has the status of the provider's answer, and a signal."""
     with wired(["a-bad"]) as wire:
         wire.state["a-bad"] = status
         with routed([deployment("a-bad", provider, wire.url("a-bad"))], num_retries=0) as router:
@@ -75,7 +75,7 @@ async def test_what_the_router_raises_is_what_the_provider_said(status: int, pro
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_request_with_a_bug_cools_nothing_down(provider: str) -> None:
-    """A role no provider knows, tool calls that are no list: LiteLLM's own failure, before any socket."""
+    """A request that LiteLLM itself fails on, before any socket, cools nothing down."""
     with wired(["a-bad", "b-good"]) as wire:
         group = [deployment(name, provider, wire.url(name)) for name in wire.state]
         with routed(group, routing_strategy="cost-based-routing", num_retries=0) as router:

@@ -11,8 +11,8 @@ RATE_LIMITED = Fault.status(429, message="Rate limit exceeded. Retry in 6s.", re
 
 
 @pytest.mark.parametrize("provider", ["publicai", "scaleway", "veniceai"])
-async def test_issue_24366_a_rate_limited_provider_of_providers_json_is_cooled_down(provider: str) -> None:
-    """Two deployments, usage-based-routing-v2, one answers 429: it is left alone then, and no request is lost."""
+async def test_issue_24366_rate_limited_json_provider(provider: str) -> None:
+    """A rate-limited provider of providers.json is cooled down, and no request is lost (#24366)."""
     with FaultyProvider(RATE_LIMITED) as limited, FaultyProvider() as healthy:
         group = [
             deployment("a-limited", "openai", limited.url, model=f"{provider}/some-model"),
@@ -28,8 +28,8 @@ async def test_issue_24366_a_rate_limited_provider_of_providers_json_is_cooled_d
 
 
 @pytest.mark.parametrize("strategy", [pytest.param("simple-shuffle", marks=pytest.mark.by_chance), "least-busy"])
-async def test_issue_27362_an_ollama_host_that_is_down_is_left_alone(strategy: str) -> None:
-    """Two Ollama hosts, one refuses connections: every request is answered by the other."""
+async def test_issue_27362_unreachable_ollama_host(strategy: str) -> None:
+    """An Ollama host that refuses connections is left alone, and the other one answers (#27362)."""
     with FaultyProvider(REFUSED) as down, FaultyProvider() as healthy:
         group = [
             deployment("a-down", "ollama_chat", down.url),
@@ -42,8 +42,8 @@ async def test_issue_27362_an_ollama_host_that_is_down_is_left_alone(strategy: s
             assert strategy == "simple-shuffle" or await until(lambda: cooling_down(router) == {"a-down"})
 
 
-async def test_a_host_that_comes_back_is_used_again_after_its_cooldown() -> None:
-    """The cooldown ends by itself."""
+async def test_host_returns_after_cooldown() -> None:
+    """A host that comes back is used again once its cooldown has ended by itself."""
     with FaultyProvider(REFUSED) as returning, FaultyProvider() as healthy:
         group = [
             deployment("a-returning", "ollama_chat", returning.url),

@@ -44,10 +44,8 @@ def groups(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 @ROUTED
 @given(group=groups(), how=st.sampled_from(MODES_AND_STRATEGIES))
-async def test_every_request_is_answered_with_no_deployment_tried_twice(
-    group: tuple[str, dict[str, Any]], how: tuple[str, str]
-) -> None:
-    """With as many retries as there are broken deployments, whichever they are and whatever is wrong with each."""
+async def test_no_deployment_is_tried_twice(group: tuple[str, dict[str, Any]], how: tuple[str, str]) -> None:
+    """Every request is answered, with no deployment tried twice, if there are retries for the broken ones."""
     (provider, state), (mode, strategy) = group, how
     broken = [name for name, failure in state.items() if failure is not None]
     with wired(list(state)) as wire:
@@ -72,7 +70,7 @@ async def test_every_request_is_answered_with_no_deployment_tried_twice(
 async def test_a_rejected_request_costs_exactly_one_attempt(
     status: int, provider: str, how: tuple[str, str], retries: int
 ) -> None:
-    """The provider's reason reaches the caller, however many deployments and retries are left."""
+    """A rejected request costs exactly one attempt, and the provider's reason reaches the caller."""
     mode, strategy = how
     with wired(NAMES[:3]) as wire:
         wire.words = "no such parameter"
@@ -92,10 +90,8 @@ async def test_a_rejected_request_costs_exactly_one_attempt(
     provider=st.sampled_from(PROVIDERS),
     how=st.sampled_from(MODES_AND_STRATEGIES),
 )
-async def test_what_is_raised_in_the_end_names_each_deployment_that_was_tried(
-    failures: list[int], provider: str, how: tuple[str, str]
-) -> None:
-    """By id and signal, never by key: in the message, and as an attribute a program can read."""
+async def test_exception_names_tried_deployments(failures: list[int], provider: str, how: tuple[str, str]) -> None:
+    """What is raised in the end names each deployment that was tried, by id and signal and never by key."""
     mode, strategy = how
     state = dict(zip(NAMES, failures))  # noqa: B905
     with wired(list(state)) as wire:
@@ -112,8 +108,8 @@ async def test_what_is_raised_in_the_end_names_each_deployment_that_was_tried(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_without_another_deployment_a_retry_goes_the_same_way_with_back_off(provider: str) -> None:
-    """As LiteLLM has always done for a lone deployment without a fallback."""
+async def test_lone_deployment_retry_backs_off(provider: str) -> None:
+    """Without another deployment a retry goes the same way, with back-off."""
     with FaultyProvider(FAULTS["503"]) as bad, back_offs() as waits:
         with routed([deployment("a-bad", provider, bad.url)], num_retries=2) as router:
             (error,) = await outcomes(router, 1)
@@ -123,8 +119,8 @@ async def test_without_another_deployment_a_retry_goes_the_same_way_with_back_of
             assert all(wait > 0 for wait in waits)
 
 
-async def test_a_retry_may_return_to_a_deployment_once_all_have_failed() -> None:
-    """Where none is left that has not failed, any of them may have recovered."""
+async def test_retry_may_return_after_all_failed() -> None:
+    """A retry may return to a deployment once all have failed."""
     with wired(["a", "b"]) as wire:
         wire.state.update({"a": 500, "b": 500})
         deployments = [deployment(name, "openai", wire.url(name)) for name in wire.state]
@@ -159,11 +155,10 @@ def with_a_region(name: str, url: str, *, refused: bool) -> dict[str, Any]:
     ],
     ids=["tags", "context window", "region"],
 )
-async def test_a_deployment_that_cannot_take_the_request_is_no_untried_one(
+async def test_unfit_deployment_is_no_alternative(
     described: Callable[..., dict[str, Any]], settings: dict[str, Any], request_settings: dict[str, Any], strategy: str
 ) -> None:
-    """A retry is between those that can, all of which have failed here: the caller is told of that, and of nothing
-    else."""
+    """A deployment that cannot take the request is not asked, though all others have failed."""
     with FaultyProvider(FAULTS["500"]) as a, FaultyProvider(FAULTS["500"]) as b, FaultyProvider() as unfit:
         able = [described("a", a.url, refused=False), described("b", b.url, refused=False)]
         group = [*able, described("c", unfit.url, refused=True)]
@@ -175,8 +170,8 @@ async def test_a_deployment_that_cannot_take_the_request_is_no_untried_one(
             assert sorted(first_two) == ["a", "b"]
 
 
-async def test_requests_at_the_same_time_do_not_share_what_they_tried() -> None:
-    """What failed one request is no reason to skip a deployment in another."""
+async def test_concurrent_requests_share_no_attempts() -> None:
+    """Requests at the same time do not share what they tried."""
     with wired(["a", "b"]) as wire:
         wire.state.update({"a": 500, "b": 500})
         deployments = [deployment(name, "openai", wire.url(name)) for name in wire.state]
@@ -187,10 +182,8 @@ async def test_requests_at_the_same_time_do_not_share_what_they_tried() -> None:
 
 
 @pytest.mark.parametrize(("named", "attempts"), [({}, 2), ({"previous_response_id": "resp_of_somebody"}, 1)])
-async def test_a_404_for_something_the_caller_named_is_not_asked_of_the_others(
-    named: dict[str, str], attempts: int
-) -> None:
-    """It says nothing about the deployments, and one wrong id must not cool down all of them."""
+async def test_named_resource_404_is_not_retried(named: dict[str, str], attempts: int) -> None:
+    """A 404 for something that the caller named is not asked of the other deployments."""
     with wired(["a", "b"]) as wire:
         wire.state.update({"a": 404, "b": 404})
         deployments = [deployment(name, "openai", wire.url(name)) for name in wire.state]
@@ -200,8 +193,8 @@ async def test_a_404_for_something_the_caller_named_is_not_asked_of_the_others(
             assert wire.attempts.total() == attempts
 
 
-async def test_what_a_hook_asks_the_router_meanwhile_is_no_attempt_of_the_request() -> None:
-    """The deployment it was given is not the one that then fails."""
+async def test_hook_choice_is_no_attempt() -> None:
+    """What a hook asks the router meanwhile is no attempt of the request."""
 
     class Hook(CustomLogger):
         async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any]:

@@ -38,7 +38,7 @@ FLAWLESS = Report(
 
 
 async def test_nothing_is_lost_or_left_behind() -> None:
-    """Two hundred callers, five deployments that break and heal, one of them sound at any time."""
+    """Two hundred callers of five deployments that break and heal lose nothing and leave nothing behind."""
     report = await run(Soak(seconds=9, rounds=1))
     assert not complaints(report), report
 
@@ -66,13 +66,13 @@ class TestComplaints:
         ],
     )
     def test_flaws(self, change: dict[str, Any], complaint: str) -> None:
-        """Each flaw by itself, in numbers."""
+        """Each flaw by itself is one complaint, in numbers."""
         assert complaints(replace(FLAWLESS, **change)) == [complaint]
 
 
 class TestLedger:
     async def test_counts_what_became_of_requests(self) -> None:
-        """A request that raises is lost, by what it raised; an attempt after a failed one on a deployment shows."""
+        """The ledger counts lost requests by what they raised, and attempts after a failed one on a deployment."""
         with (
             FaultyProvider(FAULTS["500"]) as bad,
             routed([deployment("a", "openai", bad.url)], num_retries=0) as router,
@@ -95,7 +95,7 @@ class TestLedger:
 
 class TestProcess:
     async def test_sees_what_is_left(self) -> None:
-        """An open connection shows at both ends, an unfinished task by itself."""
+        """An open connection shows in the footprint at both ends, and an unfinished task by itself."""
         with FaultyProvider() as provider:
             process = Process(Ledger({}), [provider.port])
             gc.collect()  # LiteLLM's clients of earlier tests, each of which is closed by a task
@@ -144,7 +144,7 @@ class TestBenchmark:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """In numbers, in a sentence at the end, and in the exit code."""
+        """The benchmark says what it found in numbers, in a sentence at the end, and in the exit code."""
 
         async def run(soak: Soak) -> Report:
             assert soak == Soak(seconds=7, concurrency=3, seed=5, strategy="least-busy")

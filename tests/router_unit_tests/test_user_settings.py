@@ -69,7 +69,7 @@ async def test_an_allowed_fails_policy_is_kept() -> None:
 
 
 async def test_cooldown_time_is_the_users() -> None:
-    """For an unreachable host as for a 429."""
+    """The user's cooldown time holds for an unreachable host as it does for a 429."""
     with FaultyProvider(REFUSED) as bad, FaultyProvider() as good:
         with routed(group(bad, good), cooldown_time=77, **SETTINGS) as router:
             await outcomes(router, 1)
@@ -79,7 +79,7 @@ async def test_cooldown_time_is_the_users() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.status(429, retry_after=33), Fault.status(402, retry_after=33)])
 async def test_retry_after_is_how_long_the_cooldown_lasts(fault: Fault) -> None:
-    """Where the provider gives one."""
+    """A cooldown lasts as long as the provider's Retry-After says, where it gives one."""
     with FaultyProvider(fault) as bad, FaultyProvider() as good:
         with routed(group(bad, good), cooldown_time=77, **SETTINGS) as router:
             await outcomes(router, 1)
@@ -89,7 +89,7 @@ async def test_retry_after_is_how_long_the_cooldown_lasts(fault: Fault) -> None:
 
 @pytest.mark.parametrize("fault", ["refused", "reset", "402", "403", "429", "500"])
 async def test_a_lone_deployment_is_not_cooled_down(fault: str) -> None:
-    """There is no other to send the requests to."""
+    """A lone deployment is not cooled down, as there is no other to send the requests to."""
     with FaultyProvider(FAULTS[fault]) as bad:
         with routed([deployment("a-bad", "ollama_chat", bad.url)], **SETTINGS) as router:
             assert lost(await outcomes(router, 8)) == list(range(8))
@@ -99,7 +99,7 @@ async def test_a_lone_deployment_is_not_cooled_down(fault: str) -> None:
 
 @pytest.mark.parametrize("fault", ["refused", "reset", "402", "403"])
 async def test_a_lone_deployment_is_not_counted_out_either(fault: str) -> None:
-    """What LiteLLM never cooled down there does not use up `allowed_fails`."""
+    """Failures for which LiteLLM never cooled down a lone deployment do not use up `allowed_fails`."""
     with FaultyProvider(FAULTS[fault]) as bad:
         alone = [deployment("a-bad", "ollama_chat", bad.url)]
         with routed(alone, allowed_fails=0, **SETTINGS) as router:
@@ -124,7 +124,7 @@ async def test_silence_counts_in_the_failure_rate() -> None:
 
 @pytest.mark.parametrize("fault", ["401", "402", "404", "429", "500", "refused", "silence"])
 async def test_no_retries_means_one_attempt(fault: str) -> None:
-    """`num_retries=0`, though another deployment could answer."""
+    """With `num_retries=0` a request gets one attempt, though another deployment could answer."""
     with FaultyProvider(FAULTS[fault]) as bad, FaultyProvider() as good:
         with routed(group(bad, good, **patience(FAULTS[fault])), **SETTINGS) as router:
             assert lost(await outcomes(router, 1)) == [0]
@@ -135,8 +135,8 @@ ONE_RETRY: dict[str, Any] = {"num_retries": 1}
 
 
 @pytest.mark.parametrize("place", ["router", "request", "deployment"])
-async def test_num_retries_is_the_users_wherever_it_is_set(place: str) -> None:
-    """One retry, and so one of the two other deployments, is asked."""
+async def test_num_retries_in_every_place(place: str) -> None:
+    """The user's `num_retries` holds whether router, request or deployment sets it."""
     of_router = ONE_RETRY if place == "router" else {"num_retries": 0}
     of_request = ONE_RETRY if place == "request" else {}
     of_deployment = ONE_RETRY if place == "deployment" else {}
@@ -158,7 +158,7 @@ async def test_num_retries_is_the_users_wherever_it_is_set(place: str) -> None:
 )
 @pytest.mark.parametrize("of", ["router", "model group"])
 async def test_a_retry_policy_wins(fault: str, policy: RetryPolicy, attempts: int, of: str) -> None:
-    """Also where it asks for less than the policy table, or to retry a rejected request."""
+    """A retry policy wins where it asks for less than the policy table, or to retry a rejected request."""
     chosen = {"retry_policy": policy} if of == "router" else {"model_group_retry_policy": {GROUP: policy}}
     with FaultyProvider(FAULTS[fault]) as a, FaultyProvider(FAULTS[fault]) as b:
         two = group(a, b, **patience(FAULTS[fault]))
@@ -190,8 +190,8 @@ async def test_order_decides_who_is_asked_first_and_next(fault: str) -> None:
             assert first.attempts == 1
 
 
-async def test_a_retry_stays_within_the_tags_of_its_request() -> None:
-    """Rather lost than served by a deployment that the request's tags exclude."""
+async def test_retry_respects_tags() -> None:
+    """A request is rather lost than served by a deployment that its tags exclude."""
     with FaultyProvider(FAULTS["500"]) as paid, FaultyProvider() as free:
         deployments = [
             deployment("paid", "openai", paid.url, tags=["paid"]),
@@ -202,8 +202,8 @@ async def test_a_retry_stays_within_the_tags_of_its_request() -> None:
             assert free.attempts == 0
 
 
-async def test_weights_decide_the_first_choice_and_not_the_second() -> None:
-    """The deployment with hardly any weight is still a substitute for the one that fails."""
+async def test_retry_ignores_weights() -> None:
+    """A deployment with hardly any weight is still a substitute for the one that fails."""
     with FaultyProvider(FAULTS["500"]) as heavy, FaultyProvider() as light:
         deployments = [
             deployment("heavy", "openai", heavy.url, weight=10**9),
@@ -253,8 +253,8 @@ async def preferred(router: Router, hosts: Sequence[FaultyProvider], request: di
 @pytest.mark.parametrize("fault", ["404", "429", "500", "503"])
 @pytest.mark.parametrize("preference", PREFERENCES)
 @pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy"])
-async def test_a_preferred_deployment_gives_way_to_one_that_answers(strategy: str, preference: str, fault: str) -> None:
-    """At once, when it fails a request."""
+async def test_affinity_yields_to_healthy_deployment(strategy: str, preference: str, fault: str) -> None:
+    """A preferred deployment gives way at once to one that answers when it fails a request."""
     request = PREFERENCES[preference]
     with FaultyProvider() as a, FaultyProvider() as b:
         two = [deployment(name, "anthropic", host.url) for name, host in (("a", a), ("b", b))]
@@ -268,8 +268,8 @@ async def test_a_preferred_deployment_gives_way_to_one_that_answers(strategy: st
 
 @pytest.mark.parametrize("preference", PREFERENCES)
 @pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy"])
-async def test_a_preferred_deployment_gives_way_to_one_after_the_other(strategy: str, preference: str) -> None:
-    """No deployment is asked twice while another one is left."""
+async def test_affinity_tries_each_deployment_once(strategy: str, preference: str) -> None:
+    """A preferred deployment gives way to one after the other, and none is asked twice while another is left."""
     request = PREFERENCES[preference]
     with FaultyProvider() as a, FaultyProvider() as b, FaultyProvider() as c:
         three = [deployment(name, "anthropic", host.url) for name, host in (("a", a), ("b", b), ("c", c))]
@@ -292,10 +292,10 @@ async def test_a_preferred_deployment_gives_way_to_one_after_the_other(strategy:
     ],
     ids=["tags", "weight", "price"],
 )
-async def test_whom_a_preferred_deployment_gives_way_to_is_for_the_settings_to_say(
+async def test_affinity_respects_filters(
     of_b: dict[str, Any], of_c: dict[str, Any], settings: dict[str, Any], metadata: dict[str, Any]
 ) -> None:
-    """As if that deployment were not there."""
+    """A preferred deployment gives way to whom tags, weights or prices choose among the others."""
     of_a = {"weight": 10**9, "tags": ["paid"]}
     with FaultyProvider() as a, FaultyProvider() as b, FaultyProvider() as c:
         hosts = (("a", a, of_a), ("b", b, of_b), ("c", c, of_c))
@@ -313,10 +313,8 @@ async def test_whom_a_preferred_deployment_gives_way_to_is_for_the_settings_to_s
 
 @pytest.mark.parametrize("preference", PREFERENCES)
 @pytest.mark.parametrize("fault", ["429", pytest.param("503", marks=A_LATER_ORDER_IS_ASKED_AT_ONCE)])
-async def test_a_preferred_deployment_gives_way_to_its_order_and_then_to_a_later_one(
-    fault: str, preference: str
-) -> None:
-    """After one attempt at each, as without a preference."""
+async def test_affinity_respects_order(fault: str, preference: str) -> None:
+    """A preferred deployment gives way to the others of its order and then to a later order."""
     with FaultyProvider() as a, FaultyProvider() as b, FaultyProvider() as later:
         hosts = {"a": (a, 1), "b": (b, 1), "c": (later, 2)}
         three = [deployment(name, "anthropic", host.url, order=order) for name, (host, order) in hosts.items()]
@@ -331,10 +329,8 @@ async def test_a_preferred_deployment_gives_way_to_its_order_and_then_to_a_later
 
 @pytest.mark.parametrize("preference", PREFERENCES)
 @pytest.mark.parametrize("fault", ["404", "429", "503"])
-async def test_a_preferred_deployment_of_a_later_order_gives_way_to_the_earlier_one(
-    fault: str, preference: str
-) -> None:
-    """That was added since the session began."""
+async def test_affinity_yields_to_earlier_order(fault: str, preference: str) -> None:
+    """A preferred deployment of a later order gives way to one of an earlier order that was added since."""
     with FaultyProvider() as a, FaultyProvider() as b:
         first = Deployment(**deployment("a", "anthropic", a.url, order=1))
         later = deployment("b", "anthropic", b.url, order=2)
@@ -349,8 +345,8 @@ async def test_a_preferred_deployment_of_a_later_order_gives_way_to_the_earlier_
 
 
 @pytest.mark.parametrize("fault", ["404", "503"])
-async def test_what_follows_a_response_of_one_deployment_goes_to_no_other_one(fault: str) -> None:
-    """Which does not have it, be it in a chat completion that is sent on as a Responses request."""
+async def test_response_affinity_is_strict(fault: str) -> None:
+    """What follows a response of one deployment goes to no other one, which does not have it."""
     with FaultyProvider() as a, FaultyProvider() as b:
         two = [deployment(name, "openai", host.url) for name, host in (("a", a), ("b", b))]
         for one in two:
@@ -363,8 +359,8 @@ async def test_what_follows_a_response_of_one_deployment_goes_to_no_other_one(fa
             assert not b.attempts
 
 
-async def test_what_was_encrypted_for_one_deployment_goes_to_no_other_one() -> None:
-    """Which could not read it, be it that of the session."""
+async def test_encrypted_content_affinity_is_strict() -> None:
+    """What was encrypted for one deployment goes to no other one, which could not read it."""
     session = {"litellm_metadata": PREFERENCES["session_affinity"]["metadata"]}
     with FaultyProvider() as a, FaultyProvider() as b:
         hosts = {"a": a, "b": b}
@@ -394,8 +390,8 @@ async def test_what_was_encrypted_for_one_deployment_goes_to_no_other_one() -> N
         ),
     ],
 )
-async def test_a_rejected_request_goes_to_the_fallback_of_its_kind(kind: str, fault: Fault) -> None:
-    """After one attempt, and the deployment stays in rotation."""
+async def test_context_and_policy_fallbacks(kind: str, fault: Fault) -> None:
+    """A rejected request goes to the fallback of its kind after one attempt, and cools nothing down."""
     with FaultyProvider(fault) as small, FaultyProvider() as large:
         deployments = [
             deployment("small", "openai", small.url),

@@ -154,7 +154,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("stream", [False, True])
     async def test_litellm_accepts_a_text_completion(self, stream: bool) -> None:
-        """At /completions, not at the end of /chat/completions: the text, why it ended and what it cost."""
+        """litellm accepts a text completion from /completions, with its text, its end and its usage."""
         with FaultyProvider(answer="hello there") as provider:
             answers = [
                 await aenter("text_completion", provider, stream=stream),
@@ -172,7 +172,7 @@ class TestAnswers:
         ("given", "vectors"), [("ping", 1), (["ping", "pong"], 2), ([101, 102], 1), ([[101], [102], [103]], 3)]
     )
     async def test_litellm_accepts_embeddings(self, given: Any, vectors: int) -> None:
-        """A vector for every text, a text being words or a list of token numbers."""
+        """litellm accepts a vector for every text, be that words or a list of token numbers."""
         with FaultyProvider() as provider:
             params = {**litellm_params("openai", provider.url), **ENTRIES["embedding"], "input": given}
             answers = [await litellm.aembedding(**params), litellm.embedding(**params)]
@@ -182,7 +182,7 @@ class TestAnswers:
             assert [item["index"] for item in answer.data] == list(range(vectors))
 
     async def test_litellm_accepts_a_response(self) -> None:
-        """The Responses API in one piece: completed, with its text and its usage."""
+        """litellm accepts a whole answer of the Responses API, completed, with its text and its usage."""
         with FaultyProvider(answer="hello there") as provider:
             answers = [await aenter("responses", provider), enter("responses", provider)]
             assert (provider.attempts, provider.answered) == (2, 2)
@@ -190,7 +190,7 @@ class TestAnswers:
             _check_response(answer)
 
     async def test_litellm_accepts_a_streamed_response(self) -> None:
-        """Its events in the order OpenAI sends them, numbered; the last one holds the whole response."""
+        """litellm accepts a streamed response, with numbered events in the order OpenAI sends them."""
         with FaultyProvider(answer="hello there") as provider:
             answers = [await aenter("responses", provider, stream=True), enter("responses", provider, stream=True)]
             _, content = ask(provider, "/v1/responses", stream=True)
@@ -244,7 +244,7 @@ class TestStatuses:
 
     @pytest.mark.parametrize("code", [204, 304])
     def test_status_without_content(self, code: int) -> None:
-        """RFC 9110 section 6.4.1: these carry no content."""
+        """A 204 or a 304 carries no content (RFC 9110, section 6.4.1)."""
         with FaultyProvider(Fault.status(code)) as provider:
             response, content = ask(provider)
         assert (response.status, content) == (code, b"")
@@ -326,7 +326,7 @@ class TestStatuses:
 
 class TestConnections:
     def test_refused_port_is_kept_and_heals(self) -> None:
-        """While it refuses nobody else gets the port, and afterwards it answers there again."""
+        """While a provider refuses nobody else gets its port, and afterwards it answers there again."""
         with FaultyProvider(REFUSED) as provider, socket.socket() as rival:
             with pytest.raises(ConnectionRefusedError):
                 ask(provider)
@@ -441,7 +441,7 @@ class TestThroughLitellm:
     @pytest.mark.parametrize(("entry", "stream"), MODES)
     @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 408, 429, 500, 503, 529])
     async def test_a_status_arrives_at_every_entry(self, entry: str, stream: bool, code: int) -> None:
-        """Text completions, embeddings and responses: the status of the error is the status of the exception."""
+        """At every entry the status of the error is the status of the exception."""
         with FaultyProvider(Fault.status(code)) as provider:
             with pytest.raises(openai.APIError) as caught:
                 await aenter(entry, provider, stream=stream)
@@ -456,7 +456,7 @@ class TestThroughLitellm:
     @pytest.mark.parametrize("entry", ENTRIES)
     @pytest.mark.parametrize("name", FAULTS)
     async def test_every_fault_is_a_failure_at_every_entry(self, entry: str, name: str) -> None:
-        """As for chat; whole answers only, since stock litellm takes some broken streams for empty successes."""
+        """Every fault is a failure of text completions, embeddings and responses, as it is of chat."""
         fault = FAULTS[name]
         with FaultyProvider(fault) as provider:
             with pytest.raises(openai.APIError):
