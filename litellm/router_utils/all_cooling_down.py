@@ -1,6 +1,6 @@
 """
 What becomes of a request for which all deployments of its group are cooling down: it waits for the first of them, if
-that is for a moment only, or is let through to a lone one that is kept out for the sake of others' fallbacks (#18).
+that is for a moment only, or is let through to a lone one that is kept out for the sake of others' fallbacks.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """
-What of a failure is the caller's own doing: an id the caller named, a time limit or credentials of the caller's own
-(#18). It is told once, where the request is known, and kept on the exception for whoever decides on a cooldown.
+What of a failure is the caller's own doing: an id the caller named, a time limit or credentials of the caller's own.
+It is told once, where the request is known, and kept on the exception for whoever decides on a cooldown.
 """
 
 import functools

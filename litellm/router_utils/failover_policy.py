@@ -26,7 +26,7 @@ OF_THE_CALLER: Final = "failure_of_the_caller"
 RECORDED: Final = "failure_recorded"  # on one that was counted though LiteLLM's callbacks were not told of it
 
 LONGEST_WAIT: Final = 3.0
-"""Seconds a request waits, at the most, for the first deployment of a group that is cooling down as a whole (#18)."""
+"""Seconds a request waits, at the most, for the first deployment of a group that is cooling down as a whole."""
 
 # LiteLLM's own list. What it then does about a lone deployment's 402 depends on the allowed fails, since 1.106.
 _COOLS_DOWN_ALONE: Final = (401, 404, 408, 429, *((402,) if hasattr(litellm, "PaymentRequiredError") else ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +47,9 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def thinking_proxy(folder: Path, groups: dict[str, Sequence[ThinkingProvider]], **settings: Any) -> Iterator[Gateway]:
+def thinking_proxy(
+    folder: Path, groups: Mapping[str, Sequence[ThinkingProvider]], **settings: Any
+) -> Iterator[Gateway]:
     """A proxy with a group for each provider's name and each of `groups`: "chat-pair" is that of the route chat."""
     model_list = [
         {

@@ -95,9 +95,9 @@ def test_a_stub_of_a_router_decides_as_litellm_would(
 def test_a_stub_is_mapped_to_litellms_exception(failure: Callable[[], Any]) -> None:
     """As it was mapped, with the signal that nothing is known of it."""
     mapped = RuntimeError("mapped")
-    agreed: Any = agreeing_with_http_status(mapped, failure(), "some-model", "openai")
+    agreed = agreeing_with_http_status(mapped, failure(), "some-model", "openai")
     assert isinstance(agreed, Exception)
-    assert agreed.failure_signal is FailureSignal.INTERNAL
+    assert carried_signal(agreed) is FailureSignal.INTERNAL
 
 
 @pytest.mark.parametrize("failure", [Mocked, Exception])
