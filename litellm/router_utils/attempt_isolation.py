@@ -10,9 +10,7 @@ failed attempt instead: the tags, which the deployment adds its own to, and how 
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Final, Protocol, TypeVar
-
-Value = TypeVar("Value")
+from typing import Any, Final, Protocol
 
 _BUCKETS: Final = ("metadata", "litellm_metadata")
 _SHARED: Final = frozenset({*_BUCKETS, "proxy_server_request", "model_info", "secret_fields"})
@@ -25,12 +23,12 @@ class _File(Protocol):
     def seek(self, position: int, /) -> object: ...
 
 
-def copied(value: Value) -> Value:
+def copied(value: Any) -> Any:
     """`value` with its lists and dicts copied, at every depth; whatever else is in them is the same object."""
     if type(value) is dict:
-        return {key: copied(one) for key, one in value.items()}  # type: ignore[return-value]
+        return {key: copied(one) for key, one in value.items()}
     if type(value) is list:
-        return [copied(one) for one in value]  # type: ignore[return-value]
+        return [copied(one) for one in value]
     return value
 
 

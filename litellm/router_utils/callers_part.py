@@ -195,7 +195,7 @@ def _counts(router: Any, details: Params, error: Exception) -> bool:
     return True
 
 
-def has_own_policy_for(router: Any, deployment: Params, error: Exception) -> bool:
+def has_own_policy_for(router: Any, deployment: Params, error: BaseException) -> bool:
     """Whether the deployment's `allowed_fails_policy` names the class of a failure, which then decides alone. Not
     before LiteLLM 1.99, which has no such setting of a deployment's."""
     from litellm.router_utils import cooldown_handlers

@@ -408,7 +408,8 @@ def retry_after(error: Exception) -> int | None:
     from litellm.litellm_core_utils.exception_mapping_utils import _get_response_headers
 
     headers: Final[Any] = _get_response_headers(original_exception=error)
-    if not isinstance(headers, Mapping) or not headers:
+    can_be_read: Final = isinstance(headers, Mapping) and bool(headers)
+    if not can_be_read:
         return None
     asked_for: Final = litellm.utils._get_retry_after_from_exception_header(response_headers=headers)
     return asked_for if asked_for is not None and asked_for >= 0 else None

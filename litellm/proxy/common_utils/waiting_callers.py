@@ -70,7 +70,9 @@ class Caller:
         self._expects_more.set()
 
     async def overdue(self) -> None:
-        """Returns when the caller should hear something."""
+        """Returns when the caller should hear something; never, if there is nothing to send."""
+        if self.ping is None:
+            await asyncio.Event().wait()
         await self._expects_more.wait()
         await asyncio.sleep(self.interval)
 
@@ -207,10 +209,7 @@ def _is_turned_off(model: object, router: Any) -> bool:
 
 async def _is_due_first(caller: Caller, response: "asyncio.Future[Any]") -> bool:
     """Whether the caller has waited long enough before there is a response."""
-    if caller.ping is None:
-        overdue = asyncio.ensure_future(asyncio.Event().wait())
-    else:
-        overdue = asyncio.ensure_future(caller.overdue())
+    overdue: Final = asyncio.ensure_future(caller.overdue())
     waits = True
     try:
         await asyncio.wait((response, overdue), return_when=asyncio.FIRST_COMPLETED)
