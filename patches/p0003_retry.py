@@ -156,10 +156,9 @@ MODERATION_CLIENTS = {
     "<1.104": "openai_chat_completions._get_openai_client",
     ">=1.104": "openai_chat_completions.get_openai_client",
 }
-GIVEN = "optional_params"
 CLIENT_OF_A_MODERATION = (
-    f"max_retries=litellm.DEFAULT_MAX_RETRIES if {GIVEN}.max_retries is None else {GIVEN}.max_retries",
-    f"timeout=httpx.Timeout(None) if isinstance({GIVEN}.timeout, (str, type(None))) else {GIVEN}.timeout",
+    "max_retries=max_retries_of(optional_params)",
+    "timeout=timeout_of(optional_params)",
 )
 
 BRINGS = (
@@ -429,7 +428,9 @@ EDITS = {
     ),
     "litellm/llms/azure/azure.py": (InsertFirst("AzureChatCompletion.audio_speech", OWN_RETRIES),),
     "litellm/main.py": (
-        AddImport("litellm.litellm_core_utils.unwrapped_failures", ("mapping_its_failures",)),
+        AddImport(
+            "litellm.litellm_core_utils.unwrapped_failures", ("mapping_its_failures", "max_retries_of", "timeout_of")
+        ),
         Decorate("amoderation", "mapping_its_failures"),
         ForReleases(
             {

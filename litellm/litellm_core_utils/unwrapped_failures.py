@@ -6,7 +6,10 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+import httpx
+import litellm
 import openai
+from litellm.types.router import GenericLiteLLMParams
 
 Answer = TypeVar("Answer")
 
@@ -35,6 +38,18 @@ def mapping_its_failures(amoderation: Callable[..., Awaitable[Answer]]) -> Calla
             ) from error
 
     return amoderation_with_mapped_failures
+
+
+def max_retries_of(params: GenericLiteLLMParams) -> int:
+    """How often OpenAI's client tries a moderation again: 0 where the router retries, which says so; LiteLLM's default
+    where nobody says anything."""
+    return litellm.DEFAULT_MAX_RETRIES if params.max_retries is None else params.max_retries
+
+
+def timeout_of(params: GenericLiteLLMParams) -> float | httpx.Timeout:
+    """The seconds that OpenAI's client waits for a moderation; no limit where none is set."""
+    timeout: Final = params.timeout
+    return httpx.Timeout(None) if timeout is None or isinstance(timeout, str) else timeout
 
 
 def raising_what_failed(handler: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
