@@ -70,6 +70,7 @@ BRINGS = (
     "tests/proxy_unit_tests/__init__.py",
     "tests/proxy_unit_tests/test_broken_streams.py",
     "tests/proxy_unit_tests/test_failure_response.py",
+    "tests/proxy_unit_tests/test_hidden_credentials.py",
 )
 EDITS = {
     "litellm/_logging.py": (

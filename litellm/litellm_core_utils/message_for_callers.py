@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import inspect
 import json
 import re
 import sys
@@ -77,14 +78,17 @@ def hiding_credentials(clean: Callable[..., dict[str, Any]]) -> Callable[..., di
     `_clean_endpoint_data`, and `remove_sensitive_info_from_deployment`. A provider repeats a key it does not accept, a
     URL may hold a password, and a header may be the key."""
 
+    signature: Final = inspect.signature(clean)
+
     @functools.wraps(clean)
-    def hidden(shown: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def hidden(*args: Any, **kwargs: Any) -> dict[str, Any]:
         if not _ENABLE_SECRET_REDACTION:
-            return clean(shown, *args, **kwargs)
+            return clean(*args, **kwargs)
+        shown: Final[Mapping[str, Any]] = next(iter(signature.bind(*args, **kwargs).arguments.values()))
         # The `key` in there is that of LiteLLM's list of models, the model's name.
         settings: Final = {name: value for name, value in shown.items() if name != "model_info"}
         own: Final = credentials_in(settings, _SHORTEST_OF_ITS_OWN)
-        return _shown(clean(shown, *args, **kwargs), own)  # type: ignore[no-any-return]
+        return _shown(clean(*args, **kwargs), own)  # type: ignore[no-any-return]
 
     return hidden
 
