@@ -88,7 +88,9 @@ def hiding_credentials(clean: Callable[..., dict[str, Any]]) -> Callable[..., di
         # The `key` in there is that of LiteLLM's list of models, the model's name.
         settings: Final = {name: value for name, value in shown.items() if name != "model_info"}
         own: Final = credentials_in(settings, _SHORTEST_OF_ITS_OWN)
-        return _shown(clean(*args, **kwargs), own)  # type: ignore[no-any-return]
+        cleaned: Final = clean(*args, **kwargs)
+        cleaned.update(_shown(cleaned, own))  # in place, as the caller may show what it has given
+        return cleaned
 
     return hidden
 

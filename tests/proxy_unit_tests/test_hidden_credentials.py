@@ -9,7 +9,7 @@ import pytest
 from litellm.litellm_core_utils.message_for_callers import hiding_credentials
 
 KEY = "correct-horse.battery:staple/42"
-DEPLOYMENT = {
+DEPLOYMENT: dict[str, Any] = {
     "litellm_params": {"model": "openai/m", "api_base": "http://user:pa55w0rd@host:1/v1", "api_key": KEY},
     "model_info": {"key": "openai/m"},
     "error": f"no such key: {KEY}",
@@ -18,21 +18,24 @@ DEPLOYMENT = {
 
 @hiding_credentials
 def show(deployment_dict: dict[str, Any], excluded_keys: set[str] | None = None) -> dict[str, Any]:
-    return {**deployment_dict, "excluded": sorted(excluded_keys or ())}
+    deployment_dict["excluded"] = sorted(excluded_keys or ())
+    return deployment_dict
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: show(DEPLOYMENT),
-        lambda: show(deployment_dict=DEPLOYMENT),
-        lambda: show(excluded_keys={"a"}, deployment_dict=DEPLOYMENT),
+        lambda deployment: show(deployment),
+        lambda deployment: show(deployment_dict=deployment),
+        lambda deployment: show(excluded_keys={"a"}, deployment_dict=deployment),
     ],
     ids=["by position", "by name", "in another order"],
 )
-def test_credentials_are_hidden(call: Callable[[], dict[str, Any]]) -> None:
-    """The key is hidden wherever it stands and the password in the address, and the model's name is not."""
-    shown = call()
+def test_credentials_are_hidden(call: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Key and password are hidden wherever they stand, also in what was given, and the model's name is not."""
+    given = dict(DEPLOYMENT)
+    shown = call(given)
+    assert shown is given
     assert KEY not in str(shown)
     assert "pa55w0rd" not in str(shown)
     assert shown["litellm_params"]["model"] == "openai/m"
