@@ -94,7 +94,6 @@ class Hop:
     asked: set[str]
     attempts: list[FailedAttempt]
     is_noting: bool = False
-    num_retries: int | None = None  # how many more attempts the request asks for, None where the router's hold
     preferred: frozenset[str | None] = frozenset()  # the ids of those at which a callback wants the next attempt
     held_back: Sequence[Mapping[str, Any]] = ()  # the deployments that a preference for a later `order` leaves out
     candidates: Sequence[Mapping[str, Any]] = ()  # the deployments the last attempt could have gone to
@@ -124,7 +123,6 @@ class Hop:
         hop: Final = cls(group, has_later_order, leads_on, asked, before.attempts if before else [])
         hop.is_fallback, hop.request, hop.router = before is not None, request, router
         hop.retries = _retries_of(router, request, group)
-        hop.num_retries = request.get("num_retries")
         return hop
 
     def may_fall_back(self) -> bool:
@@ -489,7 +487,7 @@ def has_somewhere_to_go(
     of_a_key_or_team: Final = kwargs.get("model_group_retry_policy") is not None
     made: Final = sum(attempt.model_group == hop.group for attempt in hop.attempts)
     return (
-        (bool(others) and (of_a_key_or_team or _may_retry(router, deployment_id, hop.num_retries, made)))
+        (bool(others) and (of_a_key_or_team or _may_retry(router, deployment_id, hop.request.get("num_retries"), made)))
         or hop.may_fall_back()
         or any(has_fallback(router, hop.group, peek(router, kind)) for kind in _FALLBACKS_FOR_A_REASON)
     )
