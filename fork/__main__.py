@@ -27,11 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def vendor(options: argparse.Namespace, root: Path) -> str:
-    """Lay the patched source into litellm/, or only show what the patches change."""
+    """Write the patched source into litellm/, or only show what the patches change."""
     found = base.find(base_version(root, {"base": options.base} if options.base else None), root)
     if options.diff:
         return tree.diff(found, root).rstrip("\n")
-    return f"laid {tree.lay(found, root)} files of LiteLLM {found.version}, patched, into litellm/"
+    return f"vendored {tree.vendor(found, root)} files of LiteLLM {found.version}, patched, into litellm/"
 
 
 def add_base(options: argparse.Namespace, root: Path) -> str:
@@ -63,7 +63,7 @@ def write_series(options: argparse.Namespace, root: Path) -> str:
     return f"{_proved(found, mails, series.prove(found, root, mails))}\nwritten to {folder}"
 
 
-def _proved(found: base.Base, mails: Sequence[Path], lines: Sequence[series.Lines]) -> str:
+def _proved(found: base.Base, mails: Sequence[Path], lines: Sequence[series.DiffStat]) -> str:
     same = f"`git am` of {len(mails)} patches on LiteLLM {found.version} gives the package that is built"
     return f"{same}\n\n{series.table([mail.stem for mail in mails], lines)}"
 

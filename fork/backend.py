@@ -29,7 +29,7 @@ from fork import ForkError
 from fork.base import LOCAL_LABEL, PACKAGE, PYTHON, Base, check, find, read_toml
 from fork.compat import warnings
 from fork.patches import load
-from fork.tree import lay, own_files, patched
+from fork.tree import own_files, patched, vendor
 
 Settings = Mapping[str, object]
 Hook = TypeVar("Hook", bound=Callable[..., object])
@@ -100,12 +100,12 @@ def build_wheel(
 def build_editable(
     wheel_directory: str, config_settings: Settings | None = None, metadata_directory: str | None = None
 ) -> str:
-    """Lay the patched package into `litellm/` and write a wheel that puts the repository on the path.
+    """Vendor the patched package into `litellm/` and write a wheel that puts the repository on the path.
 
     All of the repository: `fork`, `patches` and `tests` can then be imported too, as with any flat project.
     """
     base = _base(config_settings)
-    lay(base, Path.cwd())
+    vendor(base, Path.cwd())
     others = {name: path.read_bytes() for name, path in base.package.items() if not name.startswith(f"{PACKAGE}/")}
     link = {f"__editable__.{PACKAGE}.pth": f"{Path.cwd()}\n".encode()}
     return _write_wheel(Path(wheel_directory), base, {**others, **link})

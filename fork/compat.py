@@ -24,7 +24,7 @@ def state(patch: Patch, base: str) -> str:
     """`applied` if the release gets any of the patch, else why it gets none of it."""
     if patch.is_merged(base):
         return f"{Otherwise.NOT_NEEDED.value}: merged in {patch.merged}"
-    if patch.is_for(base):
+    if patch.applies_to(base):
         return APPLIED
     return ", ".join(sorted({part.otherwise.value for part in left_out(patch, base)})) or Otherwise.MOVED.value
 

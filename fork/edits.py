@@ -21,23 +21,23 @@ from fork.syntax import (
     EditError,
     Location,
     appended,
-    either,
     end_of_imports,
+    exactly_one,
     find_call,
     find_function,
     find_statement,
-    guarded,
     holds_import,
     imported_names,
     indented_docstring,
     lines_of,
     names_imported_from,
-    one_a_line,
-    only,
+    one_argument_a_line,
+    or_joined,
+    parenthesized,
     parse_expression,
     parse_statements,
     replaced,
-    same,
+    same_code,
     walk,
     with_error_name,
     wrapped_call,
@@ -45,7 +45,7 @@ from fork.syntax import (
 
 LONGEST_LINE = 120  # characters, as upstream's formatter has it
 LONGEST_IMPORT = 88  # characters; the narrower of the two line lengths upstream has formatted its releases with
-LEAVING = (cst.Return, cst.Raise, cst.Break, cst.Continue)
+JUMP_STATEMENTS = (cst.Return, cst.Raise, cst.Break, cst.Continue)
 
 
 class Edit(Protocol):
@@ -83,7 +83,7 @@ class ForReleases:
 AnyEdits = Sequence[Edit | ForReleases]
 
 
-def for_base(edits: AnyEdits, base: str) -> list[Edit]:
+def edits_for(edits: AnyEdits, base: str) -> list[Edit]:
     """Those of `edits` that are for the base release `base`."""
     chosen: list[Edit] = []
     for edit in edits:
@@ -155,7 +155,7 @@ class Decorate:
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
         function = find_function(module, self.function, where)
         decorator = cst.Decorator(parse_expression(self.decorator, where, self.function))
-        if any(same(decorator, present) for present in function.decorators):
+        if any(same_code(decorator, present) for present in function.decorators):
             where.refuse(f"it already carries the decorator {self.decorator}", self.function)
         return replaced(module, function, function, function.with_changes(decorators=[*function.decorators, decorator]))
 
@@ -173,7 +173,7 @@ class ReplaceBody:
         body = indented_docstring(body, module, depth=len(self.function.split(".")))
         if not isinstance(function.body, cst.IndentedBlock):
             where.refuse("looked for a body in lines of its own, found one beside the colon", self.function)
-        if same(function.body.body, body):
+        if same_code(function.body.body, body):
             where.refuse("the body is already the one it was to be replaced by", self.function)
         return replaced(module, function, function.body, function.body.with_changes(body=body))
 
@@ -190,10 +190,10 @@ class ReplaceExpression:
         function = find_function(module, self.function, where)
         expression = parse_expression(self.expression, where, self.function)
         by = parse_expression(self.by, where, self.function)
-        if any(same(by, node) for node in walk(function.body)):
+        if any(same_code(by, node) for node in walk(function.body)):
             where.refuse(f"`{self.by}` already stands there", self.function)
-        found = [node for node in walk(function.body) if same(expression, node)]
-        place = only(found, f"the expression `{self.expression}`", where, self.function)
+        found = [node for node in walk(function.body) if same_code(expression, node)]
+        place = exactly_one(found, f"the expression `{self.expression}`", where, self.function)
         return replaced(module, function, place, by)
 
 
@@ -209,15 +209,15 @@ class WidenCondition:
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
         function = find_function(module, self.function, where)
         condition = parse_expression(self.condition, where, self.function)
-        added = guarded(parse_expression(self.or_, where, self.function))
+        added = parenthesized(parse_expression(self.or_, where, self.function))
         tests = [node.test for node in walk(function.body) if isinstance(node, (cst.If, cst.While))]
         parts = [node for test in tests for node in walk(test)]
         widened = cst.BooleanOperation(condition, cst.Or(), added)
-        if any(same(widened, part) for part in parts):
+        if any(same_code(widened, part) for part in parts):
             where.refuse(f"the condition `{self.condition}` is already widened by `or {self.or_}`", self.function)
-        found = [part for part in parts if same(condition, part)]
-        place = cast(cst.BaseExpression, only(found, f"the condition `{self.condition}`", where, self.function))
-        return replaced(module, function, place, either(place, added, whole=any(place is test for test in tests)))
+        found = [part for part in parts if same_code(condition, part)]
+        place = cast(cst.BaseExpression, exactly_one(found, f"the condition `{self.condition}`", where, self.function))
+        return replaced(module, function, place, or_joined(place, added, whole=any(place is test for test in tests)))
 
 
 @dataclass(frozen=True)
@@ -236,9 +236,9 @@ class RemoveHandler:
             for statement in walk(function.body)
             if isinstance(statement, cst.Try)
             for handler in statement.handlers
-            if same(exception, handler.type)
+            if same_code(exception, handler.type)
         ]
-        statement, handler = only(handlers, f"a handler of {self.exception}", where, self.function)
+        statement, handler = exactly_one(handlers, f"a handler of {self.exception}", where, self.function)
         if len(statement.handlers) == 1:
             where.refuse(f"the handler of {self.exception} is the only one of its try", self.function)
         kept = [other for other in statement.handlers if other is not handler]
@@ -256,7 +256,7 @@ class AddParameter:
     def apply(self, module: cst.Module, where: Location) -> cst.Module:
         function = find_function(module, self.function, where)
         added = self._parsed(where)
-        if any(isinstance(node, cst.Param) and same(node.name, added.name) for node in walk(function.params)):
+        if any(isinstance(node, cst.Param) and same_code(node.name, added.name) for node in walk(function.params)):
             where.refuse(f"it already has a parameter {added.name.value}", self.function)
         params = function.params
         opening = function.whitespace_before_params
@@ -295,13 +295,13 @@ class AddArgument:
         if not isinstance(parsed, cst.Call) or len(parsed.args) != 1:
             where.refuse(f"`{self.argument}` is not one argument", self.function)
         added = parsed.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-        if any(same(added, arg) or (arg.keyword and same(added.keyword, arg.keyword)) for arg in call.args):
+        if any(same_code(added, arg) or (arg.keyword and same_code(added.keyword, arg.keyword)) for arg in call.args):
             where.refuse(f"the call of {self.call} already passes `{self.argument}`", self.function)
         longer = call.with_changes(args=appended(call.args, added, call.whitespace_before_args))
         edited = replaced(module, function, call, longer)
         new_lines = lines_of(edited, self.function, where) - lines_of(module, self.function, where)
         if any(len(line) > LONGEST_LINE for line in new_lines):
-            edited = replaced(module, function, call, one_a_line(longer))
+            edited = replaced(module, function, call, one_argument_a_line(longer))
         return edited
 
 
@@ -321,7 +321,7 @@ class WrapCall:
         arguments = with_error_name(self.arguments, function, call, self.call, where, self.function)
         pattern = parse_expression(f"{self.wrapper}({arguments})", where, self.function)
         wrapped = wrapped_call(call, cst.ensure_type(pattern, cst.Call))
-        if any(same(wrapped, node) for node in walk(function.body)):
+        if any(same_code(wrapped, node) for node in walk(function.body)):
             where.refuse(f"the call of {self.call} is already wrapped in {self.wrapper}", self.function)
         return replaced(module, function, call, wrapped)
 
@@ -340,7 +340,7 @@ class InsertFirst:
         added = parse_statements(self.statement, where, self.function)
         body = list(function.body.body)
         place = 0 if function.get_docstring() is None else 1
-        if same(body[place : place + len(added)], added):
+        if same_code(body[place : place + len(added)], added):
             where.refuse(f"`{self.statement}` already stands first", self.function)
         return replaced(
             module, function, function.body, function.body.with_changes(body=[*body[:place], *added, *body[place:]])
@@ -363,7 +363,7 @@ class InsertBeforeCall:
         statement = with_error_name(self.statement, function, call, self.call, where, self.function)
         first, *rest = parse_statements(statement, where, self.function)
         holder = block.body[place]
-        if same(block.body[max(0, place - 1 - len(rest)) : place], [first, *rest]):
+        if same_code(block.body[max(0, place - 1 - len(rest)) : place], [first, *rest]):
             where.refuse(f"`{self.statement}` already stands before the call of {self.call}", self.function)
         lines = list(getattr(holder, "leading_lines", ()))
         blank = next((n for n, line in enumerate(lines) if line.comment), len(lines))
@@ -387,11 +387,11 @@ class InsertAfterCall:
         call = find_call(function, self.call, where, self.function)
         block, place = find_statement(function, call, self.call, where, self.function)
         holder = block.body[place]
-        if not isinstance(holder, cst.SimpleStatementLine) or isinstance(holder.body[-1], LEAVING):
+        if not isinstance(holder, cst.SimpleStatementLine) or isinstance(holder.body[-1], JUMP_STATEMENTS):
             where.refuse(f"nothing can be inserted right after the call of {self.call}", self.function)
         statement = with_error_name(self.statement, function, call, self.call, where, self.function)
         added = parse_statements(statement, where, self.function)
-        if same(block.body[place + 1 : place + 1 + len(added)], added):
+        if same_code(block.body[place + 1 : place + 1 + len(added)], added):
             where.refuse(f"`{self.statement}` already stands after the call of {self.call}", self.function)
         body = [*block.body[: place + 1], *added, *block.body[place + 1 :]]
         return replaced(module, function, block, block.with_changes(body=body))

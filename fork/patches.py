@@ -1,7 +1,7 @@
 """Reads the files of `patches/`, one pull request each, and applies them to a base release's modules.
 
 `patches/p0001_some_name.py` opens with the pull request's text as its docstring and defines `EDITS`, a mapping from a
-module's path in the wheel to the edits it gets, and `BRINGS`, the files of this repository that come with it. `MERGED`,
+module's path in the wheel to the edits it gets, and `ADDS`, the files of this repository that come with it. `MERGED`,
 if there, is the first release that has the patch: from then on neither its edits nor its files are needed. A release
 that gets none of the edits gets none of the files either.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from fork import ForkError
-from fork.edits import AnyEdits, ForReleases, apply_edits, for_base
-from fork.places import location
+from fork.edits import AnyEdits, ForReleases, apply_edits, edits_for
+from fork.renames import location
 from fork.syntax import EditError
 
 FILE_NAME = re.compile(r"p(\d{4})_[a-z0-9_]+\.py")
@@ -30,30 +30,30 @@ class PatchError(ForkError):
 
 @dataclass(frozen=True)
 class Patch:
-    """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order; `brings`
-    the paths of our modules and tests that it adds; `merged` the release that has it by itself."""
+    """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order; `adds`
+    the paths of our modules and tests; `merged` the release that has it by itself."""
 
     number: int
     name: str
     text: str
     edits: Mapping[str, AnyEdits]
-    brings: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()
     merged: str | None = None
 
     def is_merged(self, base: str) -> bool:
         """Whether upstream has merged it in the release `base` or before."""
         return self.merged is not None and Version(base) >= Version(self.merged)
 
-    def is_for(self, base: str) -> bool:
+    def applies_to(self, base: str) -> bool:
         """Whether the release `base` gets any of its edits, and with them its files."""
-        return not self.is_merged(base) and any(for_base(edits, base) for edits in self.edits.values())
+        return not self.is_merged(base) and any(edits_for(edits, base) for edits in self.edits.values())
 
 
 def load(folder: Path) -> tuple[Patch, ...]:
     """All patches of `folder`, in series order.
 
     Raises PatchError for a file that is not named pNNNN_name.py, a number that is missing or taken twice, an empty
-    docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, a `BRINGS` that is no tuple, or a
+    docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, a `ADDS` that is no tuple, or a
     `MERGED` that is no version.
     """
     patches = [_read(path) for path in sorted(folder.glob("*.py"))]
@@ -73,9 +73,9 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     Raises EditError, naming the patch, where an edit does not find its place or the base has no such module.
     """
     changed: dict[str, bytes] = {}
-    for patch in (patch for patch in patches if patch.is_for(base)):
+    for patch in (patch for patch in patches if patch.applies_to(base)):
         for oldest_path, all_edits in patch.edits.items():
-            where, edits = location(oldest_path, base), for_base(all_edits, base)
+            where, edits = location(oldest_path, base), edits_for(all_edits, base)
             if not edits:
                 continue
             source = changed[where.path] if where.path in changed else read(where.path)
@@ -103,15 +103,15 @@ def _read(path: Path) -> Patch:
     edits = contents.get("EDITS")
     if not isinstance(edits, dict) or not edits or not all(map(_is_entry, edits.items())):
         raise PatchError(f"{where} must define EDITS, a dict from module paths to non-empty tuples of edits.")
-    brings = contents.get("BRINGS", ())
-    if not isinstance(brings, tuple) or not all(isinstance(name, str) for name in brings):
-        raise PatchError(f"{where} must define BRINGS, if any, as a tuple of paths in this repository.")
+    adds = contents.get("ADDS", ())
+    if not isinstance(adds, tuple) or not all(isinstance(name, str) for name in adds):
+        raise PatchError(f"{where} must define ADDS, if any, as a tuple of paths in this repository.")
     merged = contents.get("MERGED")
     try:
         Version("0" if merged is None else merged)
     except (InvalidVersion, TypeError):
         raise PatchError(f'{where} must define MERGED, if any, as a LiteLLM release such as "1.111.0".') from None
-    return Patch(int(match[1]), path.stem, text, edits, brings, merged)
+    return Patch(int(match[1]), path.stem, text, edits, adds, merged)
 
 
 def _is_entry(entry: tuple[object, object]) -> bool:

@@ -22,7 +22,7 @@ from fork.tree import own_files, patched
 OUR_TESTS = "tests/"
 UPSTREAM_TESTS = "tests/test_litellm/failover/"  # which upstream's `make test-unit` collects
 UPSTREAM_LINE = 120  # characters, but for a comment at its end
-OURS_ALONE = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}  # and in English
+ISOLATED_GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}  # and in English
 NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
 
@@ -31,7 +31,9 @@ def _identity(name: str, mail: str, date: str) -> dict[str, str]:
     return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in said.items()}
 
 
-NOBODY = _identity("litellm-failover", "litellm-failover@localhost", "2020-01-01T00:00:00Z")  # of scratch commits
+SCRATCH_IDENTITY = _identity(
+    "litellm-failover", "litellm-failover@localhost", "2020-01-01T00:00:00Z"
+)  # of scratch commits
 
 
 class SeriesError(ForkError):
@@ -48,9 +50,9 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Lines:
-    """How many lines a patch adds to upstream's modules and takes from them, and how many it brings in files of its
-    own, modules and tests."""
+class DiffStat:
+    """How many lines a patch adds to upstream's modules and takes from them, and how many the files have that it adds,
+    modules and tests."""
 
     files: int = 0
     added: int = 0
@@ -58,21 +60,21 @@ class Lines:
     ours: int = 0
 
 
-def place_upstream(path: str) -> str:
+def upstream_path(path: str) -> str:
     """Where upstream would keep a file of this repository: a module where it is, a test among its own."""
     return UPSTREAM_TESTS + path.removeprefix(OUR_TESTS) if path.startswith(OUR_TESTS) else path
 
 
 def steps(base: Base, root: Path) -> list[Step]:
     """The series on `base`, in order. Raises SeriesError unless each file of ours in the package, and each that a patch
-    says it brings, is there and brought by one patch; ForkError as `patches` does."""
+    says it adds, is there and added by one patch; ForkError as `patches` does."""
     series = load(root / "patches")
-    _check_brought(series, root)
+    _check_adds(series, root)
     found: list[Step] = []
     now: dict[str, bytes] = {}
-    for patch in (patch for patch in series if patch.is_for(base.version)):
+    for patch in (patch for patch in series if patch.applies_to(base.version)):
         changed = apply([patch], lambda path: now[path] if path in now else base.read(path), base.version)
-        added = {place_upstream(path): (root / path).read_bytes() for path in patch.brings}
+        added = {upstream_path(path): (root / path).read_bytes() for path in patch.adds}
         now.update(changed)
         found.append(Step(patch, changed, added))
     return found
@@ -91,7 +93,7 @@ def write(base: Base, root: Path, folder: Path, *, signed: bool = True) -> list[
     with TemporaryDirectory() as scratch:
         repository = Path(scratch)
         originals = {path: base.read(path) or b"" for step in taken for path in step.changed}
-        _begin(repository, {path: originals[path] for path in sorted(originals)})
+        _init_repository(repository, {path: originals[path] for path in sorted(originals)})
         for step in taken:
             _commit(
                 repository,
@@ -105,7 +107,7 @@ def write(base: Base, root: Path, folder: Path, *, signed: bool = True) -> list[
     return sorted(folder.glob("*.patch"))
 
 
-def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[Lines]:
+def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[DiffStat]:
     """Apply `mails` to a git repository of the base's wheel and return the lines of each.
 
     Raises SeriesError unless the package is then the one that is built, byte for byte, no line in it has become too
@@ -113,7 +115,7 @@ def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[Lines]:
     """
     with TemporaryDirectory() as scratch:
         repository = Path(scratch)
-        _begin(repository, {path: file.read_bytes() for path, file in base.package.items()})
+        _init_repository(repository, {path: file.read_bytes() for path, file in base.package.items()})
         for mail in mails:
             git(repository, "am", "--quiet", "--keep-cr", str(mail.resolve()))
         git(repository, "diff", "--check", f"HEAD~{len(mails)}", "HEAD")
@@ -125,7 +127,7 @@ def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[Lines]:
         if differing:
             raise SeriesError(f"The series and the build differ on LiteLLM {base.version} in {', '.join(differing)}.")
         return [
-            _lines(git(repository, "show", "--numstat", "--format=", f"HEAD~{age}"), base.package)
+            _diff_stat(git(repository, "show", "--numstat", "--format=", f"HEAD~{age}"), base.package)
             for age in reversed(range(len(mails)))
         ]
 
@@ -147,7 +149,7 @@ def check(clone: Path, mails: Sequence[Path]) -> list[str]:
         return said
 
 
-def table(taken: Sequence[str], lines: Sequence[Lines]) -> str:
+def table(taken: Sequence[str], lines: Sequence[DiffStat]) -> str:
     """How much each of the patches named `taken` touches, in Markdown."""
     head = ["patch", "upstream modules", "lines added there", "lines removed there", "lines of our own files"]
     rows = [
@@ -168,7 +170,7 @@ def git(repository: Path, *arguments: str, **more: str) -> str:
 def _run(repository: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(repository), *NO_HOOKS, *arguments]
-    environment = {**outside, **OURS_ALONE, **NOBODY, **more}
+    environment = {**outside, **ISOLATED_GIT, **SCRATCH_IDENTITY, **more}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -196,7 +198,7 @@ def _authorship(patch: Patch, root: Path) -> dict[str, str]:
     return _identity(*found)
 
 
-def _begin(repository: Path, files: Mapping[str, bytes]) -> None:
+def _init_repository(repository: Path, files: Mapping[str, bytes]) -> None:
     git(repository, "init", "--quiet")
     _commit(repository, files, "base", {})
 
@@ -210,13 +212,12 @@ def _commit(repository: Path, files: Mapping[str, bytes], message: str, identity
     git(repository, "commit", "--quiet", "--cleanup=whitespace", f"--message={message}", **identity)
 
 
-def _check_brought(series: Sequence[Patch], root: Path) -> None:
-    times = Counter(path for patch in series for path in patch.brings)
+def _check_adds(series: Sequence[Patch], root: Path) -> None:
+    times = Counter(path for patch in series for path in patch.adds)
     wrong = {
-        "is brought by no patch: name it in BRINGS of the one that needs it first": own_files(root).keys()
-        - times.keys(),
-        "is brought by several patches: name it in one of them": {path for path, count in times.items() if count > 1},
-        "is brought by a patch and is not there: take it out of BRINGS": {
+        "is added by no patch: name it in ADDS of the one that needs it first": own_files(root).keys() - times.keys(),
+        "is added by several patches: name it in one of them": {path for path, count in times.items() if count > 1},
+        "is added by a patch and is not there: take it out of ADDS": {
             path for path in times if not (root / path).is_file()
         },
     }
@@ -233,11 +234,11 @@ def _check_lengths(diff: str, version: str) -> None:
             )
 
 
-def _lines(numstat: str, package: Mapping[str, Path]) -> Lines:
+def _diff_stat(numstat: str, package: Mapping[str, Path]) -> DiffStat:
     rows = [line.split("\t") for line in numstat.splitlines()]
     theirs = [(int(added), int(removed)) for added, removed, path in rows if path in package]
     ours = sum(int(added) for added, _, path in rows if path not in package)
-    return Lines(len(theirs), sum(added for added, _ in theirs), sum(removed for _, removed in theirs), ours)
+    return DiffStat(len(theirs), sum(added for added, _ in theirs), sum(removed for _, removed in theirs), ours)
 
 
 @contextmanager

@@ -51,18 +51,18 @@ class Location:
     base: str
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def named(self, function: str) -> str:
+    def current_name(self, function: str) -> str:
         """The dotted name the module has for `function`."""
         name, dot, rest = function.partition(".")
         return self.names.get(function) or self.names.get(name, name) + dot + rest
 
     def refuse(self, why: str, function: str | None = None) -> NoReturn:
-        place = f"{self.path} (base {self.base})" + (f", function {self.named(function)}" if function else "")
+        place = f"{self.path} (base {self.base})" + (f", function {self.current_name(function)}" if function else "")
         raise EditError(f"{place}: {why}.")
 
 
 def find_function(module: cst.Module, name: str, where: Location) -> cst.FunctionDef:
-    return only(list(_functions(module, where.named(name).split("."))), "the function", where, name)
+    return exactly_one(list(_functions(module, where.current_name(name).split("."))), "the function", where, name)
 
 
 def lines_of(module: cst.Module, function: str, where: Location) -> set[str]:
@@ -85,7 +85,7 @@ def _functions(node: cst.CSTNode, path: Sequence[str]) -> Iterator[cst.FunctionD
 
 def _is_overload(function: cst.FunctionDef) -> bool:
     """Whether this is a signature of the function that follows (PEP 484), and not the function."""
-    return any(same(cst.Name("overload"), present.decorator) for present in function.decorators)
+    return any(same_code(cst.Name("overload"), present.decorator) for present in function.decorators)
 
 
 def _statements_in(node: cst.CSTNode) -> Iterator[tuple[str, Sequence[cst.CSTNode]]]:
@@ -98,8 +98,8 @@ def _statements_in(node: cst.CSTNode) -> Iterator[tuple[str, Sequence[cst.CSTNod
 
 def find_call(function: cst.FunctionDef, callee: str, where: Location, name: str) -> cst.Call:
     wanted = parse_expression(callee, where, name)
-    calls = [node for node in walk(function.body) if isinstance(node, cst.Call) and same(wanted, node.func)]
-    return only(calls, f"a call of {callee}", where, name)
+    calls = [node for node in walk(function.body) if isinstance(node, cst.Call) and same_code(wanted, node.func)]
+    return exactly_one(calls, f"a call of {callee}", where, name)
 
 
 def find_statement(
@@ -130,7 +130,7 @@ def _holds(tree: object, wanted: cst.CSTNode) -> bool:
     return any(part is wanted for node in nodes if isinstance(node, cst.CSTNode) for part in walk(node))
 
 
-def only(found: Sequence[T], sought: str, where: Location, function: str) -> T:
+def exactly_one(found: Sequence[T], sought: str, where: Location, function: str) -> T:
     if len(found) != 1:
         where.refuse(f"looked for {sought}, expected one place and found {len(found)}", function)
     return found[0]
@@ -145,16 +145,16 @@ def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         waiting.extend(node.children)
 
 
-def same(one: object, other: object) -> bool:
+def same_code(one: object, other: object) -> bool:
     """Whether two trees are the same program text but for layout, comments, parentheses and the style of quotes."""
     if isinstance(one, Sequence) and isinstance(other, Sequence) and not isinstance(one, str):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(same_code, one, other))
     if type(one) is not type(other) or not isinstance(one, cst.CSTNode):
         return one == other
     if isinstance(one, cst.SimpleString):
         return one.evaluated_value == cast(cst.SimpleString, other).evaluated_value
     names = (field.name for field in dataclasses.fields(one) if not field.name.startswith(LAYOUT))
-    return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    return all(same_code(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def holds_import(statement: cst.CSTNode) -> bool:
@@ -207,16 +207,16 @@ def replaced(module: cst.Module, within: cst.CSTNode, old: cst.CSTNode, new: cst
 
     Only the statements around it are made anew: LibCST would look for it in all of the module, a second in router.py.
     """
-    return cst.ensure_type(_put(module, within, within.deep_replace(old, new)), cst.Module)
+    return cst.ensure_type(_with_statement(module, within, within.deep_replace(old, new)), cst.Module)
 
 
-def _put(node: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cst.CSTNode | None:
+def _with_statement(node: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cst.CSTNode | None:
     """`node` with the statement `old` in it, at any depth, replaced by `new`; None if it is not there."""
     if node is old:
         return new
     for field_name, parts in _statements_in(node):
         for place, part in enumerate(parts):
-            put = _put(part, old, new)
+            put = _with_statement(part, old, new)
             if put is not None:
                 held = [*parts[:place], put, *parts[place + 1 :]]
                 return node.with_changes(
@@ -281,19 +281,19 @@ def _refuse_error_name(source: str, where: Location, function: str | None) -> No
         where.refuse(f"`{source}` can have the name of an exception only where a call is the place", function)
 
 
-def guarded(node: cst.BaseExpression) -> cst.BaseExpression:
+def parenthesized(node: cst.BaseExpression) -> cst.BaseExpression:
     """`node` in the parentheses it needs, or a reader would want, as an operand of `or`."""
     loose = isinstance(node, (cst.BooleanOperation, cst.IfExp, cst.Lambda, cst.NamedExpr)) and not node.lpar
     return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()]) if loose else node
 
 
-def either(place: cst.BaseExpression, added: cst.BaseExpression, *, whole: bool) -> cst.BooleanOperation:
+def or_joined(place: cst.BaseExpression, added: cst.BaseExpression, *, whole: bool) -> cst.BooleanOperation:
     """`place or added`; around it the parentheses of `place`, or new ones, where it is not the whole of a test."""
     lpar, rpar = place.lpar, place.rpar
     if not whole:
         place = place.with_changes(lpar=[], rpar=[])
     left_is_or = isinstance(place, cst.BooleanOperation) and isinstance(place.operator, cst.Or)
-    joined = cst.BooleanOperation(place if left_is_or else guarded(place), cst.Or(), added)
+    joined = cst.BooleanOperation(place if left_is_or else parenthesized(place), cst.Or(), added)
     if whole:
         return joined
     return joined.with_changes(lpar=lpar or [cst.LeftParen()], rpar=rpar or [cst.RightParen()])
@@ -338,7 +338,7 @@ def _shared(
     )
 
 
-def one_a_line(call: cst.Call) -> cst.Call:
+def one_argument_a_line(call: cst.Call) -> cst.Call:
     """`call` with each of its arguments in a line of its own."""
     next_line, end = (cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(s)) for s in ("    ", ""))
     *before, last = call.args
@@ -349,7 +349,7 @@ def one_a_line(call: cst.Call) -> cst.Call:
     return call.with_changes(args=arguments, whitespace_before_args=next_line)
 
 
-class _OneStepIn(cst.CSTTransformer):
+class _Indent(cst.CSTTransformer):
     def leave_ParenthesizedWhitespace(
         self, original_node: cst.ParenthesizedWhitespace, updated_node: cst.ParenthesizedWhitespace
     ) -> cst.ParenthesizedWhitespace:
@@ -364,7 +364,7 @@ def wrapped_call(call: cst.Call, outer: cst.Call) -> cst.Call:
     last = call.args[-1]
     closing = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else last.whitespace_after_arg
     before, after = (cst.ParenthesizedWhitespace(indent=True, last_line=_last_line(gap)) for gap in (opening, closing))
-    inner = cst.ensure_type(call.visit(_OneStepIn()), cst.Call)
+    inner = cst.ensure_type(call.visit(_Indent()), cst.Call)
     *others, final = [cst.Arg(inner), *outer.args]
     arguments = [
         *(argument.with_changes(comma=cst.Comma(whitespace_after=before)) for argument in others),

@@ -1,7 +1,7 @@
 """The patched package as files: the base's, with the modules `patches/` changes and the ones `litellm/` adds.
 
 `litellm/` in the repository holds our files and, after `nox -s vendor` or an editable install, the rest of the patched
-package beside them. `litellm/.vendored` lists what was laid there; whatever else is there is ours.
+package beside them. `litellm/.vendored` lists those; whatever else is there is ours.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ IGNORE_FILE = ".gitignore"
 
 
 class TreeError(ForkError):
-    """The patched tree cannot be put together, or cannot be laid over what is there."""
+    """The patched tree cannot be put together, or cannot be written over what is there."""
 
 
 def own_files(root: Path) -> dict[str, Path]:
     """The files this branch adds to the package, by path in the wheel; never bytecode or names with a leading dot."""
-    laid = _laid(root)
+    vendored = _vendored(root)
     paths = {path.relative_to(root).as_posix(): path for path in sorted((root / PACKAGE).rglob("*")) if path.is_file()}
     return {
         name: path
         for name, path in paths.items()
-        if name not in laid and path.suffix != ".pyc" and not any(part.startswith(".") for part in Path(name).parts)
+        if name not in vendored and path.suffix != ".pyc" and not any(part.startswith(".") for part in Path(name).parts)
     }
 
 
@@ -46,14 +46,14 @@ def patched(base: Base, root: Path) -> dict[str, bytes]:
     patch that is not for the base are left out; one it has merged has them there by itself.
     """
     left_out = {
-        path for patch in patches.load(root / "patches") if not patch.is_for(base.version) for path in patch.brings
+        path for patch in patches.load(root / "patches") if not patch.applies_to(base.version) for path in patch.adds
     }
     own = {name: path for name, path in own_files(root).items() if name not in left_out}
     twice = sorted(own.keys() & base.package.keys())
     if twice:
         raise TreeError(
             f"LiteLLM {base.version} has {', '.join(twice)} too: rename our file, change theirs by a patch, or "
-            "say in the patch that brings ours which release has MERGED it."
+            "say in the patch that adds ours which release has MERGED it."
         )
     changed = changed_files(base, root)
     unchanged = {name: path for name, path in {**base.package, **own}.items() if name not in changed}
@@ -69,25 +69,25 @@ def diff(base: Base, root: Path) -> str:
     return "".join(lines)
 
 
-def lay(base: Base, root: Path) -> int:
-    """Lay the rest of the patched package beside our files in `litellm/`, hidden from git, and return how many files.
-    Other packages of the base, which no patch is about, are not laid.
+def vendor(base: Base, root: Path) -> int:
+    """Write the rest of the patched package beside our files in `litellm/`, hidden from git, and return how many files.
+    Other packages of the base, which no patch is about, are left out.
 
-    Files laid earlier are replaced or removed. Raises TreeError if one of them was edited since, or if the base would
-    overwrite one of ours, which it has merged, before anything is written, and as `patched` does.
+    Files vendored earlier are replaced or removed. Raises TreeError if one of them was edited since, or if the base
+    would overwrite one of ours, which it has merged, before anything is written, and as `patched` does.
     """
     files = patched(base, root)
-    earlier = _laid(root)
+    earlier = _vendored(root)
     edited = [name for name, digest in earlier.items() if _digest(root / name) not in (digest, None)]
     if edited:
         raise TreeError(
-            f"{', '.join(edited)} was edited after it was laid: move the change into a patch or delete the file, "
+            f"{', '.join(edited)} was edited after it was vendored: move the change into a patch or delete the file, "
             "which this step would overwrite."
         )
     theirs = {name: data for name, data in files.items() if name in base.package and name.startswith(f"{PACKAGE}/")}
     ours = sorted(theirs.keys() & own_files(root).keys())
     if ours:
-        raise TreeError(f"LiteLLM {base.version} has {', '.join(ours)} by itself, which must not be laid over ours.")
+        raise TreeError(f"LiteLLM {base.version} has {', '.join(ours)} by itself, which must not be written over ours.")
     _write_lists(root, {**earlier, **{name: hashlib.sha256(data).hexdigest() for name, data in theirs.items()}})
     for name in earlier.keys() - theirs.keys():
         (root / name).unlink(missing_ok=True)
@@ -100,21 +100,21 @@ def lay(base: Base, root: Path) -> int:
     return len(theirs)
 
 
-def _laid(root: Path) -> dict[str, str]:
-    """What .vendored lists: path in the wheel and SHA-256 of each file laid into `litellm/`."""
+def _vendored(root: Path) -> dict[str, str]:
+    """What .vendored lists: path in the wheel and SHA-256 of each file vendored into `litellm/`."""
     manifest = root / PACKAGE / MANIFEST
     lines = manifest.read_text("utf-8").splitlines() if manifest.exists() else []
     return {name: digest for digest, name in (line.split(" ", 1) for line in lines)}
 
 
-def _write_lists(root: Path, laid: Mapping[str, str]) -> None:
+def _write_lists(root: Path, vendored: Mapping[str, str]) -> None:
     """Write .vendored, and a .gitignore of the same files, so that a new file of ours is never hidden from git.
 
     Written before the files themselves: after an interruption no file of the base is taken for one of ours.
     """
     folder = root / PACKAGE
-    (folder / MANIFEST).write_text("".join(f"{laid[name]} {name}\n" for name in sorted(laid)), "utf-8")
-    names = [f"/{IGNORE_FILE}", f"/{MANIFEST}", *(name[len(PACKAGE) :] for name in sorted(laid))]
+    (folder / MANIFEST).write_text("".join(f"{vendored[name]} {name}\n" for name in sorted(vendored)), "utf-8")
+    names = [f"/{IGNORE_FILE}", f"/{MANIFEST}", *(name[len(PACKAGE) :] for name in sorted(vendored))]
     ignored = "".join(re.sub(r"([\\*?\[])", r"\\\1", name) + "\n" for name in names)
     (folder / IGNORE_FILE).write_text(ignored, "utf-8")
 

@@ -50,7 +50,7 @@ exception; the report of #24366 as written.
 
 from fork.edits import AddArgument, AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, WidenCondition
 
-BRINGS = (
+ADDS = (
     "litellm/litellm_core_utils/anthropic_errors.py",
     "litellm/litellm_core_utils/error_object.py",
     "litellm/litellm_core_utils/failure_evidence.py",

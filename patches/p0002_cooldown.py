@@ -88,7 +88,7 @@ COUNTING = (
     Decorate("Router.deployment_callback_on_failure", "counting_what_holds_for_all"),
 )
 
-BRINGS = (
+ADDS = (
     "litellm/router_utils/callers_part.py",
     "litellm/router_utils/compiled_router_cooldown.py",
     "litellm/router_utils/failover_policy.py",

@@ -161,7 +161,7 @@ CLIENT_OF_A_MODERATION = (
     "timeout=timeout_of(optional_params)",
 )
 
-BRINGS = (
+ADDS = (
     "litellm/litellm_core_utils/event_stream.py",
     "litellm/litellm_core_utils/first_event.py",
     "litellm/litellm_core_utils/stream_wait.py",

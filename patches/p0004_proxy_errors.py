@@ -62,7 +62,7 @@ KEEPING_ITS_FAILURE = (
     InsertAfterCall("AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.error", "self.failure = e"),
 )
 
-BRINGS = (
+ADDS = (
     "litellm/litellm_core_utils/known_credentials.py",
     "litellm/litellm_core_utils/message_for_callers.py",
     "litellm/proxy/common_utils/provider_errors.py",

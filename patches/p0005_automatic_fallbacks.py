@@ -26,7 +26,7 @@ at a real proxy.
 
 from fork.edits import AddImport, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
 
-BRINGS = (
+ADDS = (
     "litellm/router_utils/automatic_fallbacks.py",
     "tests/router_unit_tests/test_automatic_fallbacks.py",
 )

@@ -39,7 +39,7 @@ FAILED = "litellm.router_utils.failed_checks"
 SPARING = AddImport(FAILED, ("sparing_the_last_one",))
 NO_COOLDOWN = "no health check takes a deployment out of rotation"
 
-BRINGS = (
+ADDS = (
     "litellm/proxy/health_check_utils/background_health_checks.py",
     "litellm/router_utils/failed_checks.py",
     "tests/proxy_unit_tests/test_background_health_checks.py",

@@ -26,7 +26,7 @@ from fork.edits import AddImport, Decorate, ForReleases, Otherwise
 
 WAITING_CALLERS = "litellm.proxy.common_utils.waiting_callers"
 
-BRINGS = (
+ADDS = (
     "litellm/proxy/common_utils/waiting_callers.py",
     "tests/proxy_unit_tests/test_waiting_callers.py",
 )

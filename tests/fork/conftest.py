@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT))  # last: a tree laid into litellm/ must not hide the LiteLLM that is installed
+sys.path.append(str(ROOT))  # last: a tree vendored into litellm/ must not hide the LiteLLM that is installed
 
 Install = Callable[..., Path]
 

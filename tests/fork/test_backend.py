@@ -246,7 +246,7 @@ def test_an_editable_install_is_the_repository(known: Path, out: Path) -> None:
         files = contents(out / backend.build_editable(str(out)))
         assert files["__editable__.litellm.pth"].decode().strip() == str(known)
         assert not [name for name in files if name.startswith("litellm/")]
-        assert "litellm_cli/main.py" in files  # which is not laid
+        assert "litellm_cli/main.py" in files  # which is not vendored
         assert not (known / "litellm_cli").exists()
         assert imported_from(known) == f"42 {known / 'litellm' / '__init__.py'}\n"
 

@@ -29,7 +29,7 @@ It is 41.
 """
 '''
 TEST = "tests/router_unit_tests/test_answer.py"
-BRINGS = f'BRINGS = ("litellm/extra/failover.py", "{TEST}")\n'
+ADDS = f'ADDS = ("litellm/extra/failover.py", "{TEST}")\n'
 SECOND = '''"""feat: a second function"""
 from fork.edits import InsertFirst
 EDITS = {"litellm/router.py": (InsertFirst("answer", "pass"),)}
@@ -59,7 +59,7 @@ def base(repository: Path, install: Install) -> Base:
     install()
     add("1.2.3", repository)
     first = repository / "patches" / "p0001_answer.py"
-    first.write_text(TEXT + first.read_text().partition("\n")[2] + BRINGS)
+    first.write_text(TEXT + first.read_text().partition("\n")[2] + ADDS)
     first.with_name("p0002_second.py").write_text(SECOND)
     (repository / TEST).parent.mkdir(parents=True)
     (repository / TEST).write_text("def test_answer() -> None: ...\n")
@@ -115,7 +115,7 @@ def test_a_test_goes_where_upstream_keeps_its_own(mails: list[Path], clone: Path
 def test_the_series_gives_what_is_built(mails: list[Path], base: Base, repository: Path) -> None:
     """The series gives the package that is built, and the lines it touches are counted."""
     lines = series.prove(base, repository, mails)
-    assert lines == [series.Lines(files=1, added=2, removed=1, ours=2), series.Lines(files=1, added=1)]
+    assert lines == [series.DiffStat(files=1, added=2, removed=1, ours=2), series.DiffStat(files=1, added=1)]
 
 
 @pytest.mark.parametrize(
@@ -194,22 +194,22 @@ def test_a_folder_that_is_no_clone_is_refused(mails: list[Path], tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("brings", "said"),
+    ("adds", "said"),
     [
-        ("", "litellm/extra/failover.py is brought by no patch: name it in BRINGS"),
-        (BRINGS.replace("extra/", "gone/"), "litellm/extra/failover.py is brought by no patch: name it in BRINGS"),
+        ("", "litellm/extra/failover.py is added by no patch: name it in ADDS"),
+        (ADDS.replace("extra/", "gone/"), "litellm/extra/failover.py is added by no patch: name it in ADDS"),
         (
-            BRINGS.replace("test_answer", "gone"),
-            "tests/router_unit_tests/gone.py is brought by a patch and is not there",
+            ADDS.replace("test_answer", "gone"),
+            "tests/router_unit_tests/gone.py is added by a patch and is not there",
         ),
-        (BRINGS.replace(")", f', "{TEST}")'), f"{TEST} is brought by several patches: name it in one of them"),
+        (ADDS.replace(")", f', "{TEST}")'), f"{TEST} is added by several patches: name it in one of them"),
     ],
     ids=["none", "another", "gone", "twice"],
 )
-def test_file_is_brought_once(base: Base, repository: Path, brings: str, said: str) -> None:
-    """A file that is brought by no patch, by several, or without being there is named."""
+def test_file_is_added_once(base: Base, repository: Path, adds: str, said: str) -> None:
+    """A file that is added by no patch, by several, or without being there is named."""
     first = repository / "patches" / "p0001_answer.py"
-    first.write_text(first.read_text().replace(BRINGS, brings))
+    first.write_text(first.read_text().replace(ADDS, adds))
     with pytest.raises(series.SeriesError, match=said):
         series.steps(base, repository)
 
@@ -222,11 +222,11 @@ def test_a_patch_without_a_commit_has_no_author(base: Base, repository: Path, tm
     assert len(series.write(base, repository, tmp_path / "mails", signed=False)) == 3
 
 
-def test_brings_that_are_no_paths_are_refused(repository: Path) -> None:
-    """A BRINGS that is no tuple of paths is refused."""
+def test_adds_that_are_no_paths_are_refused(repository: Path) -> None:
+    """A ADDS that is no tuple of paths is refused."""
     first = repository / "patches" / "p0001_answer.py"
-    first.write_text(first.read_text() + 'BRINGS = "litellm/extra/failover.py"\n')
-    with pytest.raises(ForkError, match="patches/p0001_answer.py must define BRINGS, if any, as a tuple of paths"):
+    first.write_text(first.read_text() + 'ADDS = "litellm/extra/failover.py"\n')
+    with pytest.raises(ForkError, match="patches/p0001_answer.py must define ADDS, if any, as a tuple of paths"):
         patches.load(repository / "patches")
 
 
@@ -244,12 +244,12 @@ def test_the_command_writes_proves_and_checks(
     assert "0002-feat-a-second-function.patch: applies" in said
 
 
-def test_every_test_about_litellm_is_brought() -> None:
-    """Every test about LiteLLM is brought by a patch, but for those about this repository's own."""
+def test_every_test_about_litellm_is_added() -> None:
+    """Every test about LiteLLM is added by a patch, but for those about this repository's own."""
     folders = ("exception_mapping", "router_unit_tests", "proxy_unit_tests")
     there = {path.relative_to(ROOT).as_posix() for name in folders for path in (ROOT / "tests" / name).glob("*.py")}
-    brought = {path for patch in patches.load(ROOT / "patches") for path in patch.brings}
-    assert there - brought == STAYING
+    added = {path for patch in patches.load(ROOT / "patches") for path in patch.adds}
+    assert there - added == STAYING
 
 
 @pytest.mark.parametrize("reason", ['MERGED = "1.2.3"\n', NONE_OF_ITS_EDITS], ids=["merged", "none of its edits"])

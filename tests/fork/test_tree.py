@@ -1,4 +1,4 @@
-"""The patched package is the base, the patches and our files; laid into `litellm/` it never costs anyone their work."""
+"""The patched package is the base, the patches and our files; vendored, it never costs anyone their work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from fork import ForkError
 from fork.__main__ import main
 from fork.base import Base, add, find
-from fork.tree import TreeError, lay, own_files, patched
+from fork.tree import TreeError, own_files, patched, vendor
 
 Install = Callable[..., Path]
 PATCHED = b"import os\nfrom litellm.extra.failover import ANSWER\n\n\ndef answer():\n    return ANSWER\n"
@@ -54,51 +54,51 @@ def test_bytecode_and_dotfiles_are_not_ours(repository: Path) -> None:
     assert list(own_files(repository)) == ["litellm/extra/failover.py"]
 
 
-def test_laying_makes_the_folder_the_package(repository: Path, install: Install) -> None:
-    """Laying puts base and patches beside our files, which alone still count as ours, also the second time."""
+def test_vendoring_makes_the_folder_the_package(repository: Path, install: Install) -> None:
+    """Vendoring puts base and patches beside our files, which alone still count as ours, also the second time."""
     found = base(repository, install)
     whole = patched(found, repository)
     for _ in range(2):
-        assert lay(found, repository) == 4
-        laid = {name: data for name, data in whole.items() if name.startswith("litellm/")}
-        assert {name: (repository / name).read_bytes() for name in laid} == laid
+        assert vendor(found, repository) == 4
+        theirs = {name: data for name, data in whole.items() if name.startswith("litellm/")}
+        assert {name: (repository / name).read_bytes() for name in theirs} == theirs
         assert list(own_files(repository)) == ["litellm/extra/failover.py"]
         assert patched(found, repository) == whole
 
 
 def test_git_sees_our_files_only(repository: Path, install: Install) -> None:
-    """Git sees only our own files among those that were laid, and a new one of ours at once."""
+    """Git sees only our own files among those that were vendored, and a new one of ours at once."""
     subprocess.run(["git", "init", "-q"], check=True)
-    lay(base(repository, install), repository)
+    vendor(base(repository, install), repository)
     (repository / "litellm" / "extra" / "new.py").write_text("")
     command = ["git", "ls-files", "--others", "--exclude-standard", "litellm"]
     seen = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert seen == ["litellm/extra/failover.py", "litellm/extra/new.py"]
 
 
-def test_another_base_replaces_the_one_laid_before(repository: Path, install: Install) -> None:
-    """Another base replaces the one that was laid before, and files it does not have are gone."""
-    lay(base(repository, install, "1.2.3", old="old = 1\n"), repository)
-    lay(base(repository, install, "1.2.4", new="new = 1\n"), repository)
+def test_another_base_replaces_the_one_vendored_before(repository: Path, install: Install) -> None:
+    """Another base replaces the one that was vendored before, and files it does not have are gone."""
+    vendor(base(repository, install, "1.2.3", old="old = 1\n"), repository)
+    vendor(base(repository, install, "1.2.4", new="new = 1\n"), repository)
     assert not (repository / "litellm" / "old.py").exists()
     assert (repository / "litellm" / "new.py").exists()
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "1.2.4"])
 def test_edited_file_is_not_overwritten(repository: Path, install: Install, version: str) -> None:
-    """A laid file that was edited is not overwritten, and nothing else is written before it is gone."""
-    lay(base(repository, install), repository)
+    """A vendored file that was edited is not overwritten, and nothing else is written before it is gone."""
+    vendor(base(repository, install), repository)
     (repository / "litellm" / "router.py").write_text("print('debugging')\n")
     (repository / "litellm" / "__init__.py").unlink()
-    with pytest.raises(TreeError, match=r"litellm/router.py was edited after it was laid"):
-        lay(base(repository, install, version), repository)
+    with pytest.raises(TreeError, match=r"litellm/router.py was edited after it was vendored"):
+        vendor(base(repository, install, version), repository)
     assert not (repository / "litellm" / "__init__.py").exists()
     (repository / "litellm" / "router.py").unlink()
-    lay(find(version, repository), repository)
+    vendor(find(version, repository), repository)
     assert (repository / "litellm" / "router.py").read_bytes() == PATCHED
 
 
-def test_interrupted_laying_is_resumed(repository: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_vendoring_is_resumed(repository: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interruption leaves no file that counts as ours, and the next run finishes the work."""
     found = base(repository, install)
     write = Path.write_bytes
@@ -111,16 +111,16 @@ def test_interrupted_laying_is_resumed(repository: Path, install: Install, monke
     with monkeypatch.context() as context:
         context.setattr(Path, "write_bytes", failing)
         with pytest.raises(KeyboardInterrupt):
-            lay(found, repository)
+            vendor(found, repository)
     assert list(own_files(repository)) == ["litellm/extra/failover.py"]
-    assert lay(found, repository) == 4
+    assert vendor(found, repository) == 4
 
 
-def test_vendor_lays_the_tree(repository: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    """`vendor` lays the base that pyproject.toml names, or --base."""
+def test_vendor_writes_the_tree(repository: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    """`vendor` writes the base that pyproject.toml names, or --base."""
     base(repository, install)
     assert main(["vendor"]) == 0
-    assert capsys.readouterr().out == "laid 4 files of LiteLLM 1.2.3, patched, into litellm/\n"
+    assert capsys.readouterr().out == "vendored 4 files of LiteLLM 1.2.3, patched, into litellm/\n"
     base(repository, install, "1.2.4")
     assert main(["vendor", "--base", "1.2.4"]) == 0
     assert "LiteLLM 1.2.4" in capsys.readouterr().out
@@ -159,7 +159,7 @@ NOT_HERE = """
 from fork.edits import ForReleases, Otherwise
 
 EDITS = {"litellm/router.py": (ForReleases({"<1": EDITS["litellm/router.py"]}, "1 lacks it", Otherwise.MISSING),)}
-BRINGS = ("litellm/extra/failover.py",)
+ADDS = ("litellm/extra/failover.py",)
 """
 
 
@@ -174,19 +174,19 @@ def test_unedited_base_gets_no_files(repository: Path, install: Install) -> None
 
 
 def test_merged_base_keeps_its_files(repository: Path, install: Install) -> None:
-    """A base that has merged a patch keeps its own files and edits, and is not laid over ours."""
+    """A base that has merged a patch keeps its own files and edits, and is not written over ours."""
     found = base(repository, install, **{"extra/failover": "ANSWER = 43\n"})
     with pytest.raises(
         TreeError, match="LiteLLM 1.2.3 has litellm/extra/failover.py too: .* which release has MERGED it"
     ):
         patched(found, repository)
     patch = repository / "patches" / "p0001_answer.py"
-    patch.write_text(patch.read_text() + 'BRINGS = ("litellm/extra/failover.py",)\nMERGED = "1.2.3"\n')
+    patch.write_text(patch.read_text() + 'ADDS = ("litellm/extra/failover.py",)\nMERGED = "1.2.3"\n')
     tree = patched(found, repository)
     assert (tree["litellm/extra/failover.py"], tree["litellm/router.py"]) == (
         b"ANSWER = 43\n",
         found.read("litellm/router.py"),
     )
-    with pytest.raises(TreeError, match="litellm/extra/failover.py by itself, which must not be laid over ours"):
-        lay(found, repository)
+    with pytest.raises(TreeError, match="litellm/extra/failover.py by itself, which must not be written over ours"):
+        vendor(found, repository)
     assert (repository / "litellm/extra/failover.py").read_text() == "ANSWER = 42\n"

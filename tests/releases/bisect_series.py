@@ -1,7 +1,7 @@
 """Applies the patches one by one, in order: what `nox -s releases -- bisect` runs.
 
-After each it builds a repository that holds the patches so far, with what they bring and nothing of the later ones, and
-runs the tests the patch brings, in the place upstream is to have them in. Exit code 1 if one fails.
+After each it builds a repository that holds the patches so far, with what they add and nothing of the later ones, and
+runs the tests the patch adds, in the place upstream is to have them in. Exit code 1 if one fails.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fork import patches
 from fork.patches import Patch
-from fork.series import place_upstream
+from fork.series import upstream_path
 from releases.environment import ROOT, UV, Counts, Environment, ReleaseError, arguments, counts, require, run
 
 NEEDED = ("fork", "pyproject.toml")  # to build
@@ -21,8 +21,8 @@ NEEDED = ("fork", "pyproject.toml")  # to build
 
 def applied(patch: Patch, repository: Path, environment: Environment) -> Counts:
     """Add `patch` to those in `repository`, build and install that, and return what the patch's own tests say."""
-    for path in (f"patches/{patch.name}.py", *patch.brings):
-        place = repository / place_upstream(path)
+    for path in (f"patches/{patch.name}.py", *patch.adds):
+        place = repository / upstream_path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, place)
     dist = environment.work / patch.name
@@ -30,7 +30,7 @@ def applied(patch: Patch, repository: Path, environment: Environment) -> Counts:
     run(*build, "-C", f"base={environment.base}", "--out-dir", dist, repository)
     installed = environment.install("--reinstall", "--no-deps", *dist.glob("*.whl"))
     require(installed, f"LiteLLM {environment.base} cannot be installed with the patches up to {patch.name}")
-    tests = [place_upstream(path) for path in patch.brings if Path(path).name.startswith("test_")]
+    tests = [upstream_path(path) for path in patch.adds if Path(path).name.startswith("test_")]
     outcome = counts(environment, tests, repository)
     stock = environment.install("--reinstall", "--no-deps", f"litellm==={environment.base}")
     require(stock, f"LiteLLM {environment.base} cannot be installed again")

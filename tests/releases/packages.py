@@ -73,7 +73,7 @@ def editable(base: str, clone: Path, work: Path) -> Iterator[str]:
     run(*UV, "install", f"--python={python}", "--quiet", "-e", clone)
     line = shown("uv -e .", python, base)
     if str(clone) not in line or run("git", "status", "--short", cwd=clone):
-        sys.exit(f"the editable install does not serve the clone, or git sees what it laid there: {line}")
+        sys.exit(f"the editable install does not serve the clone, or git sees what it vendored there: {line}")
     yield line
 
 

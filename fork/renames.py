@@ -1,4 +1,4 @@
-"""Where upstream has moved modules that patches edit; a patch names the oldest place."""
+"""What upstream has renamed of what patches edit; a patch says the oldest name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from packaging.version import Version
 from fork.syntax import Location
 
 
-class Move(NamedTuple):
+class Rename(NamedTuple):
     """A module, or a folder of them, that has another name since a release, and the `names` of classes and of single
     methods that have changed with it."""
 
@@ -26,10 +26,10 @@ IN_THE_ROUTERS_CORE = {
     "Router.async_get_healthy_deployments": "PythonCore._core_async_get_healthy_deployments",
     "Router.get_available_deployment": "PythonCore._get_available_deployment_unresolved",
 }
-MOVES = (
-    Move("1.104", "litellm/llms/anthropic/experimental_pass_through/", "litellm/llms/anthropic/pass_through/"),
-    Move("1.107", "litellm/llms/anthropic/pass_through/", "litellm/llms/anthropic/messages/"),
-    Move("1.107", "litellm/router.py", "litellm/router_python_core.py", IN_THE_ROUTERS_CORE),
+RENAMES = (
+    Rename("1.104", "litellm/llms/anthropic/experimental_pass_through/", "litellm/llms/anthropic/pass_through/"),
+    Rename("1.107", "litellm/llms/anthropic/pass_through/", "litellm/llms/anthropic/messages/"),
+    Rename("1.107", "litellm/router.py", "litellm/router_python_core.py", IN_THE_ROUTERS_CORE),
 )
 """Oldest first. `since` lies between the releases of bases.toml, which are all that is known of."""
 
@@ -37,8 +37,8 @@ MOVES = (
 def location(path: str, base: str) -> Location:
     """Where the release `base` has the module that was at `path` in the oldest one."""
     names: dict[str, str] = {}
-    for move in MOVES:
-        if path.startswith(move.old) and Version(base) >= Version(move.since):
-            path = move.new + path.removeprefix(move.old)
-            names.update(move.names)
+    for rename in RENAMES:
+        if path.startswith(rename.old) and Version(base) >= Version(rename.since):
+            path = rename.new + path.removeprefix(rename.old)
+            names.update(rename.names)
     return Location(path, base, names)
