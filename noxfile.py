@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -19,13 +21,13 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 DEFAULT_BASE: str = PROJECT["tool"]["fork"]["base"]
 OLDEST_BASE, *_, NEWEST_BASE = nox.project.load_toml("fork/bases.toml")
 BASES = [OLDEST_BASE, DEFAULT_BASE]
-"""What is tested day by day: the oldest release and the default one; `releases` tests all."""
+"""What is tested day by day, and compared with stock: the oldest release and the default one. The tests of modules for
+the compiled router need the newest one; `releases` tests all."""
 
 UNPUBLISHED = "tests/releases/unpublished.txt"
 ASK_FOR_UNPUBLISHED = ("1.109.", "1.110.")
 """Releases whose extra [proxy] asks for what the index does not have: UNPUBLISHED says what is let go of."""
 
-OWN_MODULES = [path.relative_to(".") for path in sorted(Path("litellm").rglob("*_utils/*.py"))]
 ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests"]
 """Test folders that are about what LiteLLM does; the others are about the build, our own modules and test doubles."""
 
@@ -44,6 +46,8 @@ RELEASES: dict[str, tuple[str, list[str]]] = {
 def check(session: nox.Session) -> None:
     """Format, lint and strict types of all our code, and the workflows for GitHub."""
     install_patched(session, DEFAULT_BASE, *dependencies("check"))
+    modules = own_modules(session)
+    add_to_package(session, modules)  # of which no release has all
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     workflows = [str(path) for path in sorted(Path(".github/workflows").glob("*.yml"))]
@@ -51,13 +55,13 @@ def check(session: nox.Session) -> None:
     session.run("zizmor", "--offline", "--quiet", *workflows)
     session.run("mypy")
     # As part of the whole package, where LiteLLM's own types are known.
-    modules = [argument for path in own_modules() for argument in ("-m", path)]
+    named = [argument for path in modules for argument in ("-m", dotted(path))]
     with session.chdir(session.create_tmp()):
-        session.run("mypy", "--strict", "--follow-imports=silent", *modules)
+        session.run("mypy", "--strict", "--follow-imports=silent", *named)
 
 
 @nox.session
-@nox.parametrize("base", BASES)
+@nox.parametrize("base", [*BASES, NEWEST_BASE])
 def router(session: nox.Session, base: str) -> None:
     """The whole suite on the patched package: the maintainers' command."""
     session.install(*dependencies("build"))
@@ -184,9 +188,27 @@ def overrides(session: nox.Session, base: str) -> list[str]:
     return ["--override", UNPUBLISHED]
 
 
-def own_modules() -> list[str]:
-    """The modules this branch adds to LiteLLM, dotted."""
-    return [".".join(path.with_suffix("").parts) for path in OWN_MODULES]
+def own_modules(session: nox.Session) -> list[Path]:
+    """The modules this branch adds to LiteLLM, as its patches say, on whichever release."""
+    return list(map(Path, printed(session, "python", "-m", "fork", "modules").split()))
+
+
+def dotted(path: Path) -> str:
+    """The name by which the module at `path` is imported."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def add_to_package(session: nox.Session, modules: Sequence[Path]) -> None:
+    """Put each of `modules` into the installed package, also those that other releases have."""
+    site = Path(printed(session, "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    for path in modules:
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, site / path)
+
+
+def printed(session: nox.Session, *command: str) -> str:
+    """What `command` prints, which is not shown."""
+    return str(session.run(*command, silent=True))
 
 
 def chosen_base(session: nox.Session) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fork import ForkError, base, series, tree
+from fork import ForkError, base, imports, series, tree
 from fork.backend import base_version
 
 
@@ -40,13 +40,21 @@ def add_base(options: argparse.Namespace, root: Path) -> str:
 
 
 def apply(options: argparse.Namespace, root: Path) -> str:
-    """Say whether the patches apply to the LiteLLM release installed here, supported or not, with each name bound."""
+    """Say whether the patches apply to the LiteLLM release installed here, supported or not, with each name bound and
+    each module of ours imported."""
     from fork import names  # the only command that needs pyflakes
 
     found = base.installed(options.version)
-    changed = tree.changed_files(found, root)
+    package = tree.patched(found, root)
+    changed = {path: data for path, data in package.items() if path in found.package and data != found.read(path)}
     names.check(found, changed)
+    imports.check(package, tree.own_modules(root), found.version)
     return f"the patches change {len(changed)} modules of LiteLLM {options.version}"
+
+
+def list_modules(options: argparse.Namespace, root: Path) -> str:
+    """List the modules of ours that the patches add, on whichever release: a path a line."""
+    return "\n".join(sorted(tree.own_modules(root)))
 
 
 def write_series(options: argparse.Namespace, root: Path) -> str:
@@ -81,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("apply", help=apply.__doc__)
     command.add_argument("version", help="the release, which must be the one installed")
     command.set_defaults(run=apply)
+    command = commands.add_parser("modules", help=list_modules.__doc__)
+    command.set_defaults(run=list_modules)
     command = commands.add_parser("series", help=write_series.__doc__)
     command.add_argument("--base", help="the base release instead of the default one", metavar="VERSION")
     command.add_argument("--out", help="where to write, ./series by default", metavar="FOLDER", default="series")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fork.edits import ForReleases, Otherwise
+from fork.edits import Edit, ForReleases, Otherwise
 from fork.patches import Patch
 
 APPLIED = "applied"
 
 
-def left_out(patch: Patch, base: str) -> Iterator[ForReleases]:
+def left_out(patch: Patch, base: str) -> Iterator[ForReleases[Edit]]:
     """The parts of `patch` that the release `base` does not get, but for those that other edits do there."""
     if patch.is_merged(base):
         return
@@ -34,7 +34,7 @@ def matrix(series: Sequence[Patch], bases: Sequence[str], tests: Mapping[str, st
 
     A number in a cell is a part of the patch that the release goes without; below the table stands why.
     """
-    notes: list[ForReleases] = []
+    notes: list[ForReleases[Edit]] = []
     rows = []
     for base in bases:
         row = [base]

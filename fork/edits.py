@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 import libcst as cst
 from packaging.specifiers import SpecifierSet
@@ -47,6 +47,8 @@ LONGEST_LINE = 120  # characters, as upstream's formatter has it
 LONGEST_IMPORT = 88  # characters; the narrower of the two line lengths upstream has formatted its releases with
 JUMP_STATEMENTS = (cst.Return, cst.Raise, cst.Break, cst.Continue)
 
+Part = TypeVar("Part", covariant=True)
+
 
 class Edit(Protocol):
     """One structural change to one module."""
@@ -64,30 +66,31 @@ class Otherwise(Enum):
 
 
 @dataclass(frozen=True)
-class ForReleases:
-    """Edits for some of the base releases only, by the PEP 440 version specifier of those that get them; one of these
-    at the most may name a release. `why` says what is different where none does, `otherwise` of which kind that is."""
+class ForReleases(Generic[Part]):
+    """Parts of a patch, edits or paths of files it adds, for some of the base releases only, by the PEP 440 version
+    specifier of those that get them; one of these at the most may name a release. `why` says what is different where
+    none does, `otherwise` of which kind that is."""
 
-    edits: Mapping[str, tuple[Edit, ...]]
+    parts: Mapping[str, tuple[Part, ...]]
     why: str
     otherwise: Otherwise
 
-    def at(self, base: str) -> tuple[Edit, ...]:
-        """The edits for the base release `base`; raises EditError if two entries name it."""
-        naming = [releases for releases in self.edits if base in SpecifierSet(releases)]
+    def at(self, base: str) -> tuple[Part, ...]:
+        """The parts for the base release `base`; raises EditError if two entries name it."""
+        naming = [releases for releases in self.parts if base in SpecifierSet(releases)]
         if len(naming) > 1:
             raise EditError(f"Both {' and '.join(naming)} name the base {base}: let one entry of ForReleases do so.")
-        return self.edits[naming[0]] if naming else ()
+        return self.parts[naming[0]] if naming else ()
 
 
-AnyEdits = Sequence[Edit | ForReleases]
+AnyEdits = Sequence[Edit | ForReleases[Edit]]
 
 
-def edits_for(edits: AnyEdits, base: str) -> list[Edit]:
-    """Those of `edits` that are for the base release `base`."""
-    chosen: list[Edit] = []
-    for edit in edits:
-        chosen.extend(edit.at(base) if isinstance(edit, ForReleases) else [edit])
+def parts_for(parts: Sequence[Part | ForReleases[Part]], base: str) -> list[Part]:
+    """Those of `parts`, edits or paths of files, that are for the base release `base`."""
+    chosen: list[Part] = []
+    for part in parts:
+        chosen.extend(part.at(base) if isinstance(part, ForReleases) else [part])
     return chosen
 
 

@@ -1,9 +1,10 @@
 """Reads the files of `patches/`, one pull request each, and applies them to a base release's modules.
 
 `patches/p0001_some_name.py` opens with the pull request's text as its docstring and defines `EDITS`, a mapping from a
-module's path in the wheel to the edits it gets, and `ADDS`, the files of this repository that come with it. `MERGED`,
-if there, is the first release that has the patch: from then on neither its edits nor its files are needed. A release
-that gets none of the edits gets none of the files either.
+module's path in the wheel to the edits it gets, and `ADDS`, the files of this repository that come with it: each module
+of `litellm/` with one patch. Both may hold `ForReleases`, so that a release has only what it uses. `MERGED`, if there,
+is the first release that has the patch: from then on neither its edits nor its files are needed. A release that gets
+none of the edits gets none of the files either.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from fork import ForkError
-from fork.edits import AnyEdits, ForReleases, apply_edits, edits_for
+from fork.edits import AnyEdits, ForReleases, apply_edits, parts_for
 from fork.renames import location
 from fork.syntax import EditError
 
@@ -37,7 +38,7 @@ class Patch:
     name: str
     text: str
     edits: Mapping[str, AnyEdits]
-    adds: tuple[str, ...] = ()
+    adds: Sequence[str | ForReleases[str]] = ()
     merged: str | None = None
 
     def is_merged(self, base: str) -> bool:
@@ -46,7 +47,16 @@ class Patch:
 
     def applies_to(self, base: str) -> bool:
         """Whether the release `base` gets any of its edits, and with them its files."""
-        return not self.is_merged(base) and any(edits_for(edits, base) for edits in self.edits.values())
+        return not self.is_merged(base) and any(parts_for(edits, base) for edits in self.edits.values())
+
+    def files(self, base: str) -> list[str]:
+        """The paths of our files that the release `base` gets with it, in order."""
+        return parts_for(self.adds, base) if self.applies_to(base) else []
+
+    def all_files(self) -> set[str]:
+        """The paths of our files that any release gets with it."""
+        tables = [{"": (part,)} if isinstance(part, str) else part.parts for part in self.adds]
+        return {path for table in tables for paths in table.values() for path in paths}
 
 
 def load(folder: Path) -> tuple[Patch, ...]:
@@ -75,7 +85,7 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     changed: dict[str, bytes] = {}
     for patch in (patch for patch in patches if patch.applies_to(base)):
         for oldest_path, all_edits in patch.edits.items():
-            where, edits = location(oldest_path, base), edits_for(all_edits, base)
+            where, edits = location(oldest_path, base), parts_for(all_edits, base)
             if not edits:
                 continue
             source = changed[where.path] if where.path in changed else read(where.path)
@@ -104,14 +114,19 @@ def _read(path: Path) -> Patch:
     if not isinstance(edits, dict) or not edits or not all(map(_is_entry, edits.items())):
         raise PatchError(f"{where} must define EDITS, a dict from module paths to non-empty tuples of edits.")
     adds = contents.get("ADDS", ())
-    if not isinstance(adds, tuple) or not all(isinstance(name, str) for name in adds):
-        raise PatchError(f"{where} must define ADDS, if any, as a tuple of paths in this repository.")
+    if not isinstance(adds, tuple) or not all(map(_is_file, adds)):
+        raise PatchError(f"{where} must define ADDS, if any, as a tuple of paths in this repository, or ForReleases.")
     merged = contents.get("MERGED")
     try:
         Version("0" if merged is None else merged)
     except (InvalidVersion, TypeError):
         raise PatchError(f'{where} must define MERGED, if any, as a LiteLLM release such as "1.111.0".') from None
     return Patch(int(match[1]), path.stem, text, edits, adds, merged)
+
+
+def _is_file(part: object) -> bool:
+    tables = part.parts.values() if isinstance(part, ForReleases) else [(part,)]
+    return all(isinstance(paths, tuple) and all(isinstance(path, str) for path in paths) for paths in tables)
 
 
 def _is_entry(entry: tuple[object, object]) -> bool:

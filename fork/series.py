@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from tempfile import TemporaryDirectory
 from fork import ForkError
 from fork.base import Base
 from fork.patches import Patch, apply, load
-from fork.tree import own_files, patched
+from fork.tree import check_added, patched
 
 OUR_TESTS = "tests/"
 UPSTREAM_TESTS = "tests/test_litellm/failover/"  # which upstream's `make test-unit` collects
@@ -66,15 +65,15 @@ def upstream_path(path: str) -> str:
 
 
 def steps(base: Base, root: Path) -> list[Step]:
-    """The series on `base`, in order. Raises SeriesError unless each file of ours in the package, and each that a patch
+    """The series on `base`, in order. Raises TreeError unless each file of ours in the package, and each that a patch
     says it adds, is there and added by one patch; ForkError as `patches` does."""
     series = load(root / "patches")
-    _check_adds(series, root)
+    check_added(series, root)
     found: list[Step] = []
     now: dict[str, bytes] = {}
     for patch in (patch for patch in series if patch.applies_to(base.version)):
         changed = apply([patch], lambda path: now[path] if path in now else base.read(path), base.version)
-        added = {upstream_path(path): (root / path).read_bytes() for path in patch.adds}
+        added = {upstream_path(path): (root / path).read_bytes() for path in patch.files(base.version)}
         now.update(changed)
         found.append(Step(patch, changed, added))
     return found
@@ -210,20 +209,6 @@ def _commit(repository: Path, files: Mapping[str, bytes], message: str, identity
         path.write_bytes(data)
     git(repository, "add", "--force", ".")
     git(repository, "commit", "--quiet", "--cleanup=whitespace", f"--message={message}", **identity)
-
-
-def _check_adds(series: Sequence[Patch], root: Path) -> None:
-    times = Counter(path for patch in series for path in patch.adds)
-    wrong = {
-        "is added by no patch: name it in ADDS of the one that needs it first": own_files(root).keys() - times.keys(),
-        "is added by several patches: name it in one of them": {path for path, count in times.items() if count > 1},
-        "is added by a patch and is not there: take it out of ADDS": {
-            path for path in times if not (root / path).is_file()
-        },
-    }
-    for what, paths in wrong.items():
-        if paths:
-            raise SeriesError(f"{sorted(paths)[0]} {what}.")
 
 
 def _check_lengths(diff: str, version: str) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fork import ForkError, patches
 from fork.base import PACKAGE, Base
+from fork.patches import Patch
 
 MANIFEST = ".vendored"
 IGNORE_FILE = ".gitignore"
@@ -34,6 +36,37 @@ def own_files(root: Path) -> dict[str, Path]:
     }
 
 
+def own_modules(root: Path) -> set[str]:
+    """The paths in the wheel of the modules that `patches/` say they add to the package, on whichever release."""
+    files = {path for patch in patches.load(root / "patches") for path in patch.all_files()}
+    return {path for path in files if path.startswith(f"{PACKAGE}/") and path.endswith(".py")}
+
+
+def shipped_files(base: str, root: Path) -> dict[str, Path]:
+    """Those of our files that the release `base` is built with, by path in the wheel. Raises TreeError if one of ours
+    is not added by one patch."""
+    series = patches.load(root / "patches")
+    check_added(series, root, below=f"{PACKAGE}/")
+    shipped = {path for patch in series for path in patch.files(base)}
+    return {name: path for name, path in own_files(root).items() if name in shipped}
+
+
+def check_added(series: Sequence[Patch], root: Path, *, below: str = "") -> None:
+    """Raises TreeError, naming the file, unless each of ours in the package, and each below the folder `below` that a
+    patch says it adds, is there and added by one patch of `series`."""
+    times = Counter(path for patch in series for path in patch.all_files() if path.startswith(below))
+    wrong = {
+        "is added by no patch: name it in ADDS of the one that needs it first": own_files(root).keys() - times.keys(),
+        "is added by several patches: name it in one of them": {path for path, count in times.items() if count > 1},
+        "is added by a patch and is not there: take it out of ADDS": {
+            path for path in times if not (root / path).is_file()
+        },
+    }
+    for what, paths in wrong.items():
+        if paths:
+            raise TreeError(f"{sorted(paths)[0]} {what}.")
+
+
 def changed_files(base: Base, root: Path) -> dict[str, bytes]:
     """The modules of the base that `patches/` changes, as changed, by path. Raises ForkError as `patches` does."""
     return patches.apply(patches.load(root / "patches"), base.read, base.version)
@@ -42,13 +75,10 @@ def changed_files(base: Base, root: Path) -> dict[str, bytes]:
 def patched(base: Base, root: Path) -> dict[str, bytes]:
     """Every file of the patched package by path in the wheel, sorted.
 
-    Raises TreeError if one of our files is where the base has one too, and ForkError as `patches` does. The files of a
-    patch that is not for the base are left out; one it has merged has them there by itself.
+    Raises TreeError if one of our files is where the base has one too, or is not added by one patch, and ForkError as
+    `patches` does. Of our files it has those that a patch adds on this base; one it has merged has them by itself.
     """
-    left_out = {
-        path for patch in patches.load(root / "patches") if not patch.applies_to(base.version) for path in patch.adds
-    }
-    own = {name: path for name, path in own_files(root).items() if name not in left_out}
+    own = shipped_files(base.version, root)
     twice = sorted(own.keys() & base.package.keys())
     if twice:
         raise TreeError(

@@ -90,7 +90,6 @@ COUNTING = (
 
 ADDS = (
     "litellm/router_utils/callers_part.py",
-    "litellm/router_utils/compiled_router_cooldown.py",
     "litellm/router_utils/failover_policy.py",
     "tests/exception_mapping/test_errors_in_answers.py",
     "tests/router_unit_tests/__init__.py",
@@ -104,6 +103,16 @@ ADDS = (
     "tests/support/provider_formats.py",
     "tests/support/routing.py",
     "tests/support/wire.py",
+    ForReleases(
+        {
+            ">=1.110": (
+                "litellm/router_utils/compiled_router_cooldown.py",
+                "tests/router_unit_tests/test_compiled_router_stubs.py",
+            )
+        },
+        why=DECIDED_IN_PYTHON,
+        otherwise=Otherwise.MOVED,
+    ),
 )
 EDITS = {
     "litellm/router_utils/cooldown_handlers.py": (

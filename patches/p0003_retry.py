@@ -151,6 +151,7 @@ RETRYING_BY_ITSELF = (
     InsertFirst("Router._aresponses_streaming_iterator", BEGUN),
 )
 RETRIED_IN_PYTHON = "the router retries in Python"
+RETRIED_BY_PLAN = "what made one attempt has a plan of several"
 OWN_RETRIES = 'litellm_params = {**(litellm_params or {}), "max_retries": max_retries}'
 MODERATION_CLIENTS = {
     "<1.104": "openai_chat_completions._get_openai_client",
@@ -168,15 +169,11 @@ ADDS = (
     "litellm/litellm_core_utils/unwrapped_failures.py",
     "litellm/router_utils/all_cooling_down.py",
     "litellm/router_utils/attempt_isolation.py",
-    "litellm/router_utils/compiled_router_retry.py",
-    "litellm/router_utils/compiled_router_waiting.py",
     "litellm/router_utils/failover_attempts.py",
     "litellm/router_utils/group_names.py",
-    "litellm/router_utils/single_attempts.py",
     "tests/router_unit_tests/test_all_cooling_down.py",
     "tests/router_unit_tests/test_attempt_isolation.py",
     "tests/router_unit_tests/test_callers_part.py",
-    "tests/router_unit_tests/test_compiled_router.py",
     "tests/router_unit_tests/test_entry_points.py",
     "tests/router_unit_tests/test_event_stream.py",
     "tests/router_unit_tests/test_every_strategy.py",
@@ -193,6 +190,20 @@ ADDS = (
     "tests/support/media_provider.py",
     "tests/support/router_methods.py",
     "tests/support/thinking_provider.py",
+    ForReleases(
+        {
+            ">=1.110": (
+                "litellm/router_utils/compiled_router_retry.py",
+                "litellm/router_utils/compiled_router_waiting.py",
+                "tests/router_unit_tests/test_compiled_router.py",
+            )
+        },
+        why=RETRIED_IN_PYTHON,
+        otherwise=Otherwise.MOVED,
+    ),
+    ForReleases(
+        {"<1.110": ("litellm/router_utils/single_attempts.py",)}, why=RETRIED_BY_PLAN, otherwise=Otherwise.MOVED
+    ),
 )
 EDITS = {
     "litellm/litellm_core_utils/streaming_handler.py": (

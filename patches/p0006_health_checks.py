@@ -41,9 +41,13 @@ NO_COOLDOWN = "no health check takes a deployment out of rotation"
 
 ADDS = (
     "litellm/proxy/health_check_utils/background_health_checks.py",
-    "litellm/router_utils/failed_checks.py",
     "tests/proxy_unit_tests/test_background_health_checks.py",
     "tests/proxy_unit_tests/test_stub_objects.py",
+    ForReleases(
+        {">1.82.6": ("litellm/router_utils/failed_checks.py", "tests/proxy_unit_tests/test_failed_checks.py")},
+        why=NO_COOLDOWN,
+        otherwise=Otherwise.MISSING,
+    ),
 )
 EDITS = {
     "litellm/proxy/health_check.py": (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import os
 import random
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,21 @@ from hypothesis import HealthCheck, Phase, settings
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 # For `fork`. At the end, because a vendored litellm/ in the repository must not hide the installed one.
-sys.path.append(str(Path(__file__).parents[1]))
+REPOSITORY = Path(__file__).parents[1]
+sys.path.append(str(REPOSITORY))
+
+
+def _for_other_releases() -> set[Path]:
+    """The tests that patches add for other releases than the one at hand. In upstream's repository there are none."""
+    if importlib.util.find_spec("fork") is None:
+        return set()
+    from fork.patches import load
+
+    series = load(REPOSITORY / "patches")
+    base = version("litellm").partition("+")[0]
+    added = {path for patch in series for path in patch.all_files()}
+    return {REPOSITORY / path for path in added.difference(*(patch.files(base) for patch in series))}
+
 
 # LiteLLM leaves its aiohttp sessions to the garbage collector, which complains after pytest's last line.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -26,6 +42,14 @@ settings.register_profile("suite", deadline=None, derandomize=True, suppress_hea
 settings.register_profile("search", parent=settings.get_profile("suite"), derandomize=False, max_examples=2000)
 settings.register_profile("no-shrinking", parent=settings.get_profile("suite"), phases=[Phase.generate])
 settings.load_profile("suite")
+
+
+FOR_OTHER_RELEASES = _for_other_releases()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """A test of a module that the release at hand does not have is not collected."""
+    return True if collection_path in FOR_OTHER_RELEASES else None
 
 
 CACHED_BY = ("input_callback", "success_callback", "_async_success_callback")

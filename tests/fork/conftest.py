@@ -87,6 +87,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
             from fork.edits import AddImport, ReplaceBody
 
+            ADDS = ("litellm/extra/failover.py",)
             EDITS = {
                 "litellm/router.py": (
                     AddImport("litellm.extra.failover", ("ANSWER",)),

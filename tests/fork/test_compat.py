@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fork.compat import matrix, warnings
-from fork.edits import AnyEdits, Decorate, ForReleases, Otherwise
+from fork.edits import AnyEdits, Decorate, Edit, ForReleases, Otherwise
 from fork.patches import Patch
 
 EDIT = Decorate("f", "ours")
@@ -15,7 +15,7 @@ def patch(number: int, *edits: AnyEdits) -> Patch:
     return Patch(number, f"p{number:04}_a", "fix: the text", {f"litellm/{n}.py": some for n, some in enumerate(edits)})
 
 
-def some(releases: str, otherwise: Otherwise) -> ForReleases:
+def some(releases: str, otherwise: Otherwise) -> ForReleases[Edit]:
     return ForReleases({releases: (EDIT,)}, why=f"only {releases}", otherwise=otherwise)
 
 

@@ -83,7 +83,11 @@ PATCH = '''\
 
 from fork.edits import ReplaceBody
 
-EDITS = {"litellm/router.py": (ReplaceBody("answer", "return %s"),)}
+ADDS = ("litellm/extra/failover.py",)
+EDITS = {
+    "litellm/router.py": (ReplaceBody("answer", "return %s"),),
+    "litellm_cli/main.py": (ReplaceBody("run", "from litellm.extra.failover import ANSWER\\nreturn ANSWER"),),
+}
 '''
 
 
@@ -99,4 +103,4 @@ def test_apply_refuses_patches_with_unbound_names(
     if code:
         assert "litellm/router.py (base 1.2.3), line 5: undefined name 'raised'" in said.err
     else:
-        assert said.out.startswith("the patches change 1 modules of LiteLLM 1.2.3")
+        assert said.out.startswith("the patches change 2 modules of LiteLLM 1.2.3")

@@ -14,6 +14,7 @@ import pytest
 from fork import ForkError, patches, series
 from fork.__main__ import main
 from fork.base import Base, add, find
+from fork.tree import TreeError
 
 Install = Callable[..., Path]
 ROOT = Path(__file__).parents[2]
@@ -196,21 +197,28 @@ def test_a_folder_that_is_no_clone_is_refused(mails: list[Path], tmp_path: Path)
 @pytest.mark.parametrize(
     ("adds", "said"),
     [
-        ("", "litellm/extra/failover.py is added by no patch: name it in ADDS"),
+        ("ADDS = ()\n", "litellm/extra/failover.py is added by no patch: name it in ADDS"),
         (ADDS.replace("extra/", "gone/"), "litellm/extra/failover.py is added by no patch: name it in ADDS"),
         (
             ADDS.replace("test_answer", "gone"),
             "tests/router_unit_tests/gone.py is added by a patch and is not there",
         ),
-        (ADDS.replace(")", f', "{TEST}")'), f"{TEST} is added by several patches: name it in one of them"),
     ],
-    ids=["none", "another", "gone", "twice"],
+    ids=["none", "another", "gone"],
 )
 def test_file_is_added_once(base: Base, repository: Path, adds: str, said: str) -> None:
-    """A file that is added by no patch, by several, or without being there is named."""
+    """A file that is added by no patch, or without being there, is named."""
     first = repository / "patches" / "p0001_answer.py"
     first.write_text(first.read_text().replace(ADDS, adds))
-    with pytest.raises(series.SeriesError, match=said):
+    with pytest.raises(TreeError, match=said):
+        series.steps(base, repository)
+
+
+def test_file_added_twice_is_refused(base: Base, repository: Path) -> None:
+    """A file that two patches add is named."""
+    second = repository / "patches" / "p0002_second.py"
+    second.write_text(f'{second.read_text()}ADDS = ("{TEST}",)\n')
+    with pytest.raises(TreeError, match=f"{TEST} is added by several patches: name it in one of them"):
         series.steps(base, repository)
 
 
@@ -222,10 +230,16 @@ def test_a_patch_without_a_commit_has_no_author(base: Base, repository: Path, tm
     assert len(series.write(base, repository, tmp_path / "mails", signed=False)) == 3
 
 
-def test_adds_that_are_no_paths_are_refused(repository: Path) -> None:
-    """A ADDS that is no tuple of paths is refused."""
+@pytest.mark.parametrize(
+    "adds",
+    ['"litellm/extra/failover.py"', "(7,)", '(ForReleases({"<2": "litellm/extra/failover.py"}, "", Otherwise.MOVED),)'],
+    ids=["text", "number", "table of text"],
+)
+def test_adds_that_are_no_paths_are_refused(repository: Path, adds: str) -> None:
+    """An ADDS that is no tuple of paths, or of tables of them, is refused."""
     first = repository / "patches" / "p0001_answer.py"
-    first.write_text(first.read_text() + 'ADDS = "litellm/extra/failover.py"\n')
+    imported = "from fork.edits import ForReleases, Otherwise\n"
+    first.write_text(f"{first.read_text()}{imported}ADDS = {adds}\n")
     with pytest.raises(ForkError, match="patches/p0001_answer.py must define ADDS, if any, as a tuple of paths"):
         patches.load(repository / "patches")
 
@@ -248,7 +262,7 @@ def test_every_test_about_litellm_is_added() -> None:
     """Every test about LiteLLM is added by a patch, but for those about this repository's own."""
     folders = ("exception_mapping", "router_unit_tests", "proxy_unit_tests")
     there = {path.relative_to(ROOT).as_posix() for name in folders for path in (ROOT / "tests" / name).glob("*.py")}
-    added = {path for patch in patches.load(ROOT / "patches") for path in patch.adds}
+    added = {path for patch in patches.load(ROOT / "patches") for path in patch.all_files()}
     assert there - added == STAYING
 
 

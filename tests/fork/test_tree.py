@@ -41,6 +41,8 @@ def test_the_tree_is_base_and_patches_and_ours(repository: Path, install: Instal
 def test_a_file_both_have_is_refused(repository: Path, install: Install) -> None:
     """A file that the base and the branch both have is refused, as ours would hide theirs."""
     (repository / "litellm" / "router.py").write_text("ours\n")
+    patch = repository / "patches" / "p0001_answer.py"
+    patch.write_text(patch.read_text().replace('failover.py",', 'failover.py", "litellm/router.py",'))
     with pytest.raises(TreeError, match=r"LiteLLM 1.2.3 has litellm/router.py too"):
         patched(base(repository, install), repository)
 
@@ -190,3 +192,44 @@ def test_merged_base_keeps_its_files(repository: Path, install: Install) -> None
     with pytest.raises(TreeError, match="litellm/extra/failover.py by itself, which must not be written over ours"):
         vendor(found, repository)
     assert (repository / "litellm/extra/failover.py").read_text() == "ANSWER = 42\n"
+
+
+SOME_FILES = """
+from fork.edits import ForReleases, Otherwise
+
+ADDS = (ForReleases({"<1.2.4": ("litellm/extra/failover.py",)}, "it is in Rust", Otherwise.MOVED),)
+EDITS = {"litellm/router.py": (ReplaceBody("answer", "return 42"),)}
+"""
+
+
+@pytest.mark.parametrize(("version", "there"), [("1.2.3", True), ("1.2.4", False)])
+def test_some_files_are_for_some_releases(repository: Path, install: Install, version: str, there: bool) -> None:
+    """A release gets the files that a patch adds for it, and the patch's edits whether or not it gets any."""
+    patch = repository / "patches" / "p0001_answer.py"
+    patch.write_text(patch.read_text() + SOME_FILES)
+    tree = patched(base(repository, install, version), repository)
+    assert ("litellm/extra/failover.py" in tree) is there
+    assert b"return 42" in tree["litellm/router.py"]
+
+
+@pytest.mark.parametrize(
+    ("adds", "said"),
+    [
+        ("()", "litellm/extra/failover.py is added by no patch: name it in ADDS"),
+        ('("litellm/extra/failover.py", "litellm/gone.py")', "litellm/gone.py is added by a patch and is not there"),
+    ],
+)
+def test_unclaimed_module_stops_the_build(repository: Path, install: Install, adds: str, said: str) -> None:
+    """A module of ours that no patch adds, and one that a patch adds and nobody wrote, are named by the build."""
+    found = base(repository, install)
+    patch = repository / "patches" / "p0001_answer.py"
+    patch.write_text(f"{patch.read_text()}ADDS = {adds}\n")
+    with pytest.raises(TreeError, match=said):
+        patched(found, repository)
+
+
+def test_build_needs_no_tests(repository: Path, install: Install) -> None:
+    """A package is built where the tests that a patch adds are not at hand."""
+    patch = repository / "patches" / "p0001_answer.py"
+    patch.write_text(f'{patch.read_text()}ADDS = ("litellm/extra/failover.py", "tests/test_gone.py")\n')
+    assert "litellm/extra/failover.py" in patched(base(repository, install), repository)

@@ -25,12 +25,10 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 
 
 class Killers(NamedTuple):
-    """Test files, under tests/: every mutant meets the `quick` ones, one that survives those the `thorough` ones. Where
-    the module is `compiled_only`, releases before LiteLLM's compiled router do not use it."""
+    """Test files, under tests/: every mutant meets the `quick` ones, one that survives those the `thorough` ones."""
 
     quick: tuple[str, ...]
     thorough: tuple[str, ...] = ()
-    compiled_only: bool = False
 
     @property
     def stages(self) -> list[tuple[str, ...]]:
@@ -38,66 +36,40 @@ class Killers(NamedTuple):
         return [tests for tests in (self.quick, self.thorough) if tests]
 
 
+TESTS = Path(__file__).parents[1]
 ANSWERS = "proxy_unit_tests/test_failure_response.py"
+FAILURES = (
+    "exception_mapping/test_classification.py",
+    "exception_mapping/test_classification_edges.py",
+    "exception_mapping/test_error_codes.py",
+)
+DECISIONS = ("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py")
 
-KILLERS = {
-    "litellm_core_utils/anthropic_errors": Killers(
+OTHER_KILLERS = {
+    "anthropic_errors": Killers(
         quick=(ANSWERS, "router_unit_tests/test_first_event.py", "exception_mapping/test_errors_in_answers.py")
     ),
-    "litellm_core_utils/known_credentials": Killers(quick=(ANSWERS,)),
-    "litellm_core_utils/message_for_callers": Killers(quick=(ANSWERS,)),
-    "proxy/common_utils/provider_errors": Killers(quick=(ANSWERS,)),
-    "proxy/health_check_utils/background_health_checks": Killers(
-        quick=("proxy_unit_tests/test_background_health_checks.py",)
-    ),
-    "router_utils/automatic_fallbacks": Killers(quick=("router_unit_tests/test_automatic_fallbacks.py",)),
-    "router_utils/compiled_router_cooldown": Killers(
-        quick=("router_unit_tests/test_compiled_router.py",), compiled_only=True
-    ),
-    "router_utils/compiled_router_retry": Killers(
+    "known_credentials": Killers(quick=(ANSWERS,)),
+    "message_for_callers": Killers(quick=(ANSWERS,)),
+    "provider_errors": Killers(quick=(ANSWERS,)),
+    "compiled_router_cooldown": Killers(quick=("router_unit_tests/test_compiled_router.py",)),
+    "compiled_router_retry": Killers(
         quick=("router_unit_tests/test_compiled_router.py",),
         thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
-        compiled_only=True,
     ),
-    "router_utils/failure_response": Killers(quick=(ANSWERS,)),
-    "litellm_core_utils/error_object": Killers(quick=("exception_mapping/test_error_codes.py",)),
-    "litellm_core_utils/failure_evidence": Killers(
-        quick=(
-            "exception_mapping/test_classification.py",
-            "exception_mapping/test_classification_edges.py",
-            "exception_mapping/test_error_codes.py",
-        ),
-        thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
-    ),
-    "litellm_core_utils/failure_signal": Killers(
-        quick=(
-            "exception_mapping/test_classification.py",
-            "exception_mapping/test_classification_edges.py",
-            "exception_mapping/test_error_codes.py",
-        ),
-        thorough=("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py"),
-    ),
-    "litellm_core_utils/http_status_mapping": Killers(
+    "compiled_router_waiting": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
+    "error_object": Killers(quick=("exception_mapping/test_error_codes.py",)),
+    "failure_evidence": Killers(quick=FAILURES, thorough=DECISIONS),
+    "failure_signal": Killers(quick=FAILURES, thorough=DECISIONS),
+    "http_status_mapping": Killers(
         quick=("exception_mapping/test_http_status_mapping.py", "exception_mapping/test_http_status_mapping_edges.py"),
         thorough=("exception_mapping/test_properties.py",),
     ),
-    "litellm_core_utils/first_event": Killers(
-        quick=("router_unit_tests/test_first_event.py", "router_unit_tests/test_event_stream.py")
-    ),
-    "litellm_core_utils/event_stream": Killers(quick=("router_unit_tests/test_event_stream.py",)),
-    "litellm_core_utils/stream_wait": Killers(quick=("router_unit_tests/test_stream_wait.py",)),
-    "litellm_core_utils/unwrapped_failures": Killers(quick=("router_unit_tests/test_public_methods.py",)),
-    "proxy/common_utils/waiting_callers": Killers(quick=("proxy_unit_tests/test_waiting_callers.py",)),
-    "router_utils/all_cooling_down": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
-    "router_utils/attempt_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),
-    "router_utils/callers_part": Killers(quick=("router_unit_tests/test_callers_part.py",)),
-    "router_utils/compiled_router_waiting": Killers(
-        quick=("router_unit_tests/test_all_cooling_down.py",), compiled_only=True
-    ),
-    "router_utils/failed_checks": Killers(quick=("proxy_unit_tests/test_background_health_checks.py",)),
-    "router_utils/group_names": Killers(quick=("router_unit_tests/test_model_names.py",)),
-    "router_utils/single_attempts": Killers(quick=("router_unit_tests/test_public_methods.py",)),
-    "router_utils/failover_attempts": Killers(
+    "first_event": Killers(quick=("router_unit_tests/test_first_event.py", "router_unit_tests/test_event_stream.py")),
+    "unwrapped_failures": Killers(quick=("router_unit_tests/test_public_methods.py",)),
+    "group_names": Killers(quick=("router_unit_tests/test_model_names.py",)),
+    "single_attempts": Killers(quick=("router_unit_tests/test_public_methods.py",)),
+    "failover_attempts": Killers(
         quick=("router_unit_tests/test_failover_attempts.py",),
         thorough=(
             "router_unit_tests/test_policy_decisions.py",
@@ -105,11 +77,26 @@ KILLERS = {
             "router_unit_tests/test_automatic_fallbacks.py",
         ),
     ),
-    "router_utils/failover_policy": Killers(
+    "failover_policy": Killers(
         quick=("router_unit_tests/test_policy_table.py", "router_unit_tests/test_policy_decisions.py"),
         thorough=("router_unit_tests/test_cooldown_decision.py", "router_unit_tests/test_fallback.py"),
     ),
 }
+"""By the last part of a module's name: the tests of those that have none of their own, or need more than these."""
+
+
+def by_name(paths: Iterable[str]) -> dict[str, str]:
+    """The modules at `paths` in the wheel, as `killers` takes them, by the last part of their names; no packages."""
+    modules = [path.removeprefix("litellm/").removesuffix(".py") for path in sorted(paths) if path.endswith(".py")]
+    return {name: module for module in modules if (name := module.rpartition("/")[2]) != "__init__"}
+
+
+def killers(module: str) -> Killers:
+    """The tests that the mutants of `module` meet ("router_utils/callers_part"): those of its name unless OTHER_KILLERS
+    has others."""
+    name = module.rpartition("/")[2]
+    own = sorted(path.relative_to(TESTS).as_posix() for path in TESTS.glob(f"*_*/test_{name}.py"))
+    return OTHER_KILLERS.get(name) or Killers(quick=tuple(own))
 
 
 @dataclass(frozen=True)
@@ -160,7 +147,7 @@ class Verdict:
 
 
 def explanations(module: str) -> list[Explanation]:
-    """What `survivors.toml` says of `module`, a key of KILLERS."""
+    """What `survivors.toml` says of `module`, such as "router_utils/callers_part"."""
     rows = tomllib.loads(SURVIVORS.read_text("utf-8")).get(module.rpartition("/")[2], [])
     return [Explanation(Mutant(row["where"], row["was"], now), row["why"]) for row in rows for now in row["now"]]
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 
 from cosmic_ray.mutating import mutate_code
@@ -23,10 +24,11 @@ from cosmic_ray.plugins import get_operator, operator_names
 from rich.console import Console
 from rich.progress import track
 
-from mutants.mutation import KILLERS, Mutant, Verdict, distinct, explanations, without_one_part
-from support.routing import COMPILED_ROUTER
+from mutants.mutation import TESTS, Mutant, Verdict, by_name, distinct, explanations, killers, without_one_part
 
-TESTS = Path(__file__).parents[1]
+sys.path.append(str(TESTS.parent))  # for `fork`; last, as a vendored litellm/ must not hide the installed one
+from fork.tree import own_modules, shipped_files
+
 FORKS = Path(__file__).with_name("forks.py")
 LONG = 600.0
 """Seconds the tests may take without a mutant."""
@@ -39,7 +41,7 @@ PATIENCE = 5
 
 
 class Testbed:
-    """Processes that run tests on changed texts of `module`, a key of KILLERS, as many at a time as there are."""
+    """Processes that run tests on changed texts of `module`, as many at a time as there are."""
 
     def __init__(self, module: str, processes: int) -> None:
         self._stack = ExitStack()
@@ -88,13 +90,13 @@ def _is_a_mistake(operator: str) -> bool:
 
 
 def put_to_the_test(module: str, processes: int) -> Verdict:
-    """Which mutants of `module`, a key of KILLERS, no test notices; progress and news of them on standard error."""
+    """Which mutants of `module` no test notices; progress and news of them on standard error."""
     source = _installed(module)
     mutants = distinct(source, changed(source))
     known = explanations(module)
     explained = {explanation.mutant for explanation in known}
     with Testbed(module, processes) as testbed, ThreadPoolExecutor(processes) as pool:
-        stages = [(tests, _time_limit(testbed, source, tests)) for tests in KILLERS[module].stages]
+        stages = [(tests, _time_limit(testbed, source, tests)) for tests in killers(module).stages]
 
         def survives(mutant: Mutant) -> bool:
             failures = (testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
@@ -131,8 +133,8 @@ def _time_limit(testbed: Testbed, source: str, tests: Sequence[str]) -> float:
 
 def main() -> int:
     """1 where a mutant survives without an explanation, or an explanation without a mutant."""
-    modules = {module.rpartition("/")[2]: module for module in KILLERS}
-    in_use = [name for name, module in modules.items() if COMPILED_ROUTER or not KILLERS[module].compiled_only]
+    modules = by_name(own_modules(TESTS.parent))
+    in_use = list(by_name(shipped_files(version("litellm").partition("+")[0], TESTS.parent)))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module", nargs="*", default=in_use, help=f"of {', '.join(modules)}; leave out for all")
     parser.add_argument("--processes", type=int, default=2, help="tests run at a time")
@@ -141,7 +143,7 @@ def main() -> int:
     if unknown := set(arguments.module) - set(modules):
         parser.error(f"no module of ours: {', '.join(sorted(unknown))}")
     if idle := set(arguments.module) - set(in_use):
-        parser.error(f"LiteLLM uses {', '.join(sorted(idle))} since 1.110: name such a release with --base")
+        parser.error(f"this release does not use {', '.join(sorted(idle))}: name another one with --base")
     failed = False
     for name in arguments.module:
         verdict = put_to_the_test(modules[name], arguments.processes)

@@ -17,7 +17,6 @@ from litellm.proxy.health_check_utils.background_health_checks import (
     health_check_interval_of,
     surviving_failed_rounds,
 )
-from litellm.router_utils.failed_checks import judging_by_checks, may_cool_down, sparing_the_last_one
 
 from support.routing import COMPILED_ROUTER, deployment, routed
 
@@ -304,69 +303,10 @@ async def test_a_lost_redis_does_not_spoil_the_check(
     assert proxy_log.messages == ["The cooldown of deployment a was not ended: lost"]
 
 
-def test_replaceable_deployment_is_taken_out(router: Router) -> None:
-    """A failed check takes out a deployment that another one of its group replaces."""
-    assert may_cool_down(router, "a")
-    assert may_cool_down(router, "b")
-
-
-def test_last_of_group_is_spared(router: Router) -> None:
-    """A failed check spares a deployment if the other one of its group is cooling down already."""
-    cool_down(router, "b")
-    assert not may_cool_down(router, "a")
-    assert may_cool_down(router, "b")
-
-
-def test_a_failed_check_leaves_a_lone_deployment() -> None:
-    """A failed check spares a lone deployment, which another group's deployment does not replace."""
-    with routed([deployment("a", "openai", NOWHERE), deployment("b", "openai", NOWHERE, group="others")]) as router:
-        assert not may_cool_down(router, "a")
-
-
-def test_a_paused_deployment_replaces_none() -> None:
-    """A deployment that is paused by `blocked` replaces none of its group."""
-    paused = deployment("b", "openai", NOWHERE)
-    paused["model_info"]["blocked"] = True
-    with routed([deployment("a", "openai", NOWHERE), paused]) as router:
-        assert not may_cool_down(router, "a")
-
-
-def test_unknown_deployment_is_not_cooled_down(router: Router) -> None:
-    """A deployment that was removed while its check ran is not cooled down."""
-    assert not may_cool_down(router, "removed")
-
-
-def judged(*deployments: str) -> list[tuple[str, bool]]:
-    """Each deployment, and whether its failed check would cool it down."""
-    found: list[tuple[str, bool]] = []
-    decide = sparing_the_last_one(lambda router, deployment: True)
-    judging_by_checks(lambda: found.extend((name, decide(None, deployment=name)) for name in deployments))()
-    return found
-
-
-def test_a_failed_check_is_judged_by_who_is_left(router: Router, server: SimpleNamespace) -> None:
-    """The function that cools down is asked about either, as upstream's tests want, and spares the last one."""
-    assert judged("a", "b") == [("a", True), ("b", True)]
-    cool_down(router, "b")
-    assert judged("a", "b") == [("a", False), ("b", True)]
-
-
-def test_a_failed_request_is_not_judged_as_a_check(router: Router, server: SimpleNamespace) -> None:
-    """Not after a round of checks either, though it raised."""
-    cool_down(router, "b")
-
-    def broken() -> None:
-        raise RuntimeError("no state")
-
-    with pytest.raises(RuntimeError, match="no state"):
-        judging_by_checks(broken)()
-    assert sparing_the_last_one(lambda router, deployment: True)(None, "a") is True
-
-
 # --- what is wrapped
 
 
-@pytest.mark.parametrize("wrap", [ending_cooldowns, judging_by_checks, sparing_the_last_one, surviving_failed_rounds])
+@pytest.mark.parametrize("wrap", [ending_cooldowns, surviving_failed_rounds])
 def test_wrapper_keeps_name_and_docstring(wrap: Callable[..., Any]) -> None:
     """A wrapped function keeps its name and its docstring."""
 

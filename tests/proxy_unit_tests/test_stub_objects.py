@@ -19,8 +19,6 @@ from litellm.litellm_core_utils.http_status_mapping import (
 )
 from litellm.proxy._types import ProxyException
 from litellm.proxy.common_utils.provider_errors import answering_by_the_policy, in_band_error, restate
-from litellm.router_utils.compiled_router_cooldown import naming_no_failure_of_the_deployment, status_to_cool_by
-from litellm.router_utils.failed_checks import may_cool_down
 from litellm.router_utils.failover_attempts import (
     noting_its_failure,
     remembering_attempts,
@@ -61,14 +59,11 @@ OF_A_FAILURE: dict[str, tuple[Callable[[Any], Any], object]] = {
     "retry_by_policy": (lambda failure: retry_by_policy(failure, None, None), None),
     "response_to": (lambda failure: response_to(failure), None),
     "searching_the_chain": (lambda failure: searching_the_chain(lambda error: None)(failure), None),
-    "naming a failure": (naming_no_failure_of_the_deployment(lambda error: "Exception"), "Exception"),
 }
 # Each is given a stub of a router and one of a failure.
 OF_A_ROUTER: dict[str, tuple[Callable[[Any, Any], Any], object]] = {
     "requires_cooldown": (lambda router, failure: requires_cooldown(router, "a", 429, "slow down", failure), True),
     "is_alone": (lambda router, failure: is_alone(router, "a"), False),
-    "may_cool_down": (lambda router, failure: may_cool_down(router, "a"), False),
-    "status_to_cool_by": (lambda router, failure: status_to_cool_by(503, failure, router, "a"), 503),
 }
 
 

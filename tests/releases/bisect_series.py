@@ -19,18 +19,21 @@ from releases.environment import ROOT, UV, Counts, Environment, ReleaseError, ar
 NEEDED = ("fork", "pyproject.toml")  # to build
 
 
-def applied(patch: Patch, repository: Path, environment: Environment) -> Counts:
-    """Add `patch` to those in `repository`, build and install that, and return what the patch's own tests say."""
-    for path in (f"patches/{patch.name}.py", *patch.adds):
+def applied(patch: Patch, repository: Path, environment: Environment) -> Counts | None:
+    """Add `patch` to those in `repository`, build and install that, and return what the patch's own tests say; None if
+    the release gets none of it."""
+    for path in (f"patches/{patch.name}.py", *patch.all_files()):
         place = repository / upstream_path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, place)
+    if not patch.applies_to(environment.base):
+        return None
     dist = environment.work / patch.name
     build = [*UV, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", environment.program("python")]
     run(*build, "-C", f"base={environment.base}", "--out-dir", dist, repository)
     installed = environment.install("--reinstall", "--no-deps", *dist.glob("*.whl"))
     require(installed, f"LiteLLM {environment.base} cannot be installed with the patches up to {patch.name}")
-    tests = [upstream_path(path) for path in patch.adds if Path(path).name.startswith("test_")]
+    tests = [upstream_path(path) for path in patch.files(environment.base) if Path(path).name.startswith("test_")]
     outcome = counts(environment, tests, repository)
     stock = environment.install("--reinstall", "--no-deps", f"litellm==={environment.base}")
     require(stock, f"LiteLLM {environment.base} cannot be installed again")
@@ -62,8 +65,9 @@ def each(base: str, work: Path, requirements: Sequence[str]) -> list[Counts]:
         copy(ROOT / name, repository / name)
     outcomes = []
     for patch in patches.load(ROOT / "patches"):
-        outcomes.append(applied(patch, repository, environment))
-        print(f"=== LiteLLM {base}, up to {patch.name}: {outcomes[-1]}", flush=True)
+        outcome = applied(patch, repository, environment)
+        outcomes += [outcome] if outcome else []
+        print(f"=== LiteLLM {base}, up to {patch.name}: {outcome or 'not for this release'}", flush=True)
     return outcomes
 
 

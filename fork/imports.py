@@ -1,0 +1,69 @@
+"""Which of our modules a patched release imports: what it ships it is to use."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Mapping
+from importlib.util import resolve_name
+from pathlib import PurePosixPath
+
+from fork import ForkError
+
+
+class UnusedModule(ForkError):
+    """A release ships a module of ours that it does not import."""
+
+
+def check(package: Mapping[str, bytes], ours: Collection[str], base: str) -> None:
+    """Hold the `package` built on the release `base` (contents by path in the wheel) against `ours`, the paths of our
+    modules for whichever release.
+
+    Raises UnusedModule, naming each of ours that is in the package and that nothing there leads to.
+    """
+    unused = sorted((package.keys() & set(ours)) - imported_modules(package, ours))
+    if unused:
+        raise UnusedModule(
+            f"Nothing on LiteLLM {base} imports {', '.join(unused)}: say in ADDS, by ForReleases, which releases do."
+        )
+
+
+def imported_modules(package: Mapping[str, bytes], ours: Collection[str]) -> set[str]:
+    """Those of `ours` that the other modules of `package` import, by their whole names as edits are written, and those
+    that these import in turn."""
+    names = {_module_name(path): path for path in ours}
+    words = {tuple(word.encode() for word in name.rpartition(".")[::2]) for name in names}  # package and module
+    theirs = package.keys() - set(ours)
+    found: set[str] = set()
+    waiting = [
+        path
+        for path in theirs
+        if path.endswith(".py") and any(all(word in package[path] for word in pair) for pair in words)
+    ]
+    while waiting:
+        path = waiting.pop()
+        new = {names[name] for name in _imports(package.get(path, b""), path) if name in names} - found
+        found |= new
+        waiting.extend(new)
+    return found
+
+
+def _module_name(path: str) -> str:
+    """The dotted name of the module at `path` in the wheel."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(source: bytes, path: str) -> Iterator[str]:
+    """The dotted names that the module at `path` may import, with the packages they are in."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inside = ".".join(PurePosixPath(path).parts[:-1])
+            of = resolve_name("." * node.level + (node.module or ""), inside)
+            names = [of, *(f"{of}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
