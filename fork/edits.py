@@ -9,6 +9,7 @@ caught: upstream's name for it differs by release. Refused where there is no suc
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,26 +23,20 @@ from fork.syntax import (
     Location,
     appended,
     end_of_imports,
-    exactly_one,
-    find_call,
-    find_function,
-    find_statement,
     holds_import,
     imported_names,
     indented_docstring,
-    lines_of,
     names_imported_from,
     one_argument_a_line,
     or_joined,
     parenthesized,
-    parse_expression,
     parse_statements,
     replaced,
     same_code,
     walk,
-    with_error_name,
     wrapped_call,
 )
+from fork.target import Target
 
 LONGEST_LINE = 120  # characters, as upstream's formatter has it
 LONGEST_IMPORT = 88  # characters; the narrower of the two line lengths upstream has formatted its releases with
@@ -143,258 +138,246 @@ class AddImport:
         line = f"from {self.module} import {', '.join(names)}"
         if len(line) > LONGEST_IMPORT:
             line = f"from {self.module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
-        (statement,) = parse_statements(line, where)
+        (statement,) = parse_statements(line, where.refuse)
         return cst.ensure_type(statement, cst.SimpleStatementLine)
 
 
 @dataclass(frozen=True)
-class Decorate:
-    """Put `decorator` (written without the @) closest to `function`, so that staticmethod or property above it still
-    work. `function` is dotted for a method or an inner function: "Router.completion"."""
+class FunctionEdit(ABC):
+    """An edit of one `function`, whose name is dotted for a method or an inner function: "Router.completion"."""
 
     function: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        """Return the changed module; raises EditError."""
+        return self.edit(Target.find(module, where, self.function))
+
+    @abstractmethod
+    def edit(self, target: Target) -> cst.Module:
+        """Return the module of `target`, changed there; raises EditError."""
+
+
+@dataclass(frozen=True)
+class Decorate(FunctionEdit):
+    """Put `decorator` (written without the @) closest to `function`, so that staticmethod or property above it still
+    work."""
+
     decorator: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        decorator = cst.Decorator(parse_expression(self.decorator, where, self.function))
-        if any(same_code(decorator, present) for present in function.decorators):
-            where.refuse(f"it already carries the decorator {self.decorator}", self.function)
-        return replaced(module, function, function, function.with_changes(decorators=[*function.decorators, decorator]))
+    def edit(self, target: Target) -> cst.Module:
+        decorator = cst.Decorator(target.expression(self.decorator))
+        present = target.tree.decorators
+        if any(same_code(decorator, other) for other in present):
+            target.refuse(f"it already carries the decorator {self.decorator}")
+        return target.with_(target.tree, target.tree.with_changes(decorators=[*present, decorator]))
 
 
 @dataclass(frozen=True)
-class ReplaceBody:
+class ReplaceBody(FunctionEdit):
     """Replace all of `function`'s body, its docstring included, by `body` (dedented before use)."""
 
-    function: str
     body: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        body = parse_statements(self.body, where, self.function)
-        body = indented_docstring(body, module, depth=len(self.function.split(".")))
-        if not isinstance(function.body, cst.IndentedBlock):
-            where.refuse("looked for a body in lines of its own, found one beside the colon", self.function)
-        if same_code(function.body.body, body):
-            where.refuse("the body is already the one it was to be replaced by", self.function)
-        return replaced(module, function, function.body, function.body.with_changes(body=body))
+    def edit(self, target: Target) -> cst.Module:
+        body = target.statements(self.body)
+        body = indented_docstring(body, target.module, depth=len(self.function.split(".")))
+        block = target.block()
+        if same_code(block.body, body):
+            target.refuse("the body is already the one it was to be replaced by")
+        return target.with_(block, block.with_changes(body=body))
 
 
 @dataclass(frozen=True)
-class ReplaceExpression:
+class ReplaceExpression(FunctionEdit):
     """Replace the one `expression` in `function`'s body by `by`."""
 
-    function: str
     expression: str
     by: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        expression = parse_expression(self.expression, where, self.function)
-        by = parse_expression(self.by, where, self.function)
-        if any(same_code(by, node) for node in walk(function.body)):
-            where.refuse(f"`{self.by}` already stands there", self.function)
-        found = [node for node in walk(function.body) if same_code(expression, node)]
-        place = exactly_one(found, f"the expression `{self.expression}`", where, self.function)
-        return replaced(module, function, place, by)
+    def edit(self, target: Target) -> cst.Module:
+        expression = target.expression(self.expression)
+        by = target.expression(self.by)
+        if any(same_code(by, node) for node in target.nodes()):
+            target.refuse(f"`{self.by}` already stands there")
+        found = [node for node in target.nodes() if same_code(expression, node)]
+        place = target.exactly_one(found, f"the expression `{self.expression}`")
+        return target.with_(place, by)
 
 
 @dataclass(frozen=True)
-class WidenCondition:
+class WidenCondition(FunctionEdit):
     """Make the test of an `if`, `elif` or `while`, or a part of such a test, `condition or or_`, with the parentheses
     that takes: `a` in `if a and b` becomes `if (a or or_) and b`."""
 
-    function: str
     condition: str
     or_: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        condition = parse_expression(self.condition, where, self.function)
-        added = parenthesized(parse_expression(self.or_, where, self.function))
-        tests = [node.test for node in walk(function.body) if isinstance(node, (cst.If, cst.While))]
+    def edit(self, target: Target) -> cst.Module:
+        condition = target.expression(self.condition)
+        added = parenthesized(target.expression(self.or_))
+        tests = [node.test for node in target.nodes() if isinstance(node, (cst.If, cst.While))]
         parts = [node for test in tests for node in walk(test)]
         widened = cst.BooleanOperation(condition, cst.Or(), added)
         if any(same_code(widened, part) for part in parts):
-            where.refuse(f"the condition `{self.condition}` is already widened by `or {self.or_}`", self.function)
+            target.refuse(f"the condition `{self.condition}` is already widened by `or {self.or_}`")
         found = [part for part in parts if same_code(condition, part)]
-        place = cast(cst.BaseExpression, exactly_one(found, f"the condition `{self.condition}`", where, self.function))
-        return replaced(module, function, place, or_joined(place, added, whole=any(place is test for test in tests)))
+        place = cast(cst.BaseExpression, target.exactly_one(found, f"the condition `{self.condition}`"))
+        return target.with_(place, or_joined(place, added, whole=any(place is test for test in tests)))
 
 
 @dataclass(frozen=True)
-class RemoveHandler:
+class RemoveHandler(FunctionEdit):
     """Remove the one `except` clause for `exception` in `function`, with the comments in it, so that the exception goes
     where those without a clause go. Refused for the only one of its `try`."""
 
-    function: str
     exception: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        exception = parse_expression(self.exception, where, self.function)
+    def edit(self, target: Target) -> cst.Module:
+        exception = target.expression(self.exception)
         handlers = [
             (statement, handler)
-            for statement in walk(function.body)
+            for statement in target.nodes()
             if isinstance(statement, cst.Try)
             for handler in statement.handlers
             if same_code(exception, handler.type)
         ]
-        statement, handler = exactly_one(handlers, f"a handler of {self.exception}", where, self.function)
+        statement, handler = target.exactly_one(handlers, f"a handler of {self.exception}")
         if len(statement.handlers) == 1:
-            where.refuse(f"the handler of {self.exception} is the only one of its try", self.function)
+            target.refuse(f"the handler of {self.exception} is the only one of its try")
         kept = [other for other in statement.handlers if other is not handler]
-        return replaced(module, function, statement, statement.with_changes(handlers=kept))
+        return target.with_(statement, statement.with_changes(handlers=kept))
 
 
 @dataclass(frozen=True)
-class AddParameter:
+class AddParameter(FunctionEdit):
     """Append `parameter`, such as "cause: Exception | None = None", to `function`'s parameters: the last of the
     positional ones, or keyword-only where the function takes *args or has keyword-only parameters already."""
 
-    function: str
     parameter: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        added = self._parsed(where)
-        if any(isinstance(node, cst.Param) and same_code(node.name, added.name) for node in walk(function.params)):
-            where.refuse(f"it already has a parameter {added.name.value}", self.function)
-        params = function.params
-        opening = function.whitespace_before_params
+    def edit(self, target: Target) -> cst.Module:
+        added = self._parsed(target)
+        params, opening = target.tree.params, target.tree.whitespace_before_params
+        if any(isinstance(node, cst.Param) and same_code(node.name, added.name) for node in walk(params)):
+            target.refuse(f"it already has a parameter {added.name.value}")
         if isinstance(params.star_arg, cst.Param) and not params.kwonly_params:
             star_arg, added = appended([params.star_arg], added, opening)
-            return replaced(module, function, params, params.with_changes(star_arg=star_arg, kwonly_params=[added]))
+            return target.with_(params, params.with_changes(star_arg=star_arg, kwonly_params=[added]))
         field = "kwonly_params" if params.kwonly_params else "params"
-        return replaced(
-            module, function, params, params.with_changes(**{field: appended(getattr(params, field), added, opening)})
-        )
+        return target.with_(params, params.with_changes(**{field: appended(getattr(params, field), added, opening)}))
 
-    def _parsed(self, where: Location) -> cst.Param:
+    def _parsed(self, target: Target) -> cst.Param:
         try:
             parsed = cst.ensure_type(cst.parse_statement(f"def _({self.parameter}): ..."), cst.FunctionDef).params
         except cst.ParserSyntaxError:
-            where.refuse(f"`{self.parameter}` is not a parameter", self.function)
+            target.refuse(f"`{self.parameter}` is not a parameter")
         if len(parsed.params) != 1 or len([node for node in parsed.children if isinstance(node, cst.Param)]) != 1:
-            where.refuse(f"`{self.parameter}` is not one plain parameter", self.function)
+            target.refuse(f"`{self.parameter}` is not one plain parameter")
         return parsed.params[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
 
 
 @dataclass(frozen=True)
-class AddArgument:
+class AddArgument(FunctionEdit):
     """Append `argument`, such as "cause=error", to the one call of `call` (a name, dotted or not) in `function`. A call
     that gets too long for its line has its arguments one a line then."""
 
-    function: str
     call: str
     argument: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        call = find_call(function, self.call, where, self.function)
-        argument = with_error_name(self.argument, function, call, self.call, where, self.function)
-        parsed = parse_expression(f"_({argument})", where, self.function)
+    def edit(self, target: Target) -> cst.Module:
+        site = target.call_site(self.call)
+        argument = site.with_error_name(self.argument)
+        parsed = target.expression(f"_({argument})")
         if not isinstance(parsed, cst.Call) or len(parsed.args) != 1:
-            where.refuse(f"`{self.argument}` is not one argument", self.function)
+            target.refuse(f"`{self.argument}` is not one argument")
         added = parsed.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+        call = site.tree
         if any(same_code(added, arg) or (arg.keyword and same_code(added.keyword, arg.keyword)) for arg in call.args):
-            where.refuse(f"the call of {self.call} already passes `{self.argument}`", self.function)
+            target.refuse(f"the call of {self.call} already passes `{self.argument}`")
         longer = call.with_changes(args=appended(call.args, added, call.whitespace_before_args))
-        edited = replaced(module, function, call, longer)
-        new_lines = lines_of(edited, self.function, where) - lines_of(module, self.function, where)
+        edited = target.with_(call, longer)
+        new_lines = Target.find(edited, target.where, self.function).lines() - target.lines()
         if any(len(line) > LONGEST_LINE for line in new_lines):
-            edited = replaced(module, function, call, one_argument_a_line(longer))
+            edited = target.with_(call, one_argument_a_line(longer))
         return edited
 
 
 @dataclass(frozen=True)
-class WrapCall:
+class WrapCall(FunctionEdit):
     """Pass the value of the one call of `call` in `function` on to `wrapper`, followed by `arguments`: `f(x)` becomes
     `wrapper(f(x), arguments)`, over as many lines as the call has."""
 
-    function: str
     call: str
     wrapper: str
     arguments: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        call = find_call(function, self.call, where, self.function)
-        arguments = with_error_name(self.arguments, function, call, self.call, where, self.function)
-        pattern = parse_expression(f"{self.wrapper}({arguments})", where, self.function)
-        wrapped = wrapped_call(call, cst.ensure_type(pattern, cst.Call))
-        if any(same_code(wrapped, node) for node in walk(function.body)):
-            where.refuse(f"the call of {self.call} is already wrapped in {self.wrapper}", self.function)
-        return replaced(module, function, call, wrapped)
+    def edit(self, target: Target) -> cst.Module:
+        site = target.call_site(self.call)
+        arguments = site.with_error_name(self.arguments)
+        pattern = target.expression(f"{self.wrapper}({arguments})")
+        wrapped = wrapped_call(site.tree, cst.ensure_type(pattern, cst.Call))
+        if any(same_code(wrapped, node) for node in target.nodes()):
+            target.refuse(f"the call of {self.call} is already wrapped in {self.wrapper}")
+        return target.with_(site.tree, wrapped)
 
 
 @dataclass(frozen=True)
-class InsertFirst:
+class InsertFirst(FunctionEdit):
     """Insert `statement` (one or several, dedented) as the first thing `function` does, after its docstring."""
 
-    function: str
     statement: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        if not isinstance(function.body, cst.IndentedBlock):
-            where.refuse("looked for a body in lines of its own, found one beside the colon", self.function)
-        added = parse_statements(self.statement, where, self.function)
-        body = list(function.body.body)
-        place = 0 if function.get_docstring() is None else 1
+    def edit(self, target: Target) -> cst.Module:
+        block = target.block()
+        added = target.statements(self.statement)
+        body = list(block.body)
+        place = 0 if target.tree.get_docstring() is None else 1
         if same_code(body[place : place + len(added)], added):
-            where.refuse(f"`{self.statement}` already stands first", self.function)
-        return replaced(
-            module, function, function.body, function.body.with_changes(body=[*body[:place], *added, *body[place:]])
-        )
+            target.refuse(f"`{self.statement}` already stands first")
+        return target.with_(block, block.with_changes(body=[*body[:place], *added, *body[place:]]))
 
 
 @dataclass(frozen=True)
-class InsertBeforeCall:
+class InsertBeforeCall(FunctionEdit):
     """Insert `statement` (one or several, dedented) before the statement that holds the one call of `call` in
     `function`; a comment above that statement stays with it."""
 
-    function: str
     call: str
     statement: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        call = find_call(function, self.call, where, self.function)
-        block, place = find_statement(function, call, self.call, where, self.function)
-        statement = with_error_name(self.statement, function, call, self.call, where, self.function)
-        first, *rest = parse_statements(statement, where, self.function)
+    def edit(self, target: Target) -> cst.Module:
+        site = target.call_site(self.call)
+        block, place = site.holder()
+        statement = site.with_error_name(self.statement)
+        first, *rest = target.statements(statement)
         holder = block.body[place]
         if same_code(block.body[max(0, place - 1 - len(rest)) : place], [first, *rest]):
-            where.refuse(f"`{self.statement}` already stands before the call of {self.call}", self.function)
+            target.refuse(f"`{self.statement}` already stands before the call of {self.call}")
         lines = list(getattr(holder, "leading_lines", ()))
         blank = next((n for n, line in enumerate(lines) if line.comment), len(lines))
         first = first.with_changes(leading_lines=[*lines[:blank], *first.leading_lines])
         holder = holder.with_changes(leading_lines=lines[blank:])
         body = [*block.body[:place], first, *rest, holder, *block.body[place + 1 :]]
-        return replaced(module, function, block, block.with_changes(body=body))
+        return target.with_(block, block.with_changes(body=body))
 
 
 @dataclass(frozen=True)
-class InsertAfterCall:
+class InsertAfterCall(FunctionEdit):
     """Insert `statement` (one or several, dedented) after the simple statement that holds the one call of `call` in
     `function`. Refused after a return or raise, where it would never run."""
 
-    function: str
     call: str
     statement: str
 
-    def apply(self, module: cst.Module, where: Location) -> cst.Module:
-        function = find_function(module, self.function, where)
-        call = find_call(function, self.call, where, self.function)
-        block, place = find_statement(function, call, self.call, where, self.function)
+    def edit(self, target: Target) -> cst.Module:
+        site = target.call_site(self.call)
+        block, place = site.holder()
         holder = block.body[place]
         if not isinstance(holder, cst.SimpleStatementLine) or isinstance(holder.body[-1], JUMP_STATEMENTS):
-            where.refuse(f"nothing can be inserted right after the call of {self.call}", self.function)
-        statement = with_error_name(self.statement, function, call, self.call, where, self.function)
-        added = parse_statements(statement, where, self.function)
+            target.refuse(f"nothing can be inserted right after the call of {self.call}")
+        statement = site.with_error_name(self.statement)
+        added = target.statements(statement)
         if same_code(block.body[place + 1 : place + 1 + len(added)], added):
-            where.refuse(f"`{self.statement}` already stands after the call of {self.call}", self.function)
+            target.refuse(f"`{self.statement}` already stands after the call of {self.call}")
         body = [*block.body[: place + 1], *added, *block.body[place + 1 :]]
-        return replaced(module, function, block, block.with_changes(body=body))
+        return target.with_(block, block.with_changes(body=body))

@@ -1,12 +1,12 @@
 """Reading and rewriting LibCST trees for the edits: finding the one place, comparing by meaning, keeping the layout.
 
-Everything here that fails raises `EditError` through `Location.refuse`, so that each message names the same things.
+What fails here raises `EditError` through `Location.refuse`, so that each message names the same things.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import dedent
 from typing import NoReturn, TypeVar, cast
@@ -16,7 +16,7 @@ import libcst as cst
 from fork import ForkError
 
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
-T = TypeVar("T")
+Refusal = Callable[[str], NoReturn]
 Item = TypeVar("Item", cst.Param, cst.Arg)
 
 LAYOUT = (  # what the names of fields open with that hold layout, not meaning
@@ -61,24 +61,14 @@ class Location:
         raise EditError(f"{place}: {why}.")
 
 
-def find_function(module: cst.Module, name: str, where: Location) -> cst.FunctionDef:
-    return exactly_one(list(_functions(module, where.current_name(name).split("."))), "the function", where, name)
-
-
-def lines_of(module: cst.Module, function: str, where: Location) -> set[str]:
-    """The lines of a function, each as it stands in the module."""
-    indent = module.default_indent * function.count(".")
-    return {indent + line for line in module.code_for_node(find_function(module, function, where)).splitlines()}
-
-
-def _functions(node: cst.CSTNode, path: Sequence[str]) -> Iterator[cst.FunctionDef]:
+def functions(node: cst.CSTNode, path: Sequence[str]) -> Iterator[cst.FunctionDef]:
     """The functions of the dotted name `path` among the statements in `node`."""
     for statement in (part for _, parts in _statements_in(node) for part in parts):
         if not isinstance(statement, (cst.ClassDef, cst.FunctionDef)):
-            yield from _functions(statement, path)
+            yield from functions(statement, path)
         elif statement.name.value == path[0]:
             if len(path) > 1:
-                yield from _functions(statement, path[1:])
+                yield from functions(statement, path[1:])
             elif isinstance(statement, cst.FunctionDef) and not _is_overload(statement):
                 yield statement
 
@@ -96,44 +86,15 @@ def _statements_in(node: cst.CSTNode) -> Iterator[tuple[str, Sequence[cst.CSTNod
         yield field_name, [part for part in parts if isinstance(part, cst.CSTNode)]
 
 
-def find_call(function: cst.FunctionDef, callee: str, where: Location, name: str) -> cst.Call:
-    wanted = parse_expression(callee, where, name)
-    calls = [node for node in walk(function.body) if isinstance(node, cst.Call) and same_code(wanted, node.func)]
-    return exactly_one(calls, f"a call of {callee}", where, name)
-
-
-def find_statement(
-    function: cst.FunctionDef, call: cst.Call, callee: str, where: Location, name: str
-) -> tuple[cst.IndentedBlock, int]:
-    """The innermost block with a statement that holds `call`, and that statement's place in it."""
-    holders = [
-        (block, place)
-        for block in walk(function.body)
-        if isinstance(block, cst.IndentedBlock)
-        for place, statement in enumerate(block.body)
-        if _holds(statement, call)
-    ]
-    block, place = holders[-1] if holders else (None, 0)
-    if block is None or not _begins_with(block.body[place], call):
-        where.refuse(f"looked for a statement of its own around the call of {callee}, found none", name)
-    return block, place
-
-
-def _begins_with(statement: cst.CSTNode, call: cst.Call) -> bool:
+def begins_with(statement: cst.CSTNode, call: cst.Call) -> bool:
     """Whether `statement` runs `call` once and before anything in its body."""
     header = getattr(statement, HEADERS.get(type(statement), ""), None)
-    return isinstance(statement, cst.SimpleStatementLine) or _holds(header, call)
+    return isinstance(statement, cst.SimpleStatementLine) or holds(header, call)
 
 
-def _holds(tree: object, wanted: cst.CSTNode) -> bool:
+def holds(tree: object, wanted: cst.CSTNode) -> bool:
     nodes = tree if isinstance(tree, Sequence) else [tree]
     return any(part is wanted for node in nodes if isinstance(node, cst.CSTNode) for part in walk(node))
-
-
-def exactly_one(found: Sequence[T], sought: str, where: Location, function: str) -> T:
-    if len(found) != 1:
-        where.refuse(f"looked for {sought}, expected one place and found {len(found)}", function)
-    return found[0]
 
 
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -225,60 +186,44 @@ def _with_statement(node: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cs
     return None
 
 
-def with_error_name(
-    text: str, function: cst.FunctionDef, call: cst.Call, callee: str, where: Location, name: str
-) -> str:
-    """`text`, to be added at `call`, with `ERROR` replaced by the name upstream has for the exception there.
-
-    Raises EditError where no except clause of `function` is around the call, or one that binds no name.
-    """
-    if ERROR not in text:
-        return text
-    handler = _handler_around(function.body, call, None)
-    if handler is None:
-        where.refuse(f"looked for an except clause around the call of {callee}, found none", name)
-    if handler.name is None:
-        where.refuse(f"looked for a name for what the except clause around the call of {callee} catches", name)
-    return text.replace(ERROR, cst.ensure_type(handler.name.name, cst.Name).value)
-
-
-def _handler_around(
-    node: cst.CSTNode, wanted: cst.CSTNode, handler: cst.ExceptHandler | None
-) -> cst.ExceptHandler | None:
-    """The innermost except clause with `wanted` in it; what one binds is gone when a function defined there runs."""
+def handler_around(node: cst.CSTNode, wanted: cst.CSTNode) -> cst.ExceptHandler | None:
+    """The innermost except clause in `node` with `wanted` in it; what one binds is gone when a function defined there
+    runs."""
+    handler: cst.ExceptHandler | None = None
     while node is not wanted:
         if isinstance(node, cst.ExceptHandler):
             handler = node
         elif isinstance(node, (cst.FunctionDef, cst.Lambda)):
             handler = None
-        node = next(child for child in node.children if _holds(child, wanted))
+        node = next(child for child in node.children if holds(child, wanted))
     return handler
 
 
-def parse_expression(source: str, where: Location, function: str) -> cst.BaseExpression:
-    _refuse_error_name(source, where, function)
+def parse_expression(source: str, refuse: Refusal) -> cst.BaseExpression:
+    """The expression that is written in `source`."""
+    _refuse_error_name(source, refuse)
     try:
         return cst.parse_expression(source.strip())
     except cst.ParserSyntaxError:
-        where.refuse(f"`{source}` is not a Python expression", function)
+        refuse(f"`{source}` is not a Python expression")
 
 
-def parse_statements(source: str, where: Location, function: str | None = None) -> list[Statement]:
+def parse_statements(source: str, refuse: Refusal) -> list[Statement]:
     """The statements of `source`; indentation and line ends will be those of the module they are put into."""
-    _refuse_error_name(source, where, function)
+    _refuse_error_name(source, refuse)
     try:
         parsed = cst.parse_module(dedent(source).strip() + "\n")
     except cst.ParserSyntaxError:
-        where.refuse(f"`{source}` cannot be parsed", function)
+        refuse(f"`{source}` cannot be parsed")
     if not parsed.body or parsed.footer:
-        where.refuse(f"`{source}` does not end in a statement", function)
+        refuse(f"`{source}` does not end in a statement")
     first, *rest = parsed.body
     return [first.with_changes(leading_lines=[*parsed.header, *first.leading_lines]), *rest]
 
 
-def _refuse_error_name(source: str, where: Location, function: str | None) -> None:
+def _refuse_error_name(source: str, refuse: Refusal) -> None:
     if ERROR in source:
-        where.refuse(f"`{source}` can have the name of an exception only where a call is the place", function)
+        refuse(f"`{source}` can have the name of an exception only where a call is the place")
 
 
 def parenthesized(node: cst.BaseExpression) -> cst.BaseExpression:
