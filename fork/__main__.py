@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fork import ForkError, base, imports, series, tree
+from fork import ForkError, base, imports, patches, series, tree
 from fork.backend import base_version
 
 
@@ -65,15 +65,19 @@ def write_series(options: argparse.Namespace, root: Path) -> str:
             mails = series.write(found, root, Path(scratch), signed=False)
             if options.check:
                 return "\n".join(series.check(Path(options.check), mails))
-            return _proved(found, mails, series.prove(found, root, mails))
+            return _proved(found, root, mails)
     folder = Path(options.out, found.version)
     mails = series.write(found, root, folder)
-    return f"{_proved(found, mails, series.prove(found, root, mails))}\nwritten to {folder}"
+    return f"{_proved(found, root, mails)}\nwritten to {folder}"
 
 
-def _proved(found: base.Base, mails: Sequence[Path], lines: Sequence[series.DiffStat]) -> str:
+def _proved(found: base.Base, root: Path, mails: Sequence[Path]) -> str:
+    lines = series.prove(found, root, mails)
+    here = [patch for patch in patches.load(root / "patches") if patch.applies_to(found.version)]
+    kept = ", ".join(patch.name for patch in here if not patch.exported)
     same = f"`git am` of {len(mails)} patches on LiteLLM {found.version} gives the package that is built"
-    return f"{same}\n\n{series.table([mail.stem for mail in mails], lines)}"
+    but = f", but for {kept}, not exported" if kept else ""
+    return f"{same}{but}\n\n{series.table([mail.stem for mail in mails], lines)}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,7 +4,8 @@
 module's path in the wheel to the edits it gets, and `ADDS`, the files of this repository that come with it: each module
 of `litellm/` with one patch. Both may hold `ForReleases`, so that a release has only what it uses. `MERGED`, if there,
 is the first release that has the patch: from then on neither its edits nor its files are needed. A release that gets
-none of the edits gets none of the files either.
+none of the edits gets none of the files either. `EXPORT = False` says that it is no pull request, as what newer
+releases do by themselves is none.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class PatchError(ForkError):
 @dataclass(frozen=True)
 class Patch:
     """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order; `adds`
-    the paths of our modules and tests; `merged` the release that has it by itself."""
+    the paths of our modules and tests; `merged` the release that has it by itself; whether it is `exported` says if it
+    is sent upstream."""
 
     number: int
     name: str
@@ -40,6 +42,7 @@ class Patch:
     edits: Mapping[str, AnyEdits]
     adds: Sequence[str | ForReleases[str]] = ()
     merged: str | None = None
+    exported: bool = True
 
     def is_merged(self, base: str) -> bool:
         """Whether upstream has merged it in the release `base` or before."""
@@ -63,8 +66,8 @@ def load(folder: Path) -> tuple[Patch, ...]:
     """All patches of `folder`, in series order.
 
     Raises PatchError for a file that is not named pNNNN_name.py, a number that is missing or taken twice, an empty
-    docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, a `ADDS` that is no tuple, or a
-    `MERGED` that is no version.
+    docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, an `ADDS` that is no tuple, a
+    `MERGED` that is no version, or an `EXPORT` that is neither True nor False.
     """
     patches = [_read(path) for path in sorted(folder.glob("*.py"))]
     for expected, patch in enumerate(patches, 1):
@@ -121,7 +124,10 @@ def _read(path: Path) -> Patch:
         Version("0" if merged is None else merged)
     except (InvalidVersion, TypeError):
         raise PatchError(f'{where} must define MERGED, if any, as a LiteLLM release such as "1.111.0".') from None
-    return Patch(int(match[1]), path.stem, text, edits, adds, merged)
+    exported = contents.get("EXPORT", True)
+    if not isinstance(exported, bool):
+        raise PatchError(f"{where} must define EXPORT, if any, as True or False.")
+    return Patch(int(match[1]), path.stem, text, edits, adds, merged, exported)
 
 
 def _is_file(part: object) -> bool:

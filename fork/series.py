@@ -1,4 +1,5 @@
-"""The series as mails for `git am`: each patch with what it edits in a release, the modules it adds and their tests.
+"""The series as mails for `git am`: each patch that is exported, with what it edits in a release, the modules it adds
+and their tests.
 
 git itself writes and applies them, in scratch repositories, with none of the user's own configuration.
 """
@@ -15,8 +16,9 @@ from tempfile import TemporaryDirectory
 
 from fork import ForkError
 from fork.base import Base
+from fork.imports import imported_modules
 from fork.patches import Patch, apply, load
-from fork.tree import check_added, patched
+from fork.tree import check_added, own_modules, patched
 
 OUR_TESTS = "tests/"
 UPSTREAM_TESTS = "tests/test_litellm/failover/"  # which upstream's `make test-unit` collects
@@ -65,13 +67,13 @@ def upstream_path(path: str) -> str:
 
 
 def steps(base: Base, root: Path) -> list[Step]:
-    """The series on `base`, in order. Raises TreeError unless each file of ours in the package, and each that a patch
-    says it adds, is there and added by one patch; ForkError as `patches` does."""
+    """The patches that are exported on `base`, in order. Raises TreeError unless each file of ours in the package, and
+    each that a patch says it adds, is there and added by one patch; ForkError as `patches` does."""
     series = load(root / "patches")
     check_added(series, root)
     found: list[Step] = []
     now: dict[str, bytes] = {}
-    for patch in (patch for patch in series if patch.applies_to(base.version)):
+    for patch in (patch for patch in series if patch.exported and patch.applies_to(base.version)):
         changed = apply([patch], lambda path: now[path] if path in now else base.read(path), base.version)
         added = {upstream_path(path): (root / path).read_bytes() for path in patch.files(base.version)}
         now.update(changed)
@@ -109,8 +111,9 @@ def write(base: Base, root: Path, folder: Path, *, signed: bool = True) -> list[
 def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[DiffStat]:
     """Apply `mails` to a git repository of the base's wheel and return the lines of each.
 
-    Raises SeriesError unless the package is then the one that is built, byte for byte, no line in it has become too
-    long for upstream, and git finds no fault with the white space.
+    Raises SeriesError unless the package is then the one that is built from the exported patches, byte for byte, and
+    imports no module of the others, no line in it has become too long for upstream, and git finds no fault with the
+    white space.
     """
     with TemporaryDirectory() as scratch:
         repository = Path(scratch)
@@ -119,7 +122,8 @@ def prove(base: Base, root: Path, mails: Sequence[Path]) -> list[DiffStat]:
             git(repository, "am", "--quiet", "--keep-cr", str(mail.resolve()))
         git(repository, "diff", "--check", f"HEAD~{len(mails)}", "HEAD")
         _check_lengths(git(repository, "diff", "--unified=0", f"HEAD~{len(mails)}", "HEAD"), base.version)
-        expected = patched(base, root)
+        expected = patched(base, root, exported=True)
+        _check_imports(expected, root)
         listed = git(repository, "ls-files", "-z").split("\0")
         found = {name: (repository / name).read_bytes() for name in listed if name and not name.startswith(OUR_TESTS)}
         differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
@@ -209,6 +213,13 @@ def _commit(repository: Path, files: Mapping[str, bytes], message: str, identity
         path.write_bytes(data)
     git(repository, "add", "--force", ".")
     git(repository, "commit", "--quiet", "--cleanup=whitespace", f"--message={message}", **identity)
+
+
+def _check_imports(package: Mapping[str, bytes], root: Path) -> None:
+    kept = {path for patch in load(root / "patches") if not patch.exported for path in patch.all_files()}
+    missing = sorted((imported_modules(package, own_modules(root)) - package.keys()) & kept)
+    if missing:
+        raise SeriesError(f"What is exported imports {', '.join(missing)}, which a patch adds that is not.")
 
 
 def _check_lengths(diff: str, version: str) -> None:

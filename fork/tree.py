@@ -42,12 +42,12 @@ def own_modules(root: Path) -> set[str]:
     return {path for path in files if path.startswith(f"{PACKAGE}/") and path.endswith(".py")}
 
 
-def shipped_files(base: str, root: Path) -> dict[str, Path]:
-    """Those of our files that the release `base` is built with, by path in the wheel. Raises TreeError if one of ours
-    is not added by one patch."""
+def shipped_files(base: str, root: Path, *, exported: bool = False) -> dict[str, Path]:
+    """Those of our files that the release `base` is built with, by path in the wheel, or those that the `exported`
+    patches add to it. Raises TreeError if one of ours is not added by one patch."""
     series = patches.load(root / "patches")
     check_added(series, root, below=f"{PACKAGE}/")
-    shipped = {path for patch in series for path in patch.files(base)}
+    shipped = {path for patch in series if patch.exported or not exported for path in patch.files(base)}
     return {name: path for name, path in own_files(root).items() if name in shipped}
 
 
@@ -67,25 +67,27 @@ def check_added(series: Sequence[Patch], root: Path, *, below: str = "") -> None
             raise TreeError(f"{sorted(paths)[0]} {what}.")
 
 
-def changed_files(base: Base, root: Path) -> dict[str, bytes]:
-    """The modules of the base that `patches/` changes, as changed, by path. Raises ForkError as `patches` does."""
-    return patches.apply(patches.load(root / "patches"), base.read, base.version)
+def changed_files(base: Base, root: Path, *, exported: bool = False) -> dict[str, bytes]:
+    """The modules of the base that `patches/` changes, or the `exported` ones of them, as changed, by path. Raises
+    ForkError as `patches` does."""
+    series = [patch for patch in patches.load(root / "patches") if patch.exported or not exported]
+    return patches.apply(series, base.read, base.version)
 
 
-def patched(base: Base, root: Path) -> dict[str, bytes]:
-    """Every file of the patched package by path in the wheel, sorted.
+def patched(base: Base, root: Path, *, exported: bool = False) -> dict[str, bytes]:
+    """Every file of the patched package by path in the wheel, sorted; or of one with the `exported` patches alone.
 
     Raises TreeError if one of our files is where the base has one too, or is not added by one patch, and ForkError as
     `patches` does. Of our files it has those that a patch adds on this base; one it has merged has them by itself.
     """
-    own = shipped_files(base.version, root)
+    own = shipped_files(base.version, root, exported=exported)
     twice = sorted(own.keys() & base.package.keys())
     if twice:
         raise TreeError(
             f"LiteLLM {base.version} has {', '.join(twice)} too: rename our file, change theirs by a patch, or "
             "say in the patch that adds ours which release has MERGED it."
         )
-    changed = changed_files(base, root)
+    changed = changed_files(base, root, exported=exported)
     unchanged = {name: path for name, path in {**base.package, **own}.items() if name not in changed}
     return dict(sorted({**{name: path.read_bytes() for name, path in unchanged.items()}, **changed}.items()))
 

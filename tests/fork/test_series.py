@@ -14,7 +14,7 @@ import pytest
 from fork import ForkError, patches, series
 from fork.__main__ import main
 from fork.base import Base, add, find
-from fork.tree import TreeError
+from fork.tree import TreeError, patched
 
 Install = Callable[..., Path]
 ROOT = Path(__file__).parents[2]
@@ -256,6 +256,44 @@ def test_the_command_writes_proves_and_checks(
     assert "`git am` of 2 patches on LiteLLM 1.2.3 gives the package that is built" in said
     assert "| 0001-fix-the-answer | 1 | 2 | 1 | 2 |" in said
     assert "0002-feat-a-second-function.patch: applies" in said
+
+
+@pytest.fixture
+def backport(base: Base, repository: Path) -> Path:
+    """The second patch, which is no pull request."""
+    second = repository / "patches" / "p0002_second.py"
+    second.write_text(f"{second.read_text()}EXPORT = False\n")
+    return second
+
+
+def test_backport_is_built_and_not_exported(
+    backport: Path, base: Base, repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A patch that is not exported is in the package and in no mail, and the proof names it."""
+    assert b"    pass\n" in patched(base, repository)["litellm/router.py"]
+    [mail] = series.write(base, repository, tmp_path / "mails")
+    assert parsed(mail)["Subject"] == "[PATCH] fix: the answer"
+    assert series.prove(base, repository, [mail]) == [series.DiffStat(files=1, added=2, removed=1, ours=2)]
+    assert main(["series", "--prove"]) == 0
+    said = capsys.readouterr().out
+    assert "of 1 patches on LiteLLM 1.2.3 gives the package that is built, but for p0002_second, not exported" in said
+
+
+def test_exported_patch_needs_no_backport(backport: Path, base: Base, repository: Path, tmp_path: Path) -> None:
+    """A module that only a patch adds which is not exported must not be imported by what is exported."""
+    backport.write_text(f'{backport.read_text()}ADDS = ("litellm/extra/failover.py",)\n')
+    first = repository / "patches" / "p0001_answer.py"
+    first.write_text(f'{first.read_text()}ADDS = ("{TEST}",)\n')
+    mails = series.write(base, repository, tmp_path / "mails", signed=False)
+    with pytest.raises(series.SeriesError, match="What is exported imports litellm/extra/failover.py, which a patch"):
+        series.prove(base, repository, mails)
+
+
+def test_export_is_true_or_false(backport: Path, repository: Path) -> None:
+    """An EXPORT that is neither True nor False is refused."""
+    backport.write_text(f'{backport.read_text()}EXPORT = "no"\n')
+    with pytest.raises(ForkError, match="patches/p0002_second.py must define EXPORT, if any, as True or False"):
+        patches.load(repository / "patches")
 
 
 def test_every_test_about_litellm_is_added() -> None:
