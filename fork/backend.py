@@ -157,7 +157,7 @@ def _config(root: Path) -> dict[str, Any]:
 
 
 def _stem(base: str) -> str:
-    """Name and version as archive names state them: "litellm-1.103.7+failover.1"."""
+    """Name and version as archive names state them: "litellm-<base>+failover.<n>"."""
     return f"{PACKAGE}-{base}+{LOCAL_LABEL}.{_config(Path.cwd())['release']}"
 
 

@@ -63,9 +63,10 @@ that shares a deployment with the one that failed starts without it.
 
 Tests
 -----
-Sixteen faults, five providers, five strategies, over sockets; properties
-over two to five deployments of which any are broken; a state machine with
-retries and fallbacks; a soak.
+Every fault that a deployment is to blame for, with every format of
+provider and every strategy, over sockets; properties over two to five
+deployments of which any are broken; a state machine with retries and
+fallbacks; a soak.
 """
 
 from fork.edits import (
