@@ -79,6 +79,13 @@ def load(folder: Path) -> tuple[Patch, ...]:
     return tuple(patches)
 
 
+def files_for_others(patches: Sequence[Patch], base: str) -> set[str]:
+    """The paths of our files that other releases than `base` get with `patches`. Those of a patch that is merged there
+    are none of them: their tests are run on what upstream has made of it."""
+    added = {path for patch in patches if not patch.is_merged(base) for path in patch.all_files()}
+    return added.difference(*(patch.files(base) for patch in patches))
+
+
 def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: str) -> dict[str, bytes]:
     """The changed modules' sources by path; `read(path)` gives a module of the base release `base`,
     None where it has no such module.

@@ -27,12 +27,10 @@ def _for_other_releases() -> set[Path]:
     """The tests that patches add for other releases than the one at hand. In upstream's repository there are none."""
     if importlib.util.find_spec("fork") is None:
         return set()
-    from fork.patches import load
+    from fork.patches import files_for_others, load
 
-    series = load(REPOSITORY / "patches")
     base = version("litellm").partition("+")[0]
-    added = {path for patch in series for path in patch.all_files()}
-    return {REPOSITORY / path for path in added.difference(*(patch.files(base) for patch in series))}
+    return {REPOSITORY / path for path in files_for_others(load(REPOSITORY / "patches"), base)}
 
 
 # LiteLLM leaves its aiohttp sessions to the garbage collector, which complains after pytest's last line.

@@ -154,3 +154,24 @@ def test_two_entries_that_name_one_release_are_refused(tmp_path: Path) -> None:
     series = load(tmp_path, p0001_a=for_releases('{"< 2": (Decorate("f", "old"),), "> 1": (Decorate("f", "new"),)}'))
     with pytest.raises(ForkError, match="Both < 2 and > 1 name the base 1.2.3: let one entry"):
         patches.apply(series, SOURCES.get, "1.2.3")
+
+
+ADDING = """
+from fork.edits import ForReleases, Otherwise
+ADDS = ("litellm/all.py", ForReleases({">=2": ("litellm/new.py", "tests/test_new.py")}, "", Otherwise.MOVED))
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "files"),
+    [
+        ("1.9", {"litellm/new.py", "tests/test_new.py", "litellm/old.py"}),
+        ("2.0", {"litellm/old.py"}),
+        ("3.0", set()),
+    ],
+)
+def test_files_for_other_releases_are_told(tmp_path: Path, base: str, files: set[str]) -> None:
+    """Files for others are those that the release does not get, but for those of a patch that is merged there."""
+    old = for_releases('{"<1": (Decorate("f", "ours"),)}') + 'ADDS = ("litellm/old.py",)\nMERGED = "3.0"\n'
+    series = load(tmp_path, p0001_a=PATCH + ADDING, p0002_b=old)
+    assert patches.files_for_others(series, base) == files
