@@ -23,7 +23,7 @@ Change
   already pass untouched, context-window and content-policy errors among
   them.
 - The mapped exception has the original as `__cause__` and carries a
-  `failure_signal`, which later steps read instead of the message.
+  `failure`, which later steps read instead of the message.
 - A status is believed only if it is an HTTP answer's. A documented code in
   the error object says what a 200 holds instead of an answer, and whose
   fault a 400 is: an account without credit, a wrong key, a missing model,
@@ -39,7 +39,7 @@ Change
   microsoft_365_copilot (since 1.109), is given them.
 - Where the tests of this repository assert another class or status for a
   provider, that stays: `_UPSTREAM_CLASS` and `_UPSTREAM_STATUS` list every
-  such row. The status that was answered is kept as `provider_status`.
+  such row. The status that was answered is kept as its `http_status`.
 
 Tests
 -----
@@ -53,30 +53,42 @@ from fork.edits import AddArgument, AddImport, Decorate, ForReleases, InsertBefo
 ADDS = (
     "litellm/litellm_core_utils/anthropic_errors.py",
     "litellm/litellm_core_utils/error_object.py",
+    "litellm/litellm_core_utils/exception_chain.py",
+    "litellm/litellm_core_utils/failure.py",
     "litellm/litellm_core_utils/failure_evidence.py",
-    "litellm/litellm_core_utils/failure_signal.py",
     "litellm/litellm_core_utils/http_status_mapping.py",
+    "litellm/litellm_core_utils/release_differences.py",
     "tests/conftest.py",
     "tests/exception_mapping/__init__.py",
+    "tests/exception_mapping/aligned.py",
     "tests/exception_mapping/expectations.py",
+    "tests/exception_mapping/failures.py",
     "tests/exception_mapping/provider_catalogue.py",
-    "tests/exception_mapping/test_classification.py",
-    "tests/exception_mapping/test_classification_edges.py",
+    "tests/exception_mapping/test_aligned_class.py",
     "tests/exception_mapping/test_error_codes.py",
     "tests/exception_mapping/test_every_provider.py",
+    "tests/exception_mapping/test_exception_chain.py",
+    "tests/exception_mapping/test_garbled_json.py",
     "tests/exception_mapping/test_http_status_mapping.py",
-    "tests/exception_mapping/test_http_status_mapping_edges.py",
+    "tests/exception_mapping/test_json_providers.py",
+    "tests/exception_mapping/test_kept_failure.py",
     "tests/exception_mapping/test_properties.py",
+    "tests/exception_mapping/test_rebuilt_exceptions.py",
+    "tests/exception_mapping/test_response_headers.py",
+    "tests/exception_mapping/test_status_kinds.py",
     "tests/exception_mapping/test_statuses_upstream_asserts.py",
+    "tests/exception_mapping/test_transport_errors.py",
+    "tests/exception_mapping/test_unreadable_exceptions.py",
+    "tests/exception_mapping/test_wording.py",
 )
 EDITS = {
     "litellm/litellm_core_utils/exception_mapping_utils.py": (
         AddImport(
             "litellm.litellm_core_utils.http_status_mapping",
-            ("agreeing_with_http_status", "carry_signal", "is_json_provider", "searching_the_chain"),
+            ("align_with_http_status", "keep_failure_of_mapped", "is_json_provider", "search_exception_chain"),
         ),
-        Decorate("_get_response_headers", "searching_the_chain"),
-        InsertBeforeCall("exception_type", "any", "carry_signal(original_exception)"),
+        Decorate("_get_response_headers", "search_exception_chain"),
+        InsertBeforeCall("exception_type", "any", "keep_failure_of_mapped(original_exception)"),
         WidenCondition(
             "exception_type",
             condition="custom_llm_provider in litellm._openai_like_providers",
@@ -85,12 +97,12 @@ EDITS = {
         InsertBeforeCall(
             "exception_type",
             "exception_logging",
-            "{error} = agreeing_with_http_status({error}, original_exception, model, custom_llm_provider)",
+            "{error} = align_with_http_status({error}, original_exception, model, custom_llm_provider)",
         ),
     ),
     "litellm/llms/anthropic/chat/handler.py": (
-        AddImport("litellm.litellm_core_utils.anthropic_errors", ("raising_what_an_event_says",)),
-        Decorate("ModelResponseIterator.chunk_parser", "raising_what_an_event_says"),
+        AddImport("litellm.litellm_core_utils.anthropic_errors", ("raise_error_events",)),
+        Decorate("ModelResponseIterator.chunk_parser", "raise_error_events"),
     ),
     "litellm/llms/microsoft_365_copilot/chat/handler.py": (
         ForReleases(

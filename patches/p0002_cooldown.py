@@ -14,7 +14,7 @@ in that class, and those say nothing about a deployment.
 
 Change
 ------
-- The decision is read from the failure's `failure_signal` in one policy
+- The decision is read from the failure's `failure` in one policy
   table. A host that cannot be reached cools down at once, as a 429 does; a
   connection that breaks off or stays silent counts in the failure rate, as
   a 500 does; LiteLLM's own failures still never cool anything down.
@@ -54,7 +54,7 @@ from fork.edits import (
 ROUTER = {"<1.107": "litellm_router_instance", ">=1.107": "ctx"}  # the name of the parameter
 DECIDED_BY_THE_POLICY = '''
 """
-Whether a failure may cool the deployment down, by the policy table of `failover_policy`.
+Whether a failure may cool the deployment down, by the policy table of `failover/policy.py`.
 
 Parameters:
     model_id (str): The id of the deployment.
@@ -65,7 +65,7 @@ Parameters:
 return requires_cooldown({router}, model_id, exception_status, exception_str, original_exception)
 '''
 
-COMPILED = "litellm.router_utils.compiled_router_cooldown"
+COMPILED = "litellm.router_utils.failover.compiled_router_cooldown"
 DECIDED_IN_PYTHON = "the router decides on cooldowns in Python"
 
 
@@ -82,15 +82,19 @@ def reporting_by_policy(function: str, core: str) -> ReplaceExpression:
     return ReplaceExpression(function, REPORTED, by=REPORTED_BY_POLICY.format(core=core))
 
 
-WHOSE_FAILURE = "litellm.router_utils.callers_part"
+WHOSE_FAILURE = "litellm.router_utils.failover.caller_fault"
 COUNTING = (
-    AddImport(WHOSE_FAILURE, ("counting_what_holds_for_all",)),
-    Decorate("Router.deployment_callback_on_failure", "counting_what_holds_for_all"),
+    AddImport(WHOSE_FAILURE, ("ignore_caller_faults",)),
+    Decorate("Router.deployment_callback_on_failure", "ignore_caller_faults"),
 )
 
 ADDS = (
-    "litellm/router_utils/callers_part.py",
-    "litellm/router_utils/failover_policy.py",
+    "litellm/router_utils/failover/__init__.py",
+    "litellm/router_utils/failover/caller_fault.py",
+    "litellm/router_utils/failover/cooldown.py",
+    "litellm/router_utils/failover/policy.py",
+    "litellm/router_utils/failover/retry_state.py",
+    "litellm/router_utils/failover/router_view.py",
     "tests/exception_mapping/test_errors_in_answers.py",
     "tests/router_unit_tests/__init__.py",
     "tests/router_unit_tests/test_cancellation.py",
@@ -106,7 +110,8 @@ ADDS = (
     ForReleases(
         {
             ">=1.110": (
-                "litellm/router_utils/compiled_router_cooldown.py",
+                "litellm/router_utils/failover/compiled_router_cooldown.py",
+                "litellm/router_utils/failover/compiled_router_types.py",
                 "tests/router_unit_tests/test_compiled_router_stubs.py",
             )
         },
@@ -116,7 +121,7 @@ ADDS = (
 )
 EDITS = {
     "litellm/router_utils/cooldown_handlers.py": (
-        AddImport("litellm.router_utils.failover_policy", ("cools_down_now", "requires_cooldown")),
+        AddImport("litellm.router_utils.failover.cooldown", ("cools_down_now", "requires_cooldown")),
         AddParameter("_is_cooldown_required", "original_exception: Exception | None = None"),
         ForReleases(
             {
@@ -144,8 +149,8 @@ EDITS = {
         ForReleases(
             {
                 ">=1.99,<1.110": (
-                    AddImport(WHOSE_FAILURE, ("unless_counted_or_of_the_caller",)),
-                    Decorate("_trigger_cooldown_for_failed_deployment", "unless_counted_or_of_the_caller"),
+                    AddImport(WHOSE_FAILURE, ("skip_counted_and_caller_faults",)),
+                    Decorate("_trigger_cooldown_for_failed_deployment", "skip_counted_and_caller_faults"),
                 )
             },
             why="only these count the failure of a fallback that the callbacks were not told of, in Python",
@@ -159,15 +164,15 @@ EDITS = {
                     AddImport(
                         COMPILED,
                         (
-                            "cooling_down_by_policy",
-                            "naming_no_failure_of_the_deployment",
+                            "cooldown_by_policy",
+                            "rename_connection_errors",
                             "status_to_cool_by",
-                            "without_the_callers_cooldown_time",
+                            "drop_caller_cooldown_time",
                         ),
                     ),
-                    Decorate("_start_fields", "without_the_callers_cooldown_time"),
-                    Decorate("failure_kind", "naming_no_failure_of_the_deployment"),
-                    Decorate("_Driver._failed", "cooling_down_by_policy"),
+                    Decorate("_start_fields", "drop_caller_cooldown_time"),
+                    Decorate("failure_kind", "rename_connection_errors"),
+                    Decorate("_Driver._failed", "cooldown_by_policy"),
                     reporting_by_policy("RustHealth.record_failure", "self._core"),
                 )
             },
@@ -179,9 +184,9 @@ EDITS = {
         ForReleases(
             {
                 ">=1.110": (
-                    AddImport(COMPILED, ("leaving_out_the_callers_doing", "status_to_cool_by", "unless_of_the_caller")),
-                    Decorate("RustHealthCallbacks.failure_exits", "leaving_out_the_callers_doing"),
-                    Decorate("RustHealthCallbacks.trigger_fallback_cooldown", "unless_of_the_caller"),
+                    AddImport(COMPILED, ("exclude_caller_faults", "status_to_cool_by", "skip_caller_faults")),
+                    Decorate("RustHealthCallbacks.failure_exits", "exclude_caller_faults"),
+                    Decorate("RustHealthCallbacks.trigger_fallback_cooldown", "skip_caller_faults"),
                     ReplaceExpression(
                         "RustHealthCallbacks._failure_call",
                         f'{{**described, **exits, "status": {REPORTED}}}',

@@ -6,7 +6,9 @@ a stream has begun and by the type after that.
 import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, TypeVar
+
+Result = TypeVar("Result")
 
 _INVALID_REQUEST: Final = "invalid_request_error"
 _SERVER_ERROR: Final = "api_error"
@@ -48,12 +50,12 @@ def status_of_anthropic_error(error_type: object) -> int:
 def anthropic_stream_error(said: object) -> Exception:
     """What to raise for the `error` of an event of that type in a stream of Anthropic's.
 
-    Its status is no answer's, and it keeps the error object: the type in it tells the signal. One that nobody knows
+    Its status is no answer's, and it keeps the error object: the type in it tells the kind. One that nobody knows
     tells none, so it cools nothing down, however many requests end in it.
     """
     from litellm.llms.anthropic.common_utils import AnthropicError
 
-    error: Final[Mapping[str, Any]] = said if isinstance(said, Mapping) else {"message": said}
+    error: Final[Mapping[str, object]] = said if isinstance(said, Mapping) else {"message": said}
     failure: Final = AnthropicError(
         status_code=status_of_anthropic_error(error.get("type")), message=str(error.get("message") or said)
     )
@@ -62,11 +64,11 @@ def anthropic_stream_error(said: object) -> Exception:
     return failure
 
 
-def raising_what_an_event_says(chunk_parser: Callable[..., Any]) -> Callable[..., Any]:
+def raise_error_events(chunk_parser: Callable[..., Result]) -> Callable[..., Result]:
     """Wrap `ModelResponseIterator.chunk_parser`, which raises a 500 for each error, without the error's type."""
 
     @functools.wraps(chunk_parser)
-    def parse_chunk(self: Any, chunk: Any, *args: Any, **kwargs: Any) -> Any:
+    def parse_chunk(self: object, chunk: object, *args: object, **kwargs: object) -> Result:
         if isinstance(chunk, Mapping) and chunk.get("type") == "error":
             raise anthropic_stream_error(chunk.get("error"))
         return chunk_parser(self, chunk, *args, **kwargs)

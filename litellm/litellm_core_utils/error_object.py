@@ -9,9 +9,11 @@ codes are what a provider documents for machines; its message, written for peopl
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Final, NamedTuple, TypeGuard
 
-Json = Mapping[str, Any]
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+
+Json = Mapping[str, object]
 
 _MAX_BODY: Final = 100_000  # characters; an error object is short, a megabyte is something else
 _MAX_LEVELS: Final = 4
@@ -36,7 +38,7 @@ def error_object_of(failure: object) -> ErrorObject | None:
     if not codes and inner is None:
         return None
     told: Final = [] if inner is None else [inner.get("code"), inner.get("status_code"), inner.get("status")]
-    numbers: Final = (_as_error_status(value) for value in (*told, peek(failure, "code")))
+    numbers: Final = (_as_error_status(value) for value in (*told, safe_getattr(failure, "code")))
     return ErrorObject(
         tuple(dict.fromkeys(code.lower() for code in codes)),
         _text(None if inner is None else inner.get("message") or inner.get("error")),
@@ -44,21 +46,15 @@ def error_object_of(failure: object) -> ErrorObject | None:
     )
 
 
-def peek(holder: object, name: str) -> object:
-    """An attribute, or None where it is absent or raises."""
-    try:
-        return getattr(holder, name, None)
-    except Exception:
-        return None
-
-
 def _body(failure: object) -> object:
     """The decoded body of the provider's answer, or the event, that `failure` was made from."""
-    body: Final = peek(failure, "body")
+    body: Final = safe_getattr(failure, "body")
     if isinstance(body, Mapping) and body:
         return body
-    message: Final = peek(failure, "message")
-    content: Final = peek(peek(failure, "response"), "_content")  # httpx.Response.content raises on an unread stream
+    message: Final = safe_getattr(failure, "message")
+    content: Final = safe_getattr(
+        safe_getattr(failure, "response"), "_content"
+    )  # httpx.Response.content raises on an unread stream
     return _decoded(body) or _decoded(message) or _decoded(content)
 
 
@@ -122,15 +118,15 @@ def _codes_on(failure: object) -> Iterator[str]:
     some that it made up."""
     named_on: Final = () if type(failure).__module__ == _MAPPED_EXCEPTIONS else ("code", "type", "status_code")
     for name in named_on:
-        value = peek(failure, name)
+        value = safe_getattr(failure, name)
         if _is_code(value):
             yield value
-    for holder in (failure, peek(failure, "response")):
-        headers = peek(holder, "headers")
+    for holder in (failure, safe_getattr(failure, "response")):
+        headers = safe_getattr(holder, "headers")
         named = headers.get(_AWS_ERROR_TYPE) if isinstance(headers, Mapping) else None
         if isinstance(named, str):
             yield named.partition(":")[0]
-    message: Final = peek(failure, "message")
+    message: Final = safe_getattr(failure, "message")
     event: Final = _EVENT_TYPE.match(message) if isinstance(message, str) else None
     if event is not None:
         yield event[1]

@@ -1,5 +1,5 @@
 """
-What a failed call leaves as evidence of whose fault it was, as tables: data only, which `failure_signal` reads.
+What a failed call leaves as evidence of whose fault it was, as tables: data only, which `failure` reads.
 """
 
 import errno
@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 
-class FailureSignal(str, Enum):
-    """What a failed call says about the deployment; `router_utils/failover_policy.py` has what follows from each."""
+class FailureKind(str, Enum):
+    """What a failed call says about the deployment; `router_utils/failover/policy.py` has what follows from each."""
 
     RATE_LIMITED = "rate_limited"
     OUT_OF_CREDIT = "out_of_credit"
@@ -27,19 +27,19 @@ class FailureSignal(str, Enum):
     INTERNAL = "internal"
 
 
-SIGNAL_OF_STATUS: Final = MappingProxyType(
+KIND_OF_STATUS: Final = MappingProxyType(
     {
-        401: FailureSignal.BAD_CREDENTIALS,
-        402: FailureSignal.OUT_OF_CREDIT,
-        403: FailureSignal.BAD_CREDENTIALS,
-        404: FailureSignal.MODEL_MISSING,
-        408: FailureSignal.TIMED_OUT,
-        429: FailureSignal.RATE_LIMITED,
-        503: FailureSignal.UNAVAILABLE,
-        504: FailureSignal.TIMED_OUT,
-        522: FailureSignal.TIMED_OUT,
-        524: FailureSignal.TIMED_OUT,
-        529: FailureSignal.UNAVAILABLE,
+        401: FailureKind.BAD_CREDENTIALS,
+        402: FailureKind.OUT_OF_CREDIT,
+        403: FailureKind.BAD_CREDENTIALS,
+        404: FailureKind.MODEL_MISSING,
+        408: FailureKind.TIMED_OUT,
+        429: FailureKind.RATE_LIMITED,
+        503: FailureKind.UNAVAILABLE,
+        504: FailureKind.TIMED_OUT,
+        522: FailureKind.TIMED_OUT,
+        524: FailureKind.TIMED_OUT,
+        529: FailureKind.UNAVAILABLE,
     }
 )
 
@@ -61,7 +61,7 @@ READS_AN_ANSWER: Final = re.compile(
 
 
 class Evidence(Enum):
-    """What an exception's type proves, where that is not a signal."""
+    """What an exception's type proves, where that is not a kind."""
 
     ANSWERED = "an HTTP client read this status off the provider's answer"
     NO_STATUS = "its status_code never comes from a provider"
@@ -240,75 +240,75 @@ DOCUMENTED_PHRASES: Final = (
 )
 
 # Keyed by class name, so that no HTTP client is imported, and read only for classes of `EVIDENCE_PACKAGES`.
-EVIDENCE_OF_CLASS: Final[Mapping[str, FailureSignal | Evidence]] = MappingProxyType(
+EVIDENCE_OF_CLASS: Final[Mapping[str, FailureKind | Evidence]] = MappingProxyType(
     {
         # An answer arrived.
         "HTTPStatusError": Evidence.ANSWERED,  # httpx
         "APIStatusError": Evidence.ANSWERED,  # openai, anthropic
         "ClientResponseError": Evidence.ANSWERED,  # aiohttp
         "HTTPError": Evidence.ANSWERED,  # requests, urllib
-        "DecodingError": FailureSignal.GARBLED,  # httpx
-        "TooManyRedirects": FailureSignal.GARBLED,
-        "ContentDecodingError": FailureSignal.GARBLED,  # requests
-        "APIResponseValidationError": FailureSignal.GARBLED,  # openai
+        "DecodingError": FailureKind.GARBLED,  # httpx
+        "TooManyRedirects": FailureKind.GARBLED,
+        "ContentDecodingError": FailureKind.GARBLED,  # requests
+        "APIResponseValidationError": FailureKind.GARBLED,  # openai
         # No connection was made.
-        "ConnectError": FailureSignal.UNREACHABLE,  # httpx, httpcore
-        "ConnectTimeout": FailureSignal.UNREACHABLE,  # httpx, httpcore, requests
-        "ProxyError": FailureSignal.UNREACHABLE,
-        "UnsupportedProtocol": FailureSignal.UNREACHABLE,
-        "InvalidURL": FailureSignal.UNREACHABLE,
-        "ClientConnectorError": FailureSignal.UNREACHABLE,  # aiohttp: refused, DNS, TLS
-        "ClientConnectionResetError": FailureSignal.INTERRUPTED,
-        "SSLError": FailureSignal.UNREACHABLE,
-        "gaierror": FailureSignal.UNREACHABLE,
-        "ConnectionRefusedError": FailureSignal.UNREACHABLE,
+        "ConnectError": FailureKind.UNREACHABLE,  # httpx, httpcore
+        "ConnectTimeout": FailureKind.UNREACHABLE,  # httpx, httpcore, requests
+        "ProxyError": FailureKind.UNREACHABLE,
+        "UnsupportedProtocol": FailureKind.UNREACHABLE,
+        "InvalidURL": FailureKind.UNREACHABLE,
+        "ClientConnectorError": FailureKind.UNREACHABLE,  # aiohttp: refused, DNS, TLS
+        "ClientConnectionResetError": FailureKind.INTERRUPTED,
+        "SSLError": FailureKind.UNREACHABLE,
+        "gaierror": FailureKind.UNREACHABLE,
+        "ConnectionRefusedError": FailureKind.UNREACHABLE,
         # This side is at fault.
-        "PoolTimeout": FailureSignal.INTERNAL,  # httpx, httpcore: all connections are in use
-        "LocalProtocolError": FailureSignal.INTERNAL,  # a header the caller gave cannot be sent
+        "PoolTimeout": FailureKind.INTERNAL,  # httpx, httpcore: all connections are in use
+        "LocalProtocolError": FailureKind.INTERNAL,  # a header the caller gave cannot be sent
         # The connection broke off.
-        "SSLEOFError": FailureSignal.INTERRUPTED,
-        "SSLZeroReturnError": FailureSignal.INTERRUPTED,
-        "ConnectionResetError": FailureSignal.INTERRUPTED,
-        "ConnectionAbortedError": FailureSignal.INTERRUPTED,
-        "BrokenPipeError": FailureSignal.INTERRUPTED,
-        "IncompleteReadError": FailureSignal.INTERRUPTED,
-        "EndOfStream": FailureSignal.INTERRUPTED,
-        "NetworkError": FailureSignal.INTERRUPTED,  # httpx: read, write, close
-        "ProtocolError": FailureSignal.INTERRUPTED,  # httpx, urllib3
-        "ServerDisconnectedError": FailureSignal.INTERRUPTED,  # aiohttp
-        "ClientPayloadError": FailureSignal.INTERRUPTED,
-        "ClientOSError": FailureSignal.INTERRUPTED,
-        "HttpProcessingError": FailureSignal.INTERRUPTED,
-        "ChunkedEncodingError": FailureSignal.INTERRUPTED,  # requests
+        "SSLEOFError": FailureKind.INTERRUPTED,
+        "SSLZeroReturnError": FailureKind.INTERRUPTED,
+        "ConnectionResetError": FailureKind.INTERRUPTED,
+        "ConnectionAbortedError": FailureKind.INTERRUPTED,
+        "BrokenPipeError": FailureKind.INTERRUPTED,
+        "IncompleteReadError": FailureKind.INTERRUPTED,
+        "EndOfStream": FailureKind.INTERRUPTED,
+        "NetworkError": FailureKind.INTERRUPTED,  # httpx: read, write, close
+        "ProtocolError": FailureKind.INTERRUPTED,  # httpx, urllib3
+        "ServerDisconnectedError": FailureKind.INTERRUPTED,  # aiohttp
+        "ClientPayloadError": FailureKind.INTERRUPTED,
+        "ClientOSError": FailureKind.INTERRUPTED,
+        "HttpProcessingError": FailureKind.INTERRUPTED,
+        "ChunkedEncodingError": FailureKind.INTERRUPTED,  # requests
         # The provider was silent.
-        "TimeoutException": FailureSignal.TIMED_OUT,  # httpx: read, write
-        "ReadTimeout": FailureSignal.TIMED_OUT,  # httpcore, requests
-        "WriteTimeout": FailureSignal.TIMED_OUT,
-        "ServerTimeoutError": FailureSignal.TIMED_OUT,  # aiohttp; a wait for a free connection ends in it as well
-        "SocketTimeoutError": FailureSignal.TIMED_OUT,
+        "TimeoutException": FailureKind.TIMED_OUT,  # httpx: read, write
+        "ReadTimeout": FailureKind.TIMED_OUT,  # httpcore, requests
+        "WriteTimeout": FailureKind.TIMED_OUT,
+        "ServerTimeoutError": FailureKind.TIMED_OUT,  # aiohttp; a wait for a free connection ends in it as well
+        "SocketTimeoutError": FailureKind.TIMED_OUT,
     }
 )
 
 # These say less than what they were raised from, so they count only where that is gone.
-VAGUE_SIGNAL_OF_CLASS: Final[Mapping[str, FailureSignal]] = MappingProxyType(
+VAGUE_KIND_OF_CLASS: Final[Mapping[str, FailureKind]] = MappingProxyType(
     {
-        "APITimeoutError": FailureSignal.TIMED_OUT,  # openai
-        "APIConnectionError": FailureSignal.UNREACHABLE,
-        "TransportError": FailureSignal.INTERRUPTED,  # httpx
-        "ClientConnectionError": FailureSignal.INTERRUPTED,  # aiohttp
-        "ConnectionError": FailureSignal.INTERRUPTED,
-        "TimeoutError": FailureSignal.TIMED_OUT,
+        "APITimeoutError": FailureKind.TIMED_OUT,  # openai
+        "APIConnectionError": FailureKind.UNREACHABLE,
+        "TransportError": FailureKind.INTERRUPTED,  # httpx
+        "ClientConnectionError": FailureKind.INTERRUPTED,  # aiohttp
+        "ConnectionError": FailureKind.INTERRUPTED,
+        "TimeoutError": FailureKind.TIMED_OUT,
     }
 )
 
 # LiteLLM's own exceptions inherit from openai's, but their status is LiteLLM's word and not an answer's.
-EVIDENCE_OF_MAPPED_CLASS: Final[Mapping[str, FailureSignal | Evidence]] = MappingProxyType(
+EVIDENCE_OF_MAPPED_CLASS: Final[Mapping[str, FailureKind | Evidence]] = MappingProxyType(
     {
         "APIConnectionError": Evidence.NO_STATUS,  # always 500
         "MidStreamFallbackError": Evidence.NO_STATUS,  # its original_exception's, or else 503
-        "APIResponseValidationError": FailureSignal.GARBLED,
-        "ContextWindowExceededError": FailureSignal.REQUEST_REJECTED,  # whatever the status
-        "ContentPolicyViolationError": FailureSignal.REQUEST_REJECTED,
+        "APIResponseValidationError": FailureKind.GARBLED,
+        "ContextWindowExceededError": FailureKind.REQUEST_REJECTED,  # whatever the status
+        "ContentPolicyViolationError": FailureKind.REQUEST_REJECTED,
     }
 )
 
@@ -338,50 +338,50 @@ EVIDENCE_PACKAGES: Final = frozenset(
     }
 )
 
-SIGNAL_OF_ERRNO: Final = MappingProxyType(
+KIND_OF_ERRNO: Final = MappingProxyType(
     {
-        errno.ECONNREFUSED: FailureSignal.UNREACHABLE,
-        errno.EHOSTUNREACH: FailureSignal.UNREACHABLE,
-        errno.ENETUNREACH: FailureSignal.UNREACHABLE,
-        errno.ENETDOWN: FailureSignal.UNREACHABLE,
-        errno.EADDRNOTAVAIL: FailureSignal.UNREACHABLE,
-        errno.ECONNRESET: FailureSignal.INTERRUPTED,
-        errno.ECONNABORTED: FailureSignal.INTERRUPTED,
-        errno.EPIPE: FailureSignal.INTERRUPTED,
-        errno.ENOTCONN: FailureSignal.INTERRUPTED,
+        errno.ECONNREFUSED: FailureKind.UNREACHABLE,
+        errno.EHOSTUNREACH: FailureKind.UNREACHABLE,
+        errno.ENETUNREACH: FailureKind.UNREACHABLE,
+        errno.ENETDOWN: FailureKind.UNREACHABLE,
+        errno.EADDRNOTAVAIL: FailureKind.UNREACHABLE,
+        errno.ECONNRESET: FailureKind.INTERRUPTED,
+        errno.ECONNABORTED: FailureKind.INTERRUPTED,
+        errno.EPIPE: FailureKind.INTERRUPTED,
+        errno.ENOTCONN: FailureKind.INTERRUPTED,
         # This machine ran out of something: no deployment is to blame.
-        errno.EMFILE: FailureSignal.INTERNAL,
-        errno.ENFILE: FailureSignal.INTERNAL,
-        errno.ENOBUFS: FailureSignal.INTERNAL,
-        errno.ENOMEM: FailureSignal.INTERNAL,
+        errno.EMFILE: FailureKind.INTERNAL,
+        errno.ENFILE: FailureKind.INTERNAL,
+        errno.ENOBUFS: FailureKind.INTERNAL,
+        errno.ENOMEM: FailureKind.INTERNAL,
     }
 )
 
 # Wording, in the order it is tried; only for a failure that holds neither a status nor a transport error.
-SIGNAL_OF_WORDING: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), signal)
-    for pattern, signal in (
+KIND_OF_WORDING: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
         (
             r"\b429\b|rate[\s_-]*limit|too many requests|quota exceeded|exceeded your current quota|resource_exhausted",
-            FailureSignal.RATE_LIMITED,
+            FailureKind.RATE_LIMITED,
         ),
         (
             r"connection refused|connect call failed|cannot connect to host|all connection attempts failed"
             r"|name or service not known|nodename nor servname|name resolution|getaddrinfo failed"
             r"|no route to host|network is unreachable|certificate verify failed|connection error",
-            FailureSignal.UNREACHABLE,
+            FailureKind.UNREACHABLE,
         ),
         (
             r"connection reset|connection aborted|broken pipe|server disconnected|peer closed connection"
             r"|closed connection without|closed the responses stream before|midstreamfallbackerror"
             r"|response payload is not completed|incomplete read",
-            FailureSignal.INTERRUPTED,
+            FailureKind.INTERRUPTED,
         ),
-        (r"timed out|litellm\.Timeout\b|time-?out exceeded", FailureSignal.TIMED_OUT),
+        (r"timed out|litellm\.Timeout\b|time-?out exceeded", FailureKind.TIMED_OUT),
         (
             r"empty or invalid response from llm endpoint|unable to get json response|error parsing json response"
             r"|'str' object has no attribute 'model_dump'",  # openai's client returns what is no JSON as it came
-            FailureSignal.GARBLED,
+            FailureKind.GARBLED,
         ),
     )
 )

@@ -1,8 +1,8 @@
 """
 Makes every provider's failure agree with its HTTP status, whichever branch of `exception_type` it took.
 
-`exception_type` passes what it is about to raise through `agreeing_with_http_status`: what is mapped rightly comes back
-as it is, the rest as the class LiteLLM has for that status. Every mapped exception leaves with its `FailureSignal`.
+`exception_type` passes what it is about to raise through `align_with_http_status`: what is mapped rightly comes back
+as it is, the rest as the class LiteLLM has for that status. Every mapped exception leaves with its `Failure`.
 """
 
 import asyncio
@@ -17,34 +17,28 @@ import httpx
 from litellm import exceptions
 from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string, verbose_logger
 from litellm.constants import _openai_like_providers
-from litellm.litellm_core_utils.failure_signal import (
-    BASIS_ATTRIBUTE,
-    SIGNAL_ATTRIBUTE,
-    STATUS_ATTRIBUTE,
+from litellm.litellm_core_utils.exception_chain import HEADERS_ATTRIBUTE, response_headers, safe_getattr
+from litellm.litellm_core_utils.failure import (
     TRACEBACK_HEADING,
     Basis,
-    Diagnosis,
-    FailureSignal,
+    Failure,
+    FailureKind,
     cancellation_of,
-    chain,
-    diagnose,
+    failure_of,
     is_refused_by_policy,
     is_too_long_by_code,
-    peek,
-    signal_of_status,
+    keep_failure,
+    kind_of_status,
+    retry_after,
 )
+from litellm.litellm_core_utils.release_differences import PAYMENT_REQUIRED_CLASS
 from litellm.llms.openai_like.json_loader import JSONProviderRegistry
-
-# 402 has a class of its own from LiteLLM 1.106 on.
-_PAYMENT_REQUIRED_CLASS: Final[type[Exception]] = getattr(
-    exceptions, "PaymentRequiredError", exceptions.BadRequestError
-)
 
 # A status that is not here has the class of its hundred: BadRequestError below 500, APIError from there on.
 _CLASS_OF_STATUS: Final[Mapping[int, type[Exception]]] = MappingProxyType(
     {
         401: exceptions.AuthenticationError,
-        402: _PAYMENT_REQUIRED_CLASS,
+        402: PAYMENT_REQUIRED_CLASS,
         403: exceptions.PermissionDeniedError,
         404: exceptions.NotFoundError,
         408: exceptions.Timeout,
@@ -121,7 +115,7 @@ _UPSTREAM_CLASS: Final[Mapping[tuple[str, int], type[Exception]]] = MappingProxy
 )
 
 # The `status_code` of an exception where that matrix asserts another one than the provider answered with. The true one
-# stays beside it, as `provider_status`: cooldowns, retries and the caller's answer follow from that.
+# stays beside it, as `failure.http_status`: cooldowns, retries and the caller's answer follow from that.
 _UPSTREAM_STATUS: Final[Mapping[tuple[str, int], int]] = MappingProxyType(
     {
         ("databricks", 422): 400,
@@ -135,7 +129,7 @@ _UPSTREAM_STATUS: Final[Mapping[tuple[str, int], int]] = MappingProxyType(
 )
 
 # Providers whose own error type, under another status, says what these classes mean. `exception_type` recognises it,
-# and upstream's tests assert most of these: class and signal stay what they are there.
+# and upstream's tests assert most of these: class and kind stay what they are there.
 _GOOGLE: Final = ("gemini", "vertex_ai", "vertex_ai_beta")
 _RECOGNISED_UNDER_STATUS: Final[Mapping[tuple[str, int], tuple[type[Exception], ...]]] = MappingProxyType(
     {
@@ -154,14 +148,14 @@ _RECOGNISED_UNDER_STATUS: Final[Mapping[tuple[str, int], tuple[type[Exception], 
     }
 )
 
-# For a failure without an HTTP answer. A signal that is not here keeps the class `exception_type` gave it.
-_CLASS_OF_SIGNAL: Final[Mapping[FailureSignal, type[Exception]]] = MappingProxyType(
+# For a failure without an HTTP answer. A kind that is not here keeps the class `exception_type` gave it.
+_CLASS_OF_KIND: Final[Mapping[FailureKind, type[Exception]]] = MappingProxyType(
     {
-        FailureSignal.RATE_LIMITED: exceptions.RateLimitError,
-        FailureSignal.UNREACHABLE: exceptions.APIConnectionError,
-        FailureSignal.TIMED_OUT: exceptions.Timeout,
-        FailureSignal.INTERRUPTED: exceptions.APIConnectionError,
-        FailureSignal.GARBLED: exceptions.APIConnectionError,
+        FailureKind.RATE_LIMITED: exceptions.RateLimitError,
+        FailureKind.UNREACHABLE: exceptions.APIConnectionError,
+        FailureKind.TIMED_OUT: exceptions.Timeout,
+        FailureKind.INTERRUPTED: exceptions.APIConnectionError,
+        FailureKind.GARBLED: exceptions.APIConnectionError,
     }
 )
 
@@ -177,7 +171,7 @@ _MAPPED_CLASSES: Final[tuple[type[Exception], ...]] = tuple(exceptions.LITELLM_E
 _ANY_CLASS: Final[tuple[type[Exception], ...]] = (exceptions.APIConnectionError, *_MAPPED_CLASSES)
 _HEADERS_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
-ResponseHeaders = httpx.Headers | dict[str, Any] | None
+ResponseHeaders = Mapping[str, object] | None
 
 
 def register_json_providers() -> None:
@@ -201,20 +195,20 @@ def register_json_providers() -> None:
 def is_json_provider(slug: str | None) -> bool:
     """Whether the registry has a complete entry for `slug` now: users add providers while the process runs."""
     provider: Final = JSONProviderRegistry.get(slug) if slug else None
-    return bool(getattr(provider, "base_url", None) and getattr(provider, "api_key_env", None))
+    return bool(safe_getattr(provider, "base_url") and safe_getattr(provider, "api_key_env"))
 
 
-def carry_signal(original_exception: object) -> None:
-    """Leave its `failure_signal` on an exception that `exception_type` returns as it is, because it is mapped."""
+def keep_failure_of_mapped(original_exception: object) -> None:
+    """Keep its `Failure` on an exception that `exception_type` returns as it is, because it is mapped."""
     if isinstance(original_exception, Exception) and type(original_exception).__module__ == exceptions.__name__:
-        _signed(original_exception, diagnose(original_exception))
+        keep_failure(original_exception, failure_of(original_exception))
 
 
-def agreeing_with_http_status(mapped: Exception, original: object, model: str, provider: str) -> Exception:
+def align_with_http_status(mapped: Exception, original: object, model: str, provider: str) -> Exception:
     """What `exception_type` is to raise for `original`: `mapped` where it is right, else the exception it should be.
 
     It is one of LiteLLM's, agrees with the provider's HTTP status in `status_code` and class (where upstream's tests do
-    not assert others), has the original as `__cause__` and carries its `failure_signal` and `provider_status`. Raises
+    not assert others), has the original as `__cause__` and the `Failure` as `failure`. Raises
     the cancellation that a provider's code has made a failure of, while the request is being cancelled: who would retry
     it or cool a deployment down for it, must not hear of it.
     """
@@ -240,33 +234,40 @@ def _is_being_cancelled() -> bool:
     return task is not None and (sys.version_info < (3, 11) or task.cancelling() > 0)
 
 
-def searching_the_chain(get_headers: Callable[..., ResponseHeaders]) -> Callable[..., ResponseHeaders]:
+def search_exception_chain(get_headers: Callable[..., ResponseHeaders]) -> Callable[..., ResponseHeaders]:
     """Wrap `_get_response_headers` to look also at what the exception was raised from: some providers' classes drop
-    the answer they were made from, and Retry-After with it."""
+    the answer they were made from, and Retry-After with it. What is found there is kept on the exception, where
+    LiteLLM's function looks the next time."""
 
     @functools.wraps(get_headers)
     def _get_response_headers(original_exception: Exception) -> ResponseHeaders:
-        return get_headers(original_exception) or _headers(original_exception)
+        found: Final = get_headers(original_exception) or response_headers(original_exception)
+        if isinstance(found, httpx.Headers) and isinstance(original_exception, Exception):
+            setattr(original_exception, HEADERS_ATTRIBUTE, found)
+        return found
 
     return _get_response_headers
 
 
 def _agreed(mapped: Exception, original: object, model: str, provider: str) -> Exception:
     usual: Final = _USUAL_STATUS.get(type(mapped))
-    if usual in _SAYING_ENOUGH and usual == peek(original, "status_code"):
-        return _signed(mapped, Diagnosis(signal_of_status(usual), usual, Basis.ANSWER))
-    found: Final = diagnose(original)
+    if usual in _SAYING_ENOUGH and usual == safe_getattr(original, "status_code"):
+        return _with_failure(mapped, Failure(kind_of_status(usual), usual, Basis.ANSWER, retry_after(original)))
+    found: Final = failure_of(original)
     if isinstance(mapped, _REQUEST_TOO_LARGE_OR_REFUSED):
-        return _signed(mapped, found._replace(signal=FailureSignal.REQUEST_REJECTED))
-    refusal: Final = _class_by_code(original) if found.signal is FailureSignal.REQUEST_REJECTED else None
+        return _with_failure(mapped, found._replace(kind=FailureKind.REQUEST_REJECTED))
+    refusal: Final = _class_by_code(original) if found.kind is FailureKind.REQUEST_REJECTED else None
     if refusal is not None:
-        return _signed(_rebuilt(refusal, 400, mapped, original, model, provider), found)
+        return _with_failure(_rebuilt(refusal, 400, mapped, original, model, provider), found)
     if isinstance(mapped, _RECOGNISED_UNDER_STATUS.get((provider, found.http_status or 0), ())):
         recognised: Final = _USUAL_STATUS[type(mapped)]
-        return _signed(mapped, Diagnosis(signal_of_status(recognised), recognised, Basis.ERROR_OBJECT))
+        told: Final = Failure(kind_of_status(recognised), recognised, Basis.ERROR_OBJECT, found.retry_after)
+        return _with_failure(mapped, told)
     if not found.proven and _knows_more(mapped):
-        return _signed(mapped, diagnose(mapped)._replace(http_status=None))
-    return _signed(_of_expected_class(mapped, found, original, model, provider), found)
+        return _with_failure(
+            mapped, found._replace(kind=failure_of(mapped).kind, http_status=None, basis=Basis.LITELLM)
+        )
+    return _with_failure(_of_expected_class(mapped, found, original, model, provider), found)
 
 
 def _class_by_code(original: object) -> type[Exception] | None:
@@ -276,9 +277,9 @@ def _class_by_code(original: object) -> type[Exception] | None:
     return exceptions.ContextWindowExceededError if is_too_long_by_code(original) else None
 
 
-def _of_expected_class(mapped: Exception, found: Diagnosis, original: object, model: str, provider: str) -> Exception:
+def _of_expected_class(mapped: Exception, found: Failure, original: object, model: str, provider: str) -> Exception:
     status: Final = found.http_status
-    expected: Final = _expected_classes(found.signal, status, provider)
+    expected: Final = _expected_classes(found.kind, status, provider)
     if not isinstance(mapped, expected):
         mapped = _rebuilt(expected[0], status, mapped, original, model, provider)
     if status is not None and not _is_success(status):
@@ -293,13 +294,13 @@ def _knows_more(mapped: Exception) -> bool:
     return isinstance(mapped, _MAPPED_CLASSES) and not isinstance(mapped, exceptions.APIConnectionError)
 
 
-def _expected_classes(signal: FailureSignal, status: int | None, provider: str) -> tuple[type[Exception], ...]:
+def _expected_classes(kind: FailureKind, status: int | None, provider: str) -> tuple[type[Exception], ...]:
     """The class to raise, then those that are right as well."""
     if status is None or _is_success(status):
-        by_signal: Final = _CLASS_OF_SIGNAL.get(signal)
-        if by_signal is None:
+        by_kind: Final = _CLASS_OF_KIND.get(kind)
+        if by_kind is None:
             return _ANY_CLASS
-        return (by_signal, *_ALSO_RIGHT.get(by_signal, ()))
+        return (by_kind, *_ALSO_RIGHT.get(by_kind, ()))
     return _classes_of_status(status, provider)
 
 
@@ -322,7 +323,7 @@ def _rebuilt(
         "message": _redact_string(message) if _ENABLE_SECRET_REDACTION else message,
         "model": model,
         "llm_provider": provider,
-        "litellm_debug_info": peek(mapped, "litellm_debug_info"),
+        "litellm_debug_info": safe_getattr(mapped, "litellm_debug_info"),
     }
     if expected is exceptions.Timeout:
         arguments.update(exception_status_code=status)
@@ -332,8 +333,8 @@ def _rebuilt(
         arguments.update(response=_response(status or 429, original))
     rebuilt: Final = expected(**arguments)
     for name in ("body", "code", "param", "provider_specific_fields"):
-        value = peek(mapped, name) or peek(original, name)
-        if value is not None and peek(rebuilt, name) is None:
+        value = safe_getattr(mapped, name) or safe_getattr(original, name)
+        if value is not None and safe_getattr(rebuilt, name) is None:
             setattr(rebuilt, name, value)
     return rebuilt
 
@@ -341,8 +342,8 @@ def _rebuilt(
 def _message(mapped: Exception, original: object, provider: str) -> str:
     """The mapped message without the labels of the class it had, or the provider's own words where that message is
     LiteLLM's catch-all with a traceback in it."""
-    message: Final = peek(mapped, "message")
-    words: Final = _text(peek(original, "message") or original)
+    message: Final = safe_getattr(mapped, "message")
+    words: Final = _text(safe_getattr(original, "message") or original)
     if not isinstance(message, str) or (TRACEBACK_HEADING in message and TRACEBACK_HEADING not in words):
         name: Final = str(provider or "unknown")
         return f"{name[:1].upper()}{name[1:]}Exception - {words}"
@@ -357,25 +358,12 @@ def _text(original: object) -> str:
         return type(original).__name__
 
 
-def _headers(original: object) -> httpx.Headers | None:
-    """The headers of the provider's answer, from the outermost exception of the chain that has any."""
-    for link in chain(original):
-        for holder in (link, peek(link, "response")):
-            headers = peek(holder, "headers")
-            if isinstance(headers, httpx.Headers) and headers:
-                return headers
-            if isinstance(headers, Mapping) and headers:
-                pairs = [(str(name), str(value)) for name, value in headers.items()]
-                return httpx.Headers(pairs, encoding="utf-8")
-    return None
-
-
 def _response(status: int, original: object) -> httpx.Response:
     """The provider's answer, decoded, so without the headers that describe how its body was sent."""
-    response: Final = peek(original, "response")
-    content: Final = peek(response, "_content")  # httpx.Response.content raises on an unread stream
-    request: Final = peek(response, "_request")
-    headers: Final = _headers(original) or httpx.Headers()
+    response: Final = safe_getattr(original, "response")
+    content: Final = safe_getattr(response, "_content")  # httpx.Response.content raises on an unread stream
+    request: Final = safe_getattr(response, "_request")
+    headers: Final = response_headers(original) or httpx.Headers()
     kept: Final = [(name, value) for name, value in headers.raw if name.decode().lower() not in _HEADERS_OF_THE_BODY]
     return httpx.Response(
         status_code=status,
@@ -385,10 +373,8 @@ def _response(status: int, original: object) -> httpx.Response:
     )
 
 
-def _signed(mapped: Exception, found: Diagnosis) -> Exception:
-    setattr(mapped, SIGNAL_ATTRIBUTE, found.signal)
-    setattr(mapped, STATUS_ATTRIBUTE, found.http_status)
-    setattr(mapped, BASIS_ATTRIBUTE, found.basis)
+def _with_failure(mapped: Exception, found: Failure) -> Exception:
+    keep_failure(mapped, found)
     return mapped
 
 

@@ -9,10 +9,17 @@ import functools
 import json
 import os
 import re
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+
+if TYPE_CHECKING:  # the log, which everything imports, imports this module
+    from litellm.types.router import Deployment
+
+Result = TypeVar("Result")
 
 _CREDENTIAL_NAME: Final = re.compile(r"key|token|secret|passw|credential|auth(?!ors?\b)", re.IGNORECASE)
 _NO_CREDENTIAL_NAMES: Final = frozenset(("prompt_cache_key", "idempotency-key"))  # names a caller gives
@@ -25,22 +32,20 @@ _REDACTED: Final = "REDACTED"
 _known: Final[set[str]] = set()
 _of_this_request: Final[ContextVar[frozenset[str]]] = ContextVar("credentials_of_this_request", default=frozenset())
 
-ReadBody = Callable[..., Coroutine[Any, Any, Any]]
 
-
-def remembering_credentials(add_deployment: Callable[..., Any]) -> Callable[..., Any]:
+def remember_deployment_credentials(add_deployment: Callable[..., Result]) -> Callable[..., Result]:
     """Wrap the method through which each deployment of a router passes, with its secrets resolved:
     `Router._add_deployment`, since 1.110 `HostRegistry._register_deployment`."""
 
     @functools.wraps(add_deployment)
-    def _add_deployment(self: Any, deployment: Any, *args: Any) -> Any:
+    def _add_deployment(self: object, deployment: "Deployment", *args: object) -> Result:
         remember_credentials(deployment.litellm_params.model_dump())
         return add_deployment(self, deployment, *args)
 
     return _add_deployment
 
 
-def redacting_known_credentials(redact: Callable[[str], str]) -> Callable[[str], str]:
+def redact_known_credentials(redact: Callable[[str], str]) -> Callable[[str], str]:
     """Wrap LiteLLM's `_redact_string`, which knows credentials by their shape; its switch turns this off as well."""
 
     @functools.wraps(redact)
@@ -53,15 +58,15 @@ def redacting_known_credentials(redact: Callable[[str], str]) -> Callable[[str],
     return _redact_string
 
 
-def remembering_callers_credentials(read_body: ReadBody) -> ReadBody:
+def remember_caller_credentials(read_body: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
     """Wrap the proxy's `_read_request_body`, which sees each request: what the caller authenticates with, here and at
     the provider, is redacted until the request ends."""
 
     @functools.wraps(read_body)
-    async def _read_request_body(*args: Any, **kwargs: Any) -> Any:
+    async def _read_request_body(*args: object, **kwargs: object) -> Result:
         body: Final = await read_body(*args, **kwargs)
         request: Final = kwargs.get("request", args[0] if args else None)
-        headers: Final = getattr(request, "headers", None)
+        headers: Final = safe_getattr(request, "headers")
         found = [credentials_in(one) for one in (headers, _settings_of(body)) if isinstance(one, Mapping)]
         _of_this_request.set(_of_this_request.get().union(*found))
         return body
@@ -69,19 +74,19 @@ def remembering_callers_credentials(read_body: ReadBody) -> ReadBody:
     return _read_request_body
 
 
-def _settings_of(body: object) -> Mapping[str, Any]:
+def _settings_of(body: object) -> Mapping[str, object]:
     """What a request says of the provider, as against what it asks of the model."""
     parts: Final = body.items() if isinstance(body, Mapping) else ()
     return {name: value for name, value in parts if isinstance(value, str) or name in _HEADERS}
 
 
-def remember_credentials(settings: Mapping[str, Any]) -> None:
+def remember_credentials(settings: Mapping[str, object]) -> None:
     """Take the values whose names say that they are credentials, at any depth, and what URLs hold of them, to be
     redacted from now on."""
     _known.update(credentials_in(settings))
 
 
-def credentials_in(settings: Mapping[str, Any], shortest: int = _SHORTEST) -> frozenset[str]:
+def credentials_in(settings: Mapping[str, object], shortest: int = _SHORTEST) -> frozenset[str]:
     """The credentials in `settings`, as they may be spelled in a text; those of fewer than `shortest` characters are
     left out. Of a URL they are the password and what its query has under a credential's name (RFC 3986 section 3)."""
     found: Final[set[str]] = set()
@@ -126,7 +131,7 @@ def _spellings(credential: str) -> tuple[str, ...]:
     return credential, quote(credential, safe=""), json.dumps(credential)[1:-1]
 
 
-def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(settings: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for name, value in settings.items():
         for one in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(one, Mapping):

@@ -5,12 +5,10 @@ Both are known where the stream is not: the first to the router, which makes the
 has the connection. Kept in context variables, because LiteLLM's functions in between take no such argument.
 """
 
-import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 
 class WaitingCaller(Protocol):
@@ -52,7 +50,7 @@ def waiting_caller() -> WaitingCaller:
 
 
 @contextmanager
-def telling(caller: WaitingCaller) -> Iterator[None]:
+def notify_caller(caller: WaitingCaller) -> Iterator[None]:
     """Have `caller` told of the streams of the requests that are made meanwhile."""
     told: Final = _Told(caller=caller)
     token: Final = _CALLER.set(told)
@@ -63,7 +61,7 @@ def telling(caller: WaitingCaller) -> Iterator[None]:
         _CALLER.reset(token)
 
 
-def can_go_elsewhere() -> bool:
+def is_retry_possible() -> bool:
     """Whether the attempt in whose context this is called can be followed by another one, if its stream fails. True
     where nobody has said so: a stream is held back in vain then, which costs a little time and no answer."""
     decide: Final = _ELSEWHERE.get().decide
@@ -71,7 +69,7 @@ def can_go_elsewhere() -> bool:
 
 
 @contextmanager
-def going_elsewhere_if(decide: Callable[[], bool]) -> Iterator[None]:
+def retry_possible_if(decide: Callable[[], bool]) -> Iterator[None]:
     """Have `decide` say whether the attempt that is made meanwhile can be followed by another one. It is asked once its
     deployment has been chosen."""
     told: Final = _Told(decide=decide)
@@ -81,19 +79,3 @@ def going_elsewhere_if(decide: Callable[[], bool]) -> Iterator[None]:
     finally:
         told.decide = None
         _ELSEWHERE.reset(token)
-
-
-def hanging_up_when_cut_short(aiter: Callable[[Any], AsyncIterator[bytes]]) -> Callable[[Any], AsyncIterator[bytes]]:
-    """Wrap `AiohttpResponseStream.__aiter__`, which reads a provider's answer: the connection is closed when nobody
-    reads on. It would stay open, and the model would go on, for as long as anything remembers the answer."""
-
-    @functools.wraps(aiter)
-    async def __aiter__(self: Any) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in aiter(self):
-                yield chunk
-        except (GeneratorExit, asyncio.CancelledError):
-            self._aiohttp_response.close()
-            raise
-
-    return __aiter__

@@ -16,9 +16,9 @@ Answer = TypeVar("Answer")
 _PROVIDER: Final = "openai"  # the only API of moderations that LiteLLM speaks
 
 
-def mapping_its_failures(amoderation: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+def map_client_errors(amoderation: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Wrap `litellm.amoderation`, which lets the exceptions of OpenAI's client through: a caller, a retry policy and
-    the cooldown expect LiteLLM's, with the signal of the failure.
+    the cooldown expect LiteLLM's, with the kind of the failure.
 
     Raises what `exception_type()` makes of the client's exception; any other is raised as it is.
     """
@@ -52,7 +52,7 @@ def timeout_of(params: GenericLiteLLMParams) -> float | httpx.Timeout:
     return httpx.Timeout(None) if timeout is None or isinstance(timeout, str) else timeout
 
 
-def raising_what_failed(handler: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+def raise_original_error(handler: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Wrap `GenerateContentToCompletionHandler.async_generate_content_handler`, which asks for a completion and, before
     1.109, makes a ValueError of whatever that fails with: no status and no class is left of it.
 

@@ -55,7 +55,7 @@ WORDLESS: Mapping[str, str] = {
 }
 """Providers whose original exception does not say the provider's words, but those of a client library."""
 
-SIGNAL_OF_STATUS: Mapping[int, str] = {
+KIND_OF_STATUS: Mapping[int, str] = {
     400: "request_rejected",
     401: "bad_credentials",
     402: "out_of_credit",
@@ -73,7 +73,7 @@ SIGNAL_OF_STATUS: Mapping[int, str] = {
     522: "timed_out",
     529: "unavailable",
 }
-STATUSES = tuple(SIGNAL_OF_STATUS)
+STATUSES = tuple(KIND_OF_STATUS)
 
 
 def flaws(provider: str, status: int, body: Body, error: BaseException) -> list[str]:

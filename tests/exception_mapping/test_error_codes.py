@@ -13,30 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from litellm.litellm_core_utils.error_object import error_object_of
+from litellm.litellm_core_utils.failure import Basis, Failure, classify, failure_of
 from litellm.litellm_core_utils.failure_evidence import (
     CONTENT_POLICY_CODES,
     DOCUMENTED_CODES,
     DOCUMENTED_PHRASES,
     STATUS_OF_CODE,
+    FailureKind,
 )
-from litellm.litellm_core_utils.failure_signal import Basis, Diagnosis, FailureSignal, classify, diagnose
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
 from exception_mapping.expectations import PAYMENT_REQUIRED, mapped
+from exception_mapping.failures import REQUEST, Failed
 
-REQUEST = httpx.Request("POST", "https://provider.test/v1/chat/completions")
-OUT_OF_CREDIT, BAD_CREDENTIALS = FailureSignal.OUT_OF_CREDIT, FailureSignal.BAD_CREDENTIALS
-MODEL_MISSING, RATE_LIMITED = FailureSignal.MODEL_MISSING, FailureSignal.RATE_LIMITED
-REQUEST_REJECTED, SERVER_ERROR = FailureSignal.REQUEST_REJECTED, FailureSignal.SERVER_ERROR
+OUT_OF_CREDIT, BAD_CREDENTIALS = FailureKind.OUT_OF_CREDIT, FailureKind.BAD_CREDENTIALS
+MODEL_MISSING, RATE_LIMITED = FailureKind.MODEL_MISSING, FailureKind.RATE_LIMITED
+REQUEST_REJECTED, SERVER_ERROR = FailureKind.REQUEST_REJECTED, FailureKind.SERVER_ERROR
 Json = dict[str, Any]
-
-
-class Failed(Exception):
-    """An exception of no known package, with whatever attributes a test gives it."""
-
-    def __init__(self, text: str = "", **attributes: Any) -> None:
-        super().__init__(text)
-        self.__dict__.update(attributes)
 
 
 def answer(status: int, body: Json, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -64,8 +57,8 @@ SHAPES: dict[str, Callable[[int, Json], Exception]] = {"openai": openai_error, "
 shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 
 
-def of_openai(code: str | None, kind: str = "invalid_request_error", message: str = "no") -> Json:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+def of_openai(code: str | None, error_type: str = "invalid_request_error", message: str = "no") -> Json:
+    return {"error": {"message": message, "type": error_type, "param": None, "code": code}}
 
 
 def of_google(reason: str, status: str = "INVALID_ARGUMENT") -> Json:
@@ -73,14 +66,14 @@ def of_google(reason: str, status: str = "INVALID_ARGUMENT") -> Json:
     return {"error": {"code": 400, "message": "no", "status": status, "details": [info]}}
 
 
-def of_anthropic(message: str, kind: str = "invalid_request_error") -> Json:
-    return {"type": "error", "error": {"type": kind, "message": message}}
+def of_anthropic(message: str, error_type: str = "invalid_request_error") -> Json:
+    return {"type": "error", "error": {"type": error_type, "message": message}}
 
 
 CREDIT = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade."
 
 # What each provider is reported to answer with 400 or 424, and what that means.
-TROUBLE_OF_THE_DEPLOYMENT: dict[str, tuple[int, Json, FailureSignal, int]] = {
+TROUBLE_OF_THE_DEPLOYMENT: dict[str, tuple[int, Json, FailureKind, int]] = {
     "OpenAI, billing limit": (400, of_openai("billing_hard_limit_reached"), OUT_OF_CREDIT, 402),
     "OpenAI, images": (400, of_openai("billing_hard_limit_reached", "image_generation_user_error"), OUT_OF_CREDIT, 402),
     "OpenAI, quota": (400, of_openai("insufficient_quota", "insufficient_quota"), OUT_OF_CREDIT, 402),
@@ -118,13 +111,13 @@ TROUBLE_OF_THE_DEPLOYMENT: dict[str, tuple[int, Json, FailureSignal, int]] = {
 
 @shapes
 @pytest.mark.parametrize(
-    ("status", "body", "signal", "meant"), TROUBLE_OF_THE_DEPLOYMENT.values(), ids=TROUBLE_OF_THE_DEPLOYMENT
+    ("status", "body", "kind", "meant"), TROUBLE_OF_THE_DEPLOYMENT.values(), ids=TROUBLE_OF_THE_DEPLOYMENT
 )
 def test_a_code_tells_the_deployments_trouble(
-    shape: Callable[[int, Json], Exception], status: int, body: Json, signal: FailureSignal, meant: int
+    shape: Callable[[int, Json], Exception], status: int, body: Json, kind: FailureKind, meant: int
 ) -> None:
     """A code that blames the deployment decides though the status blames the request, wherever the answer is kept."""
-    assert diagnose(shape(status, body)) == Diagnosis(signal, meant, Basis.ERROR_OBJECT)
+    assert failure_of(shape(status, body)) == Failure(kind, meant, Basis.ERROR_OBJECT)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +139,7 @@ def test_a_code_tells_the_deployments_trouble(
 @shapes
 def test_wording_never_outranks_the_code(shape: Callable[[int, Json], Exception], body: Json) -> None:
     """What a message says, or quotes of the request, does not make a rejected request the deployment's trouble."""
-    assert diagnose(shape(400, body)) == Diagnosis(REQUEST_REJECTED, 400, Basis.ANSWER)
+    assert failure_of(shape(400, body)) == Failure(REQUEST_REJECTED, 400, Basis.ANSWER)
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 409, 413, 429, 502, 503, 529])
@@ -167,34 +160,34 @@ def test_a_header_may_name_the_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "signal"),
+    ("event", "kind"),
     [
         ("throttlingException", RATE_LIMITED),
         ("modelStreamErrorException", SERVER_ERROR),
         ("internalServerException", SERVER_ERROR),
-        ("serviceUnavailableException", FailureSignal.UNAVAILABLE),
+        ("serviceUnavailableException", FailureKind.UNAVAILABLE),
         ("validationException", REQUEST_REJECTED),
     ],
 )
-def test_bedrocks_events_have_the_type_in_front(event: str, signal: FailureSignal) -> None:
+def test_bedrocks_events_have_the_type_in_front(event: str, kind: FailureKind) -> None:
     """Older releases of LiteLLM keep botocore's 400 on each error of a stream, and the event's type in its message."""
-    assert classify(BaseLLMException(status_code=400, message=f'{event} {{"message": "no"}}')) is signal
+    assert classify(BaseLLMException(status_code=400, message=f'{event} {{"message": "no"}}')) is kind
 
 
 @pytest.mark.parametrize(
-    ("code", "signal"),
+    ("code", "kind"),
     [
         ("rate_limit_exceeded", RATE_LIMITED),
-        ("server_is_overloaded", FailureSignal.UNAVAILABLE),
+        ("server_is_overloaded", FailureKind.UNAVAILABLE),
         ("insufficient_quota", OUT_OF_CREDIT),
         ("invalid_api_key", BAD_CREDENTIALS),
         ("context_length_exceeded", REQUEST_REJECTED),
         (429, RATE_LIMITED),
-        ("503", FailureSignal.UNAVAILABLE),
+        ("503", FailureKind.UNAVAILABLE),
     ],
 )
-def test_an_error_inside_a_success_is_read_by_code(code: str | int, signal: FailureSignal) -> None:
-    """As an event of a stream, as the body of a 200, and as what LiteLLM makes of the code for want of a status."""
+def test_error_inside_a_success_is_read_by_code(code: str | int, kind: FailureKind) -> None:
+    """A code decides in an event of a stream, in the body of a 200, and where LiteLLM takes it for a status."""
     body = {"message": "no", "type": None, "code": code}
     failures = [
         openai.APIError("no", REQUEST, body=body),
@@ -202,13 +195,13 @@ def test_an_error_inside_a_success_is_read_by_code(code: str | int, signal: Fail
         BaseLLMException(status_code=500, message="no", body={"error": body}),
         Failed("no", status_code=code, message="no"),
     ]
-    assert [classify(failure) for failure in failures] == [signal] * 4
+    assert [classify(failure) for failure in failures] == [kind] * 4
 
 
 def test_an_unreadable_success_stays_garbled() -> None:
     """A 200 whose body is no error object, or one with a code nobody documents, is an answer that cannot be used."""
     for text in ('{"error": {"message": "no"}}', '{"error": {"code": "novel"}}', "<html>", "", "[]", "{", "[[[["):
-        assert classify(BaseLLMException(status_code=200, message=text)) is FailureSignal.GARBLED
+        assert classify(BaseLLMException(status_code=200, message=text)) is FailureKind.GARBLED
 
 
 POLICY_ANSWERS: dict[str, Json] = {
@@ -229,15 +222,15 @@ PROVIDERS = ("openai", "azure", "azure_ai", "hosted_vllm", "anthropic", "bedrock
 def test_a_policy_code_has_the_policy_class(body: Json, shape: Callable[[int, Json], Exception], provider: str) -> None:
     """A code of the content policy makes the class that leads to content_policy_fallbacks, for each provider."""
     error = mapped(shape(400, body), provider)
-    assert (type(error), error.failure_signal) == (litellm.ContentPolicyViolationError, REQUEST_REJECTED)
-    assert (error.status_code, error.provider_status) == (400, 400)
+    assert (type(error), error.failure.kind) == (litellm.ContentPolicyViolationError, REQUEST_REJECTED)
+    assert (error.status_code, error.failure.http_status) == (400, 400)
 
 
 def test_a_flagged_prompt_is_not_the_deployments_fault() -> None:
     """OpenRouter answers 403 to it, which else means that the credentials do not do."""
     metadata = {"reasons": ["violence"], "flagged_input": "how to", "provider_name": "x", "model_slug": "y"}
     error = mapped(openai_error(403, {"error": {"code": 403, "message": "no", "metadata": metadata}}), "openrouter")
-    assert (type(error), error.failure_signal) == (litellm.ContentPolicyViolationError, REQUEST_REJECTED)
+    assert (type(error), error.failure.kind) == (litellm.ContentPolicyViolationError, REQUEST_REJECTED)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -245,13 +238,13 @@ def test_a_flagged_prompt_is_not_the_deployments_fault() -> None:
 def test_a_length_code_has_the_window_class(shape: Callable[[int, Json], Exception], provider: str) -> None:
     """The code of a request that is too long makes the class that leads to context_window_fallbacks."""
     error = mapped(shape(400, of_openai("context_length_exceeded")), provider)
-    assert (type(error), error.failure_signal) == (litellm.ContextWindowExceededError, REQUEST_REJECTED)
+    assert (type(error), error.failure.kind) == (litellm.ContextWindowExceededError, REQUEST_REJECTED)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @shapes
 @pytest.mark.parametrize(
-    ("code", "kind", "status"),
+    ("code", "cls", "status"),
     [
         ("billing_hard_limit_reached", PAYMENT_REQUIRED, 402),
         ("invalid_api_key", litellm.AuthenticationError, 401),
@@ -260,11 +253,11 @@ def test_a_length_code_has_the_window_class(shape: Callable[[int, Json], Excepti
     ],
 )
 def test_the_exception_agrees_with_the_code(
-    code: str, kind: type[Exception], status: int, shape: Callable[[int, Json], Exception], provider: str
+    code: str, cls: type[Exception], status: int, shape: Callable[[int, Json], Exception], provider: str
 ) -> None:
-    """Class, status and signal are those of the table, and the message is still the provider's."""
+    """Class, status and kind are those of the table, and the message is still the provider's."""
     error = mapped(shape(400, of_openai(code, message="as the provider put it")), provider)
-    assert (type(error), error.status_code, error.provider_status) == (kind, status, status)
+    assert (type(error), error.status_code, error.failure.http_status) == (cls, status, status)
     assert shape is caught_error or "as the provider put it" in error.message
 
 
@@ -277,8 +270,8 @@ def test_a_documented_code_decides_whatever_the_wording(
     code: str, text: str, shape: Callable[[int, Json], Exception], upper: bool
 ) -> None:
     """The same code has the same diagnosis whatever its message says and however it is written."""
-    plain = diagnose(shape(400, of_openai(code)))
-    assert diagnose(shape(400, of_openai(code.upper() if upper else code, message=text))) == plain
+    plain = failure_of(shape(400, of_openai(code)))
+    assert failure_of(shape(400, of_openai(code.upper() if upper else code, message=text))) == plain
 
 
 @given(code=st.sampled_from(sorted(CONTENT_POLICY_CODES)), text=words, status=st.integers(400, 499))
@@ -312,9 +305,9 @@ def test_any_error_object_has_a_diagnosis(body: Any, status: object) -> None:
         Failed("failed", code=body, type=body, headers=body),
     ]
     for failure in failures:
-        error_object_of(failure)  # raises nothing itself, `diagnose` would hide it
-        found = diagnose(failure)
-        assert isinstance(found.signal, FailureSignal)
+        error_object_of(failure)  # raises nothing itself, `failure_of` would hide it
+        found = failure_of(failure)
+        assert isinstance(found.kind, FailureKind)
         assert isinstance(found.basis, Basis)
 
 

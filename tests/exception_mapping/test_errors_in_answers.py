@@ -62,16 +62,16 @@ def google(code: int, status: str) -> Json:
 def test_litellms_422_does_not_reject_the_request(error: Json) -> None:
     """What LiteLLM cannot parse of Gemini's 200 is an answer that cannot be used, whatever status it writes on it."""
     raised = failure_of(body_of(error), "gemini")
-    assert raised.failure_signal not in ("request_rejected", "internal")
+    assert raised.failure.kind not in ("request_rejected", "internal")
     assert not isinstance(raised, litellm.BadRequestError)
 
 
 def test_ollamas_unreadable_event_does_not_either() -> None:
-    """LiteLLM writes 400 on an event that lacks what it looks for."""
+    """Ollama's event without an answer is garbled, though LiteLLM writes 400 on it."""
     raised = failure_of(
         Fault.status(200, body=b'{"error": "no"}\n', content_type="application/x-ndjson"), "ollama_chat", stream=True
     )
-    assert raised.failure_signal == "garbled"
+    assert raised.failure.kind == "garbled"
 
 
 CODES = [
@@ -84,35 +84,35 @@ CODES = [
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure", "hosted_vllm", "mistral"])
-@pytest.mark.parametrize(("code", "kind", "signal"), CODES)
-def test_a_word_for_a_status_is_understood(code: str, kind: type[Exception], signal: str, provider: str) -> None:
+@pytest.mark.parametrize(("code", "cls", "kind"), CODES)
+def test_a_word_for_a_status_is_understood(code: str, cls: type[Exception], kind: str, provider: str) -> None:
     """OpenAI's format has a word where LiteLLM looks for a status."""
     raised = failure_of(body_of({"message": "no", "type": None, "code": code}), provider)
-    assert (type(raised), raised.failure_signal) == (kind, signal)
+    assert (type(raised), raised.failure.kind) == (cls, kind)
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure"])
-@pytest.mark.parametrize(("code", "kind", "signal"), CODES)
-def test_a_word_in_a_stream_is_understood(code: str, kind: type[Exception], signal: str, provider: str) -> None:
-    """As an event of the stream, where no status ever comes."""
+@pytest.mark.parametrize(("code", "cls", "kind"), CODES)
+def test_a_word_in_a_stream_is_understood(code: str, cls: type[Exception], kind: str, provider: str) -> None:
+    """A code in an event of a stream, where no status ever comes, has its class and its kind."""
     raised = failure_of(event_of({"error": {"message": "no", "type": None, "code": code}}), provider, stream=True)
-    assert (type(raised), raised.failure_signal) == (kind, signal)
+    assert (type(raised), raised.failure.kind) == (cls, kind)
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
+    ("error", "cls"),
     [
         ({"message": "no", "type": "requests", "code": "rate_limit_exceeded"}, litellm.RateLimitError),
         ({"message": "no", "type": "x", "code": 429}, litellm.RateLimitError),
         ({"message": "no", "type": "server_error", "code": None}, litellm.InternalServerError),
     ],
 )
-def test_an_error_in_a_response_is_understood(error: Json, kind: type[Exception]) -> None:
-    """OpenAI's Responses API, whose 200 LiteLLM tries to read as a response."""
+def test_an_error_in_a_response_is_understood(error: Json, cls: type[Exception]) -> None:
+    """An error in a 200 of OpenAI's Responses API, which LiteLLM tries to read as a response, has its class."""
     with FaultyProvider(body_of(error)) as server:
-        with pytest.raises(kind) as raised:
+        with pytest.raises(cls) as raised:
             asyncio.run(litellm.aresponses(input="ping", **litellm_params("openai", server.url)))
-    assert type(raised.value) is kind
+    assert type(raised.value) is cls
 
 
 ANTHROPIC = [
@@ -129,12 +129,12 @@ ANTHROPIC = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "signal", "status"), ANTHROPIC)
-def test_a_type_of_anthropics_has_its_status(kind: str, signal: str, status: int | None) -> None:
+@pytest.mark.parametrize(("error_type", "kind", "status"), ANTHROPIC)
+def test_a_type_of_anthropics_has_its_status(error_type: str, kind: str, status: int | None) -> None:
     """An error event's type tells what a status tells before the stream; one nobody knows blames nobody."""
-    fault = event_of({"type": "error", "error": {"type": kind, "message": "no"}})
+    fault = event_of({"type": "error", "error": {"type": error_type, "message": "no"}})
     raised = failure_of(fault, "anthropic", stream=True)
-    assert (raised.failure_signal, raised.provider_status) == (signal, status)
+    assert (raised.failure.kind, raised.failure.http_status) == (kind, status)
 
 
 def test_an_unknown_type_is_still_a_500() -> None:
@@ -159,10 +159,10 @@ def test_a_made_up_400_for_content_stays() -> None:
 
     with pytest.raises(ProviderError) as raised:
         transform_image_generation_response()
-    assert mapped(raised.value, "stability").failure_signal == "request_rejected"
+    assert mapped(raised.value, "stability").failure.kind == "request_rejected"
 
 
-def test_a_real_422_is_believed_wherever_it_is_raised() -> None:
+def test_real_422_is_believed_wherever_raised() -> None:
     """A failed answer that was met while reading another one is the provider's own word."""
     request = httpx.Request("POST", "https://provider.test")
 
@@ -174,4 +174,4 @@ def test_a_real_422_is_believed_wherever_it_is_raised() -> None:
 
     with pytest.raises(ProviderError) as raised:
         transform_response()
-    assert mapped(raised.value, "x").failure_signal == "request_rejected"
+    assert mapped(raised.value, "x").failure.kind == "request_rejected"

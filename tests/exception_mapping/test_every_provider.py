@@ -104,15 +104,18 @@ def test_a_failed_answer_agrees_with_its_status(provider: str, stand_in: StandIn
 
 
 @pytest.mark.parametrize("provider", REACHABLE)
-def test_failed_answer_signal_and_cause(provider: str, stand_in: StandIn, call: dict[str, Any]) -> None:
-    """A failed answer carries the signal of its status and the exception that the provider's own code raised."""
+def test_failed_answer_kind_and_cause(provider: str, stand_in: StandIn, call: dict[str, Any]) -> None:
+    """A failed answer carries the kind of its status and the exception that the provider's own code raised."""
     found = {}
     for status in SIGNED_STATUSES:
         stand_in.fail_with(status, JSON_BODY)
         with pytest.raises(Exception) as caught:  # noqa: PT011
             litellm.completion(**call)
-        found[status] = getattr(caught.value, "failure_signal", None), caught.value.__cause__ is not None
-    assert found == {status: (catalogue.SIGNAL_OF_STATUS[status], True) for status in SIGNED_STATUSES}
+        found[status] = (
+            getattr(getattr(caught.value, "failure", None), "kind", None),
+            caught.value.__cause__ is not None,
+        )
+    assert found == {status: (catalogue.KIND_OF_STATUS[status], True) for status in SIGNED_STATUSES}
 
 
 @pytest.mark.parametrize("provider", REACHABLE)

@@ -84,7 +84,7 @@ def test_the_status_survives(status: int, provider: str, shape: Callable[[int, s
     assume((provider, status) not in RECOGNISED_BY_WORDING)
     exception = mapped(shape(status, text), provider)
     assert not isinstance(exception, litellm.APIConnectionError)
-    assert exception.provider_status == status
+    assert exception.failure.http_status == status
     assert isinstance(exception, KEEPS_ITS_CLASS) or exception.status_code in (
         status,
         expected_status(status, provider),
@@ -98,14 +98,14 @@ def test_the_same_status_has_the_same_class(status: int, provider: str, shape: C
 
 
 @given(status=failing_statuses, provider=providers, shape=shapes, text=wording)
-def test_the_signal_is_the_statuss_whatever_the_wording(
+def test_the_kind_is_the_statuss_whatever_the_wording(
     status: int, provider: str, shape: Callable[[int, str], Exception], text: str
 ) -> None:
-    """The signal, and so the cooldown, follows from the status whatever the wording."""
+    """The kind, and so the cooldown, follows from the status whatever the wording."""
     assume((provider, status) not in RECOGNISED_BY_WORDING)
     worded, plain = mapped(shape(status, text), provider), mapped(PlainError(status, "no"), "unheard_of")
     assume(not isinstance(worded, KEEPS_ITS_CLASS))
-    assert worded.failure_signal is plain.failure_signal
+    assert worded.failure.kind is plain.failure.kind
 
 
 @given(status=failing_statuses, provider=providers, shape=shapes, text=wording, other=providers)
@@ -114,9 +114,9 @@ def test_mapping_twice_is_mapping_once(
 ) -> None:
     """A mapped exception comes back as it is, whatever provider it is mapped for then."""
     once = mapped(shape(status, text), provider)
-    signal = once.failure_signal
+    kind = once.failure.kind
     assert mapped(once, other) is once
-    assert once.failure_signal is signal
+    assert once.failure.kind is kind
 
 
 @given(
@@ -128,7 +128,7 @@ def test_nothing_but_litellms_exceptions_comes_out(status: object, provider: str
     """Only LiteLLM's exceptions come out, whatever the original claims its status is."""
     exception = mapped(PlainError(status, text), provider)
     assert type(exception) in litellm.LITELLM_EXCEPTION_TYPES
-    assert exception.failure_signal
+    assert exception.failure.kind
 
 
 @given(
@@ -141,7 +141,7 @@ def test_bug_wording_is_no_rate_limit(error: type[Exception], provider: str, tex
     exception = mapped(error(text), provider)
     assert type(exception) in litellm.LITELLM_EXCEPTION_TYPES
     if error in (KeyError, TypeError, ValueError):
-        assert (type(exception), exception.failure_signal) != (litellm.APIConnectionError, "rate_limited")
+        assert (type(exception), exception.failure.kind) != (litellm.APIConnectionError, "rate_limited")
 
 
 @given(

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import httpx
 import litellm
 import pytest
 from litellm.llms.bedrock.common_utils import BedrockError
 
 from exception_mapping.expectations import STATUS_UPSTREAM_ASSERTS, mapped
-from exception_mapping.provider_catalogue import SIGNAL_OF_STATUS
+from exception_mapping.failures import AnsweredError
+from exception_mapping.provider_catalogue import KIND_OF_STATUS
 
 ROWS = [(provider, status, told) for (provider, status), told in STATUS_UPSTREAM_ASSERTS.items()]
-URL = "https://provider.test/v1/chat/completions"
-
-
-class ProviderError(Exception):
-    """What a provider's client raises for an answer with `status`."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__("upstream failure")
-        self.message = "upstream failure"
-        self.status_code = status
-        self.request = httpx.Request("POST", URL)
-        self.response = httpx.Response(status, text="upstream failure", request=self.request)
 
 
 def bedrock_says(status: int, words: str) -> BedrockError:
@@ -33,23 +21,23 @@ def bedrock_says(status: int, words: str) -> BedrockError:
 @pytest.mark.parametrize(("provider", "status", "told"), ROWS)
 def test_the_status_is_the_one_upstream_asserts(provider: str, status: int, told: int) -> None:
     """Seven rows of the matrix differ from what the provider answered with."""
-    assert mapped(ProviderError(status), provider).status_code == told
+    assert mapped(AnsweredError(status, "upstream failure"), provider).status_code == told
 
 
 @pytest.mark.parametrize(("provider", "status"), STATUS_UPSTREAM_ASSERTS)
 def test_the_providers_own_status_stays_beside_it(provider: str, status: int) -> None:
     """Cooldown, retry and the caller's answer follow from the status that was answered, whatever is asserted."""
-    exception = mapped(ProviderError(status), provider)
-    assert (exception.provider_status, exception.failure_signal) == (status, SIGNAL_OF_STATUS[status])
+    exception = mapped(AnsweredError(status, "upstream failure"), provider)
+    assert (exception.failure.http_status, exception.failure.kind) == (status, KIND_OF_STATUS[status])
 
 
 @pytest.mark.parametrize(("provider", "status", "told"), ROWS)
 def test_a_second_mapping_changes_nothing(provider: str, status: int, told: int) -> None:
     """An exception passes through the mapping once for each layer of LiteLLM that it leaves."""
-    once = mapped(ProviderError(status), provider)
+    once = mapped(AnsweredError(status, "upstream failure"), provider)
     again = mapped(once, provider)
     assert again is once
-    assert (again.status_code, again.provider_status) == (told, status)
+    assert (again.status_code, again.failure.http_status) == (told, status)
 
 
 @pytest.mark.parametrize(
@@ -62,4 +50,4 @@ def test_bedrocks_unprocessable_image_keeps_its_status(status: int, expected: ty
     exception = mapped(bedrock_says(status, "Could not process image"), "bedrock")
     row = (litellm.ServiceUnavailableError, STATUS_UPSTREAM_ASSERTS.get(("bedrock", status), status))
     assert (type(exception), exception.status_code) in [(expected, status), row]
-    assert exception.provider_status == status
+    assert exception.failure.http_status == status

@@ -37,48 +37,114 @@ class Killers(NamedTuple):
 
 
 TESTS = Path(__file__).parents[1]
-ANSWERS = "proxy_unit_tests/test_failure_response.py"
+REDACTION = "proxy_unit_tests/test_redaction.py"
+ANSWERS = (
+    "proxy_unit_tests/test_failure_response.py",
+    "proxy_unit_tests/test_error_formats.py",
+    "proxy_unit_tests/test_error_words.py",
+    "proxy_unit_tests/test_kept_errors.py",
+)
 FAILURES = (
-    "exception_mapping/test_classification.py",
-    "exception_mapping/test_classification_edges.py",
+    "exception_mapping/test_status_kinds.py",
+    "exception_mapping/test_transport_errors.py",
+    "exception_mapping/test_wording.py",
+    "exception_mapping/test_garbled_json.py",
+    "exception_mapping/test_exception_chain.py",
+    "exception_mapping/test_unreadable_exceptions.py",
     "exception_mapping/test_error_codes.py",
 )
+MAPPING = (
+    "exception_mapping/test_http_status_mapping.py",
+    "exception_mapping/test_aligned_class.py",
+    "exception_mapping/test_kept_failure.py",
+    "exception_mapping/test_rebuilt_exceptions.py",
+    "exception_mapping/test_response_headers.py",
+    "exception_mapping/test_json_providers.py",
+)
 DECISIONS = ("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py")
+ATTEMPTS = (
+    "router_unit_tests/test_attempts.py",
+    "router_unit_tests/test_described_attempts.py",
+    "router_unit_tests/test_affinity.py",
+    "router_unit_tests/test_decide_retry.py",
+    "router_unit_tests/test_fallbacks_left.py",
+    "router_unit_tests/test_fallback_cooldown.py",
+    "router_unit_tests/test_attempt_streams.py",
+)
+COMPILED_ROUTER = (
+    "router_unit_tests/test_compiled_router_cooldown.py",
+    "router_unit_tests/test_compiled_router_retry.py",
+    "router_unit_tests/test_compiled_router_choice.py",
+    "router_unit_tests/test_compiled_router.py",
+)
+STREAMS = (
+    "router_unit_tests/test_first_event.py",
+    "router_unit_tests/test_failed_streams.py",
+    "router_unit_tests/test_empty_streams.py",
+)
 
 OTHER_KILLERS = {
+    "abandoned_stream": Killers(quick=("router_unit_tests/test_stream_wait.py",)),
     "anthropic_errors": Killers(
-        quick=(ANSWERS, "router_unit_tests/test_first_event.py", "exception_mapping/test_errors_in_answers.py")
+        quick=(*ANSWERS, "router_unit_tests/test_failed_streams.py", "exception_mapping/test_errors_in_answers.py")
     ),
-    "known_credentials": Killers(quick=(ANSWERS,)),
-    "message_for_callers": Killers(quick=(ANSWERS,)),
-    "provider_errors": Killers(quick=(ANSWERS,)),
-    "compiled_router_cooldown": Killers(quick=("router_unit_tests/test_compiled_router.py",)),
-    "compiled_router_retry": Killers(
-        quick=("router_unit_tests/test_compiled_router.py",),
+    "known_credentials": Killers(quick=(REDACTION, *ANSWERS)),
+    "redaction": Killers(quick=(REDACTION, *ANSWERS)),
+    "handler": Killers(quick=ANSWERS),
+    "response": Killers(quick=(*ANSWERS, REDACTION)),
+    "failed_health_checks": Killers(
+        quick=("proxy_unit_tests/test_health_check_cooldown.py", "proxy_unit_tests/test_background_health_checks.py")
+    ),
+    "compiled_router_cooldown": Killers(quick=COMPILED_ROUTER),
+    "compiled_router": Killers(
+        quick=COMPILED_ROUTER,
         thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
     ),
+    "compiled_router_types": Killers(quick=COMPILED_ROUTER),
+    "driver_state": Killers(quick=COMPILED_ROUTER),
     "compiled_router_waiting": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
     "error_object": Killers(quick=("exception_mapping/test_error_codes.py",)),
     "failure_evidence": Killers(quick=FAILURES, thorough=DECISIONS),
-    "failure_signal": Killers(quick=FAILURES, thorough=DECISIONS),
-    "http_status_mapping": Killers(
-        quick=("exception_mapping/test_http_status_mapping.py", "exception_mapping/test_http_status_mapping_edges.py"),
-        thorough=("exception_mapping/test_properties.py",),
-    ),
-    "first_event": Killers(quick=("router_unit_tests/test_first_event.py", "router_unit_tests/test_event_stream.py")),
+    "failure": Killers(quick=FAILURES, thorough=DECISIONS),
+    "exception_chain": Killers(quick=FAILURES, thorough=MAPPING),
+    "http_status_mapping": Killers(quick=MAPPING, thorough=("exception_mapping/test_properties.py",)),
+    "release_differences": Killers(quick=(*MAPPING, "router_unit_tests/test_empty_streams.py")),
+    "stream_start": Killers(quick=(*STREAMS, "router_unit_tests/test_event_stream.py")),
     "unwrapped_failures": Killers(quick=("router_unit_tests/test_public_methods.py",)),
-    "group_names": Killers(quick=("router_unit_tests/test_model_names.py",)),
+    "caller_fault": Killers(
+        quick=("router_unit_tests/test_callers_part.py", "router_unit_tests/test_trouble_by_code.py"),
+        thorough=("router_unit_tests/test_attempts.py",),
+    ),
+    "cooldown": Killers(
+        quick=("router_unit_tests/test_cooldown_decision.py", "router_unit_tests/test_reports.py"),
+        thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
+    ),
+    "rotation_wait": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
+    "router_view": Killers(
+        quick=ATTEMPTS,
+        thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
+    ),
+    "retries": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_user_settings.py",)),
+    "retry_state": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
+    "attempts": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_public_methods.py",)),
+    "affinity": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_every_strategy.py",)),
+    "fallback_cooldown": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
+    "fallbacks": Killers(quick=("router_unit_tests/test_fallbacks_left.py", "router_unit_tests/test_model_names.py")),
     "single_attempts": Killers(quick=("router_unit_tests/test_public_methods.py",)),
-    "failover_attempts": Killers(
-        quick=("router_unit_tests/test_failover_attempts.py",),
+    "python_router": Killers(
+        quick=(*ATTEMPTS, "router_unit_tests/test_wrapped_methods.py"),
         thorough=(
             "router_unit_tests/test_policy_decisions.py",
             "router_unit_tests/test_fallback.py",
             "router_unit_tests/test_automatic_fallbacks.py",
         ),
     ),
-    "failover_policy": Killers(
-        quick=("router_unit_tests/test_policy_table.py", "router_unit_tests/test_policy_decisions.py"),
+    "policy": Killers(
+        quick=(
+            "router_unit_tests/test_next_step.py",
+            "router_unit_tests/test_policy_table.py",
+            "router_unit_tests/test_policy_decisions.py",
+        ),
         thorough=("router_unit_tests/test_cooldown_decision.py", "router_unit_tests/test_fallback.py"),
     ),
 }
@@ -92,8 +158,8 @@ def by_name(paths: Iterable[str]) -> dict[str, str]:
 
 
 def killers(module: str) -> Killers:
-    """The tests that the mutants of `module` meet ("router_utils/callers_part"): those of its name unless OTHER_KILLERS
-    has others."""
+    """The tests that the mutants of `module` meet ("router_utils/failover/caller_fault"): those of its name unless
+    OTHER_KILLERS has others."""
     name = module.rpartition("/")[2]
     own = sorted(path.relative_to(TESTS).as_posix() for path in TESTS.glob(f"*_*/test_{name}.py"))
     return OTHER_KILLERS.get(name) or Killers(quick=tuple(own))
@@ -147,7 +213,7 @@ class Verdict:
 
 
 def explanations(module: str) -> list[Explanation]:
-    """What `survivors.toml` says of `module`, such as "router_utils/callers_part"."""
+    """What `survivors.toml` says of `module`, such as "router_utils/failover/caller_fault"."""
     rows = tomllib.loads(SURVIVORS.read_text("utf-8")).get(module.rpartition("/")[2], [])
     return [Explanation(Mutant(row["where"], row["was"], now), row["why"]) for row in rows for now in row["now"]]
 

@@ -104,7 +104,7 @@ def test_a_failure_is_told(proxied: ProxiedProviders, route_name: str, stream: b
     route, told = ROUTES[route_name], TOLD[name]
     response = proxied.ask(route, provider, PROVIDER_FAULTS[name], stream)
     if stream and name in IN_BAND and response.status_code == 200:
-        error = in_band_error(events_of(response), route_name)
+        error = stream_error_event(events_of(response), route_name)
     else:
         assert response.status_code == told.status, response.text
         error = error_of(response, route)
@@ -118,7 +118,7 @@ def test_a_failure_is_told(proxied: ProxiedProviders, route_name: str, stream: b
 UNREADABLE_OR_SECRET = ("b'", 'b"', "{", "Traceback", "127.0.0.1", API_KEY)
 
 
-def in_band_error(events: list[str | dict[str, Any]], route_name: str) -> dict[str, Any]:
+def stream_error_event(events: list[str | dict[str, Any]], route_name: str) -> dict[str, Any]:
     """The error a stream ends with; a clean end is none."""
     *_, last = (event for event in events if event != "[DONE]")
     assert isinstance(last, dict)

@@ -13,9 +13,9 @@ import litellm.proxy
 import pytest
 from litellm import Router
 from litellm.proxy.health_check_utils.background_health_checks import (
-    ending_cooldowns,
+    end_cooldown_if_healthy,
     health_check_interval_of,
-    surviving_failed_rounds,
+    restart_failed_loop,
 )
 
 from support.routing import COMPILED_ROUTER, deployment, routed
@@ -60,7 +60,7 @@ def cooling_down(router: Router) -> list[str]:
 async def found(result: Any, name: str | None = "a", fails_meanwhile: Router | None = None) -> Any:
     """What a background check says that comes to `result`; with a request that fails while the check runs."""
 
-    @ending_cooldowns
+    @end_cooldown_if_healthy
     async def check(model: dict[str, Any]) -> Any:
         if fails_meanwhile is not None:
             cool_down(fails_meanwhile, "a")
@@ -70,7 +70,7 @@ async def found(result: Any, name: str | None = "a", fails_meanwhile: Router | N
 
     said: list[Any] = []
 
-    @surviving_failed_rounds
+    @restart_failed_loop
     async def one_round() -> None:
         model = {"model_info": {"id": name}}
         # A task of its own, as LiteLLM runs each check.
@@ -129,7 +129,7 @@ async def test_loop_restarts_after_failed_round(server: SimpleNamespace, proxy_l
     """After a failed round the loop begins anew an interval later, and no two loops are active at a time."""
     began: list[tuple[float, bool]] = []
 
-    @surviving_failed_rounds
+    @restart_failed_loop
     async def loop() -> None:
         began.append((time.monotonic(), server.background_health_check_loop_active))
         server.background_health_check_loop_active = True
@@ -147,7 +147,7 @@ async def test_finished_loop_is_not_restarted(server: SimpleNamespace) -> None:
     """A loop that ends of its own, as when the proxy shuts down, does not begin anew."""
     runs: list[None] = []
 
-    @surviving_failed_rounds
+    @restart_failed_loop
     async def loop() -> None:
         runs.append(None)
 
@@ -159,7 +159,7 @@ async def test_a_cancelled_loop_is_over(server: SimpleNamespace) -> None:
     """A loop that is cancelled has not failed and does not begin anew."""
     started = asyncio.Event()
 
-    @surviving_failed_rounds
+    @restart_failed_loop
     async def loop() -> None:
         started.set()
         await asyncio.Event().wait()
@@ -221,7 +221,7 @@ async def test_a_check_on_demand_leaves_routing_alone(router: Router, server: Si
     """A check on demand, which any caller of GET /health may ask for, ends no cooldown."""
     cool_down(router, "a")
 
-    @ending_cooldowns
+    @end_cooldown_if_healthy
     async def check(model: dict[str, Any]) -> Any:
         return HEALTHY
 
@@ -306,7 +306,7 @@ async def test_a_lost_redis_does_not_spoil_the_check(
 # --- what is wrapped
 
 
-@pytest.mark.parametrize("wrap", [ending_cooldowns, surviving_failed_rounds])
+@pytest.mark.parametrize("wrap", [end_cooldown_if_healthy, restart_failed_loop])
 def test_wrapper_keeps_name_and_docstring(wrap: Callable[..., Any]) -> None:
     """A wrapped function keeps its name and its docstring."""
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from litellm.exceptions import MidStreamFallbackError
-from litellm.litellm_core_utils.first_event import await_first_event, raising_its_failure
+from litellm.litellm_core_utils.stream_start import await_first_event, raise_stream_failure
 from litellm.llms.bedrock.common_utils import BedrockError
-from litellm.router_utils.failure_response import as_told
+from litellm.proxy.failover_errors.response import to_client_error
 from litellm.types.utils import ModelResponseStream
 
 BROKEN = BedrockError(status_code=500, message="internalServerException")
@@ -103,18 +103,18 @@ async def test_a_broken_response_passes_on_what_came_before() -> None:
 
 @pytest.mark.parametrize("failure", [None, "no exception"])
 async def test_a_stream_without_a_failure_just_ends(failure: object) -> None:
-    """Also one that has something else of that name."""
+    """A stream whose `failure` is none, or no exception, ends without one."""
 
     async def events(self: Any) -> AsyncIterator[bytes]:
         yield b"one"
 
-    assert [one async for one in raising_its_failure(events)(SimpleNamespace(failure=failure))] == [b"one"]
+    assert [one async for one in raise_stream_failure(events)(SimpleNamespace(failure=failure))] == [b"one"]
 
 
-def test_a_mid_stream_failure_is_told_in_the_providers_words() -> None:
-    """LiteLLM's envelope around it hides neither them nor the status."""
+def test_mid_stream_failure_keeps_the_providers_words() -> None:
+    """LiteLLM's envelope around a mid-stream failure hides neither the provider's words nor its status."""
     envelope = MidStreamFallbackError(
         message="broke off", model="some-model", llm_provider="bedrock", original_exception=BROKEN
     )
-    told: Any = as_told(envelope)
+    told: Any = to_client_error(envelope)
     assert (told.status_code, told.message) == (500, "internalServerException")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from litellm.litellm_core_utils.message_for_callers import hiding_credentials
+from litellm.proxy.failover_errors.redaction import hide_credentials
 
 KEY = "correct-horse.battery:staple/42"
 DEPLOYMENT: dict[str, Any] = {
@@ -16,7 +16,7 @@ DEPLOYMENT: dict[str, Any] = {
 }
 
 
-@hiding_credentials
+@hide_credentials
 def show(deployment_dict: dict[str, Any], excluded_keys: set[str] | None = None) -> dict[str, Any]:
     deployment_dict["excluded"] = sorted(excluded_keys or ())
     return deployment_dict

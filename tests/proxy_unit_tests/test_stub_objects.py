@@ -10,30 +10,19 @@ from unittest.mock import MagicMock
 
 import pytest
 from fastapi.responses import JSONResponse
-from litellm.litellm_core_utils.failure_signal import FailureSignal, carried_signal, classify, diagnose
+from litellm.litellm_core_utils.failure import Failure, classify, failure_of, kept_failure, retry_after
+from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.http_status_mapping import (
-    agreeing_with_http_status,
-    carry_signal,
+    align_with_http_status,
     is_json_provider,
-    searching_the_chain,
+    keep_failure_of_mapped,
+    search_exception_chain,
 )
 from litellm.proxy._types import ProxyException
-from litellm.proxy.common_utils.provider_errors import answering_by_the_policy, in_band_error, restate
-from litellm.router_utils.failover_attempts import (
-    noting_its_failure,
-    remembering_attempts,
-    retry_after,
-    retry_by_policy,
-)
-from litellm.router_utils.failover_policy import (
-    cools_down_now,
-    group_of,
-    is_alone,
-    leaves_no_deployment,
-    requires_cooldown,
-    yields_to_a_fallback,
-)
-from litellm.router_utils.failure_response import as_told, response_to
+from litellm.proxy.failover_errors.handler import answer_by_policy, apply_failure_response, stream_error_event
+from litellm.proxy.failover_errors.response import client_response, to_client_error
+from litellm.router_utils.failover.cooldown import cools_down_now, requires_cooldown, served_by_fallback
+from litellm.router_utils.failover.router_view import group_of, is_alone, leaves_no_deployment
 
 
 class Mocked(Exception):
@@ -49,16 +38,15 @@ REQUESTS: list[Callable[[], Any]] = [MagicMock, SimpleNamespace, object, lambda:
 
 # Each is given a stub of a failure; what it says of it must be that nothing is known.
 OF_A_FAILURE: dict[str, tuple[Callable[[Any], Any], object]] = {
-    "classify": (classify, FailureSignal.INTERNAL),
-    "diagnose": (lambda failure: diagnose(failure).http_status, None),
-    "carried_signal": (carried_signal, None),
-    "carry_signal": (carry_signal, None),
+    "classify": (classify, FailureKind.INTERNAL),
+    "failure_of": (lambda failure: failure_of(failure).http_status, None),
+    "kept_failure": (kept_failure, None),
+    "keep_failure_of_mapped": (keep_failure_of_mapped, None),
     "cools_down_now": (cools_down_now, False),
     "leaves_no_deployment": (leaves_no_deployment, False),
-    "yields_to_a_fallback": (yields_to_a_fallback, False),
-    "retry_by_policy": (lambda failure: retry_by_policy(failure, None, None), None),
-    "response_to": (lambda failure: response_to(failure), None),
-    "searching_the_chain": (lambda failure: searching_the_chain(lambda error: None)(failure), None),
+    "served_by_fallback": (served_by_fallback, False),
+    "client_response": (lambda failure: client_response(failure), None),
+    "search_exception_chain": (lambda failure: search_exception_chain(lambda error: None)(failure), None),
 }
 # Each is given a stub of a router and one of a failure.
 OF_A_ROUTER: dict[str, tuple[Callable[[Any, Any], Any], object]] = {
@@ -78,9 +66,7 @@ def test_a_stub_of_a_failure_tells_nothing(hook: str, failure: Callable[[], Any]
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("router", ROUTERS)
 @pytest.mark.parametrize("hook", OF_A_ROUTER)
-def test_a_stub_of_a_router_decides_as_litellm_would(
-    hook: str, router: Callable[[], Any], failure: Callable[[], Any]
-) -> None:
+def test_router_stub_decides_as_litellm_would(hook: str, router: Callable[[], Any], failure: Callable[[], Any]) -> None:
     """No hook raises because the router has not the members of a real one."""
     ask, expected = OF_A_ROUTER[hook]
     assert ask(router(), failure()) == expected
@@ -88,11 +74,11 @@ def test_a_stub_of_a_router_decides_as_litellm_would(
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_stub_is_mapped_to_litellms_exception(failure: Callable[[], Any]) -> None:
-    """As it was mapped, with the signal that nothing is known of it."""
+    """A stub of a failure leaves the exception as it was mapped, with a kind that says nothing is known."""
     mapped = RuntimeError("mapped")
-    agreed = agreeing_with_http_status(mapped, failure(), "some-model", "openai")
+    agreed = align_with_http_status(mapped, failure(), "some-model", "openai")
     assert isinstance(agreed, Exception)
-    assert carried_signal(agreed) is FailureSignal.INTERNAL
+    assert kept_failure(agreed) == Failure(FailureKind.INTERNAL)
 
 
 @pytest.mark.parametrize("failure", [Mocked, Exception])
@@ -103,8 +89,8 @@ def test_a_stub_has_no_retry_after(failure: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("failure", [Mocked, Exception])
 def test_a_stub_of_a_streams_failure_is_told(failure: Callable[[], Any]) -> None:
-    """As it is, or as a failure with a status."""
-    assert isinstance(as_told(failure()), Exception)
+    """A stub of a stream's failure is told as it is, or as a failure with a status."""
+    assert isinstance(to_client_error(failure()), Exception)
 
 
 @pytest.mark.parametrize("name", [None, "", "nobody", MagicMock()], ids=["none", "empty", "unknown", "mock"])
@@ -117,7 +103,7 @@ def answer() -> ProxyException:
     return ProxyException(message="declined", type="invalid_request_error", param="n", code=400)
 
 
-@answering_by_the_policy
+@answer_by_policy
 async def handler(request: Any, exc: ProxyException) -> JSONResponse:
     """Stands for the proxy's own, which does not look at the request."""
     return JSONResponse({"error": exc.to_dict()}, int(str(exc.code)))
@@ -125,7 +111,7 @@ async def handler(request: Any, exc: ProxyException) -> JSONResponse:
 
 @pytest.mark.parametrize("request_", REQUESTS)
 async def test_a_stub_of_a_request_is_answered(request_: Callable[[], Any]) -> None:
-    """In OpenAI's format, since nothing says that it came to Anthropic's route."""
+    """A stub of a request is answered in OpenAI's format, as nothing says that it came to Anthropic's route."""
     response = await handler(request_(), answer())
     body = json.loads(bytes(response.body))
     assert (response.status_code, body["error"]["message"], body["error"]["type"]) == (
@@ -137,30 +123,19 @@ async def test_a_stub_of_a_request_is_answered(request_: Callable[[], Any]) -> N
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_stub_of_a_failure_leaves_the_answer(failure: Callable[[], Any]) -> None:
-    """What it stands for is not known, so the proxy's own words stay."""
+    """A stub of a failure leaves the proxy's own words, as nobody knows what it stands for."""
     exc = answer()
-    assert restate(exc, failure()) is exc
+    assert apply_failure_response(exc, failure()) is exc
     assert (exc.message, exc.code) == ("declined", "400")
 
 
 @pytest.mark.parametrize("data", [{}, {"proxy_server_request": None}, {"proxy_server_request": {"url": MagicMock()}}])
-def test_a_stream_of_an_unknown_route_ends_in_openais_format(data: dict[str, Any]) -> None:
-    """So it does where the route is a stub's."""
-    assert json.loads(in_band_error(answer(), data).removeprefix("data: "))["error"]["message"] == "declined"
-
-
-@pytest.mark.parametrize("router", ROUTERS)
-async def test_a_stub_of_a_router_makes_its_call(router: Callable[[], Any]) -> None:
-    """What is wrapped is called, and what it returns comes back."""
-
-    async def call(self: Any, *args: Any, **kwargs: Any) -> str:
-        return "answered"
-
-    assert await remembering_attempts(call)(router(), model="group") == "answered"
-    assert await noting_its_failure(call)(router(), call) == "answered"
+def test_stream_of_unknown_route_ends_as_openais(data: dict[str, Any]) -> None:
+    """A stream whose route nobody knows, as a stub's, ends in OpenAI's format."""
+    assert json.loads(stream_error_event(answer(), data).removeprefix("data: "))["error"]["message"] == "declined"
 
 
 @pytest.mark.parametrize("router", [SimpleNamespace, object])
 def test_a_stub_of_a_router_has_no_groups(router: Callable[[], Any]) -> None:
-    """Neither the members of a router nor those of its context are there."""
+    """A stub of a router, which has neither its members nor those of its context, has no groups."""
     assert group_of(router(), "a") is None

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from litellm.litellm_core_utils.stream_wait import waiting_caller
 from litellm.proxy._types import ProxyException
 from litellm.proxy.common_utils import waiting_callers
-from litellm.proxy.common_utils.waiting_callers import looking_after_the_caller, until_hung_up
+from litellm.proxy.common_utils.waiting_callers import keep_caller_alive, until_hung_up
 
 SET_MEANWHILE: ContextVar[str] = ContextVar("set_meanwhile", default="")
 
@@ -46,7 +46,7 @@ async def _response_of(
     process: Any, kind: str = "acompletion", path: str = "/v1/chat/completions", **data: Any
 ) -> tuple[Any, Processing, Caller]:
     processing, caller = Processing(path, **data), Caller()
-    answered = await looking_after_the_caller(process)(
+    answered = await keep_caller_alive(process)(
         processing, request=caller.request, route_type=kind, user_api_key_dict=None, proxy_logging_obj=None
     )
     return answered, processing, caller
@@ -114,7 +114,7 @@ class TestKeepingConnected:
     )
     @pytest.mark.parametrize("answered", [False, True])
     async def test_late_failure_is_an_event(self, kind: str, path: str, event: str, answered: bool) -> None:
-        """In the format of the route, whether it is raised or answered; the hooks are told of one that is raised."""
+        """A late failure is an event in the route's format, and the hooks are told of one that is raised."""
         said = JSONResponse({"error": {"message": "gone", "type": "server_error"}}, 503)
         failure = said if answered else HTTPException(503, "gone")
         response, processing, _ = await _response_of(thinking(failure), kind, path)
@@ -122,7 +122,7 @@ class TestKeepingConnected:
         assert len(processing.failures) == (0 if answered else 1)
 
     async def test_early_failure_keeps_its_status(self) -> None:
-        """It is raised, for the endpoint to answer."""
+        """A failure before the first ping is raised, for the endpoint to answer."""
         with pytest.raises(HTTPException) as raised:
             await _response_of(thinking(HTTPException(503, "gone"), seconds=0.0))
         assert raised.value.status_code == 503
@@ -145,7 +145,7 @@ class TestKeepingConnected:
         assert response == "the response"
 
     async def test_hang_up_ends_the_request(self) -> None:
-        """Also while nothing but pings is sent, and those who count requests under way are told."""
+        """A caller who hangs up ends its request, also amid pings, and who counts requests under way is told."""
         response, processing, _ = await _response_of(thinking(HTTPException(503, "gone"), seconds=60))
         body = response.body_iterator
         await body.__anext__()
@@ -162,13 +162,13 @@ async def test_context_variables_are_kept() -> None:
 
 class TestWatching:
     async def test_answer_is_returned(self) -> None:
-        """And nothing is left running."""
+        """The answer is returned, and nothing is left running."""
         assert await until_hung_up(Caller().request, asyncio.sleep(0.01, "the answer")) == "the answer"
         await asyncio.sleep(0)
         assert len(asyncio.all_tasks()) == 1
 
     async def test_hang_up_cancels_the_call(self) -> None:
-        """By the time it is reported, as LiteLLM's status for it."""
+        """The call has been cancelled by the time the hang-up is reported, with LiteLLM's status for it."""
         caller, cancelled = Caller(), asyncio.Event()
 
         async def call() -> None:
@@ -184,7 +184,7 @@ class TestWatching:
         assert (raised.value.status_code, cancelled.is_set()) == (499, True)
 
     async def test_cancelling_the_watch_cancels_the_call(self) -> None:
-        """As the proxy does when it is stopped."""
+        """The call is cancelled with the watch over it, as when the proxy is stopped."""
         cancelled = asyncio.Event()
 
         async def call() -> None:

@@ -44,7 +44,7 @@ async def test_group_limited_for_a_moment_answers(mode: str) -> None:
             both.heal()
             began = time.monotonic()
             assert await outcomes(router, 6, mode) == ["pong"] * 6
-            assert 0.3 < time.monotonic() - began < 3
+            assert 0.3 < time.monotonic() - began < 20
             assert both.attempts == 2 + 6
 
 

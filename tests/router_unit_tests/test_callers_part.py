@@ -67,7 +67,7 @@ async def until_counted(router: Any) -> bool:
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_own_limit_is_told_as_the_callers(mode: str) -> None:
-    """The caller hears 408 of a limit of its own, as of LiteLLM."""
+    """The caller is told of its own limit as LiteLLM tells of it, with 408."""
     with FaultyProvider(SILENT) as bad:
         with routed([deployment("a-bad", "openai", bad.url)], **SETTINGS) as router:
             (error,) = await outcomes(router, 1, mode, timeout=0.1)
@@ -216,12 +216,12 @@ async def test_own_credentials_count_for_nobody_else(own: dict[str, Any], mode: 
 
 def test_stubs_are_judged_without_raising() -> None:
     """Exceptions, requests and routers of tests, which have what these have not, raise nothing here."""
-    from litellm.router_utils.callers_part import callers_part, counting_what_holds_for_all, judge
+    from litellm.router_utils.failover.caller_fault import caller_input, ignore_caller_faults, judge
 
     stub = SimpleNamespace()
-    part = callers_part(stub, {"messages": mock.MagicMock()}, {}, None, is_about_an_id=False)
+    part = caller_input(stub, {"messages": mock.MagicMock()}, {}, None, is_about_an_id=False)
     assert judge(mock.MagicMock(), part) in (True, False)
-    callback = counting_what_holds_for_all(lambda *_: "called")
+    callback = ignore_caller_faults(lambda *_: "called")
     assert callback(stub, {"exception": None}, None, None, None) == "called"
     assert callback(mock.MagicMock(), {"exception": Exception("no")}, None, None, None) == "called"
 
@@ -236,7 +236,7 @@ JSON = st.recursive(
 @given(value=JSON, place=st.sampled_from(["input", "messages", "tools", "extra_body"]))
 def test_ids_are_found_wherever_they_are(value: Any, place: str) -> None:
     """An id is found beside and within anything else, and nothing is found where there is none."""
-    from litellm.router_utils.callers_part import names_an_id
+    from litellm.router_utils.failover.caller_fault import names_an_id
 
     assert not names_an_id({place: value, "model": "m"})
     assert names_an_id({place: [value, {"content": [value, {"file_id": "file-1"}]}]})
@@ -248,7 +248,7 @@ def test_ids_are_found_wherever_they_are(value: Any, place: str) -> None:
 )
 def test_words_are_no_ids(request_: dict[str, Any]) -> None:
     """Text that speaks of a file, a prompt that is text and the ids of tool calls name nothing a provider holds."""
-    from litellm.router_utils.callers_part import names_an_id
+    from litellm.router_utils.failover.caller_fault import names_an_id
 
     assert not names_an_id(request_)
 
@@ -261,21 +261,25 @@ def test_words_are_no_ids(request_: dict[str, Any]) -> None:
 )
 def test_answers_with_a_status_count_by_the_table(status: int, an_id: bool, limited: bool, keyed: bool) -> None:
     """What a provider has answered is the deployment's, but for rejected requests and a 404 about a named id."""
-    from litellm.router_utils.failover_policy import CallersPart, holds_for_every_caller
+    from litellm.litellm_core_utils.failure import failure_of
+    from litellm.router_utils.failover.policy import CallerInput, counts_for_all_callers
 
     response = httpx.Response(status, request=httpx.Request("POST", "http://127.0.0.1"))
-    failure = httpx.HTTPStatusError("no", request=response.request, response=response)
+    failure = failure_of(httpx.HTTPStatusError("no", request=response.request, response=response))
     expected = status not in (400, 422) and not (status == 404 and an_id)
-    assert holds_for_every_caller(failure, CallersPart(an_id, limited, keyed)) is expected
+    for timed_out in (False, True):
+        own = CallerInput(an_id, limited, keyed)
+        assert counts_for_all_callers(failure, own, timed_out=timed_out) is expected
 
 
-def test_an_id_that_is_missing_is_a_rejected_request() -> None:
-    """Whoever reads the failure's signal afterwards reads the same answer."""
-    from litellm.litellm_core_utils.failure_signal import FailureSignal, diagnose
-    from litellm.router_utils.callers_part import judge
-    from litellm.router_utils.failover_policy import CallersPart
+def test_missing_id_is_a_rejected_request() -> None:
+    """Whoever reads the failure's kind afterwards reads the same answer."""
+    from litellm.litellm_core_utils.failure import failure_of
+    from litellm.litellm_core_utils.failure_evidence import FailureKind
+    from litellm.router_utils.failover.caller_fault import judge
+    from litellm.router_utils.failover.policy import CallerInput
 
     response = httpx.Response(404, request=httpx.Request("POST", "http://127.0.0.1"))
     failure = litellm.NotFoundError("no", "m", "openai", response=response)
-    assert judge(failure, CallersPart(names_an_id=True)) is False
-    assert diagnose(failure)[:2] == (FailureSignal.REQUEST_REJECTED, 404)
+    assert judge(failure, CallerInput(names_an_id=True)) is False
+    assert failure_of(failure)[:2] == (FailureKind.REQUEST_REJECTED, 404)

@@ -140,7 +140,7 @@ def test_a_stray_cancellation_is_told_as_a_failure(stray: type[BaseException]) -
 
     with event_loop() as loop:
         error = loop.run_until_complete(map_it())
-    assert (error.failure_signal, error.provider_status) == ("internal", None)
+    assert (error.failure.kind, error.failure.http_status) == ("internal", None)
 
 
 def test_anyios_cancellation_goes_on_too() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from litellm.router_utils.compiled_router_cooldown import naming_no_failure_of_the_deployment, status_to_cool_by
+from litellm.router_utils.failover.compiled_router_cooldown import rename_connection_errors, status_to_cool_by
 
 
 class Mocked(Exception):
@@ -24,7 +24,7 @@ FAILURES: list[Callable[[], Any]] = [MagicMock, SimpleNamespace, object, Mocked,
 @pytest.mark.parametrize("failure", FAILURES)
 def test_stub_keeps_its_class_name(failure: Callable[[], Any]) -> None:
     """A stub of a failure is named as the compiled router names it."""
-    assert naming_no_failure_of_the_deployment(lambda error: "Exception")(failure()) == "Exception"
+    assert rename_connection_errors(lambda error: "Exception")(failure()) == "Exception"
 
 
 @pytest.mark.parametrize("failure", FAILURES)

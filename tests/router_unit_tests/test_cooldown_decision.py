@@ -1,4 +1,4 @@
-"""`_is_cooldown_required` decides by signal, and still serves callers that have only a status and a text."""
+"""`_is_cooldown_required` decides by kind, and still serves callers that have only a status and a text."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_lone_deployment_keeps_the_protection_it_had(lone: Any, status: int, r
 def test_the_exception_outranks_the_status_beside_it(pair: Any) -> None:
     """What the exception proves or says outranks the status beside it."""
     failure = connection_error("429 rate limit")
-    failure.failure_signal = "not a signal"  # type: ignore[attr-defined]
+    failure.failure = "not a failure"  # type: ignore[attr-defined]
     assert _is_cooldown_required(pair, "a", 500, str(failure), original_exception=failure) is True
     refused = connection_error("failed")
     refused.__cause__ = ConnectionRefusedError(111, "refused")

@@ -10,7 +10,7 @@ import openai
 import pytest
 from litellm import Router
 from litellm.litellm_core_utils.event_stream import EventStream
-from litellm.litellm_core_utils.first_event import await_first_event
+from litellm.litellm_core_utils.stream_start import await_first_event
 
 from support.routing import GROUP, MESSAGES, deployment, routed
 from support.thinking_provider import ThinkingProvider

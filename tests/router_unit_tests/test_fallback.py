@@ -240,7 +240,7 @@ async def test_failed_group_falls_back_at_once() -> None:
         with routed(group, num_retries=5, **FALLBACKS) as router, back_offs() as waits:
             (error,) = await outcomes(router, 1)
             attempts = error.failed_attempts  # type: ignore[union-attr]
-            assert {(one.model_group, one.deployment_id, one.signal.value) for one in attempts} == {
+            assert {(one.model_group, one.deployment_id, one.kind.value) for one in attempts} == {
                 (GROUP, "a", "rate_limited"),
                 (GROUP, "b", "bad_credentials"),
                 (SUBSTITUTE, "substitute", "model_missing"),

@@ -1,11 +1,8 @@
-"""The decisions of `failover_policy` at their edges: one status more or less, one word that proves nothing."""
+"""The policy's decisions at their edges: one status more or less, one word that proves nothing."""
 
 from __future__ import annotations
 
-import gc
-import weakref
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,17 +10,14 @@ import httpx
 import litellm
 import pytest
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
-from litellm.router_utils.failover_attempts import remembering_attempts
-from litellm.router_utils.failover_policy import (
+from litellm.router_utils.failover.cooldown import (
     ANSWERED_BY_A_FALLBACK,
     cools_down_now,
-    has_fallback,
-    is_alone,
-    leaves_no_deployment,
     requires_cooldown,
-    routing_context,
-    yields_to_a_fallback,
+    served_by_fallback,
 )
+from litellm.router_utils.failover.fallbacks import has_fallback
+from litellm.router_utils.failover.router_view import is_alone, leaves_no_deployment, routing_context
 from litellm.types.router import RouterRateLimitError
 
 from support.routing import GROUP, RELEASE, deployment, routed
@@ -83,10 +77,10 @@ def test_a_connection_error_spares_a_lone_deployment(lone: Any, status: int) -> 
 def test_answered_fallback_ends_protection(lone: Any, status: int) -> None:
     """A fallback that has answered ends the protection of a lone deployment."""
     failure = BaseLLMException(status_code=status, message="no")
-    assert yields_to_a_fallback(failure) is False
+    assert served_by_fallback(failure) is False
     assert requires_cooldown(lone, "a", status, None, failure) is False
     setattr(failure, ANSWERED_BY_A_FALLBACK, True)
-    assert yields_to_a_fallback(failure) is True
+    assert served_by_fallback(failure) is True
     assert requires_cooldown(lone, "a", status, None, failure) is True
 
 
@@ -179,9 +173,9 @@ def test_cooling_group_is_no_fallback(surrounded: Any, cooling: str, stands_read
 
 def test_visited_group_is_no_fallback(surrounded: Any) -> None:
     """A group that the request has been to is no fallback."""
-    assert has_fallback(surrounded, GROUP, [{GROUP: [AFTER]}], asked={BEFORE}) is True
-    assert has_fallback(surrounded, GROUP, [{BEFORE: [AFTER]}], asked={BEFORE}) is False
-    assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE]}], asked={BEFORE}) is False
+    assert has_fallback(surrounded, GROUP, [{GROUP: [AFTER]}], visited={BEFORE}) is True
+    assert has_fallback(surrounded, GROUP, [{BEFORE: [AFTER]}], visited={BEFORE}) is False
+    assert has_fallback(surrounded, GROUP, [{GROUP: [BEFORE]}], visited={BEFORE}) is False
     assert has_fallback(surrounded, GROUP, [{GROUP: [GROUP]}]) is False
 
 
@@ -207,22 +201,6 @@ def test_what_litellm_itself_raises_is_judged_alike(pair: Any) -> None:
     mapped = litellm.RateLimitError(message="slow down", llm_provider="openai", model="m")
     assert requires_cooldown(pair, "a", 429, "slow down", mapped) is True
     assert cools_down_now(mapped) is True
-
-
-async def test_request_context_is_released(pair: Any) -> None:
-    """A context that outlives a request, as a pooled connection's may, keeps nothing of it."""
-    contexts = []
-
-    async def answer(router: Any, **kwargs: Any) -> None:
-        contexts.append(copy_context())
-
-    messages = BaseLLMException(status_code=200, message="anything that can be watched")
-    alive = weakref.ref(messages)
-    await remembering_attempts(answer)(pair, model=GROUP, messages=messages)
-    del messages
-    gc.collect()
-    assert len(contexts) == 1
-    assert alive() is None
 
 
 NONE_LEFT = "No deployments available for selected model, passed model=the-group"

@@ -64,13 +64,13 @@ async def test_cooling_deployment_is_not_picked(
 @ROUTED
 @given(status=st.integers(400, 599), provider=st.sampled_from(PROVIDERS))
 async def test_router_keeps_provider_status(status: int, provider: str) -> None:
-    """What the router raises has the status of the provider's answer, and a signal."""
+    """What the router raises has the status of the provider's answer, and a kind."""
     with wired(["a-bad"]) as wire:
         wire.state["a-bad"] = status
         with routed([deployment("a-bad", provider, wire.url("a-bad"))], num_retries=0) as router:
             (error,) = await outcomes(router, 1)
             assert isinstance(error, tuple(litellm.LITELLM_EXCEPTION_TYPES))
-            assert (error.status_code, error.failure_signal is None) == (status, False)  # type: ignore[union-attr]
+            assert (error.status_code, error.failure is None) == (status, False)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -91,7 +91,7 @@ async def test_a_rejected_request_costs_exactly_one_attempt(
     how=st.sampled_from(MODES_AND_STRATEGIES),
 )
 async def test_exception_names_tried_deployments(failures: list[int], provider: str, how: tuple[str, str]) -> None:
-    """What is raised in the end names each deployment that was tried, by id and signal and never by key."""
+    """What is raised in the end names each deployment that was tried, by id and kind and never by key."""
     mode, strategy = how
     state = dict(zip(NAMES, failures))  # noqa: B905
     with wired(list(state)) as wire:
@@ -103,7 +103,7 @@ async def test_exception_names_tried_deployments(failures: list[int], provider: 
             attempts = error.failed_attempts  # type: ignore[attr-defined]
             assert {attempt.deployment_id: attempt.status_code for attempt in attempts} == state
             assert len(attempts) == wire.attempts.total() == len(state)
-            assert all(f"{one.deployment_id}: {one.signal.value} ({one.status_code})" in str(error) for one in attempts)
+            assert all(f"{one.deployment_id}: {one.kind.value} ({one.status_code})" in str(error) for one in attempts)
             assert API_KEY not in str(error)
 
 

@@ -9,12 +9,7 @@ from typing import Any
 import litellm
 import pytest
 from litellm import Router
-from litellm.litellm_core_utils.stream_wait import (
-    can_go_elsewhere,
-    going_elsewhere_if,
-    telling,
-    waiting_caller,
-)
+from litellm.litellm_core_utils.stream_wait import is_retry_possible, notify_caller, retry_possible_if, waiting_caller
 
 from support.routing import GROUP, MESSAGES, deployment, routed
 from support.thinking_provider import ThinkingProvider
@@ -99,11 +94,11 @@ async def test_nothing_is_remembered_after_the_request() -> None:
 
     async def outlive() -> tuple[bool, bool]:
         await over.wait()
-        return isinstance(waiting_caller(), Caller), can_go_elsewhere()
+        return isinstance(waiting_caller(), Caller), is_retry_possible()
 
-    with telling(Caller()), going_elsewhere_if(lambda: False):
+    with notify_caller(Caller()), retry_possible_if(lambda: False):
         task = asyncio.create_task(outlive())
-        assert (isinstance(waiting_caller(), Caller), can_go_elsewhere()) == (True, False)
+        assert (isinstance(waiting_caller(), Caller), is_retry_possible()) == (True, False)
         await asyncio.sleep(0)
     over.set()
     assert await task == (False, True)

@@ -96,3 +96,23 @@ OUTSIDE: Final[Mapping[str, str]] = {
     """,
 }
 """The names of all others, by the reason."""
+
+ANY_DEPLOYMENT_WILL_DO: Final = (
+    "_acompletion",
+    "_completion",
+    "_atext_completion",
+    "_aadapter_completion",
+    "_aembedding",
+    "_embedding",
+    "_arerank",
+    "_aimage_generation",
+    "_image_generation",
+    "_aspeech",
+    "_atranscription",
+    "agenerate_content",
+    "agenerate_content_stream",
+    "amoderation",
+    "anthropic_messages",
+    "aresponses",
+)
+"""The functions by which the router makes an attempt, where any deployment of the group will do."""

@@ -13,7 +13,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import Context, copy_context
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 import litellm
@@ -21,10 +21,10 @@ from fastapi import HTTPException, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import Response, StreamingResponse
 from litellm._logging import verbose_proxy_logger
-from litellm.litellm_core_utils.failure_signal import peek
-from litellm.litellm_core_utils.stream_wait import telling, waiting_caller
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.stream_wait import notify_caller, waiting_caller
 from litellm.proxy._types import ProxyException
-from litellm.proxy.common_utils.provider_errors import in_band_error, restate
+from litellm.proxy.failover_errors.handler import apply_failure_response, stream_error_event
 from starlette.types import Receive, Scope, Send
 
 DEFAULT_INTERVAL: Final = 15.0
@@ -46,7 +46,15 @@ _PINGS: Final[Mapping[str, bytes]] = MappingProxyType(
 
 _HEADERS: Final = MappingProxyType({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})  # to keep proxies flowing
 
-Processing = Callable[..., Awaitable[Any]]
+Result = TypeVar("Result")
+
+
+class _Processing(Protocol):
+    """What of LiteLLM's `ProxyBaseLLMRequestProcessing` is used here."""
+
+    data: Mapping[str, object]
+
+    async def _handle_llm_api_exception(self, e: Exception, **asked_by: object) -> Exception: ...
 
 
 class Caller:
@@ -77,12 +85,14 @@ class Caller:
         await asyncio.sleep(self.interval)
 
 
-def watching_the_caller(route_request: Processing) -> Processing:
+def cancel_on_disconnect(
+    route_request: Callable[..., Awaitable[Awaitable[Result]]],
+) -> Callable[..., Awaitable[Awaitable[Result]]]:
     """Wrap the proxy's `route_request`, which returns the router's call: it is cancelled when the caller of a streamed
     request hangs up, which is told as the HTTPException that LiteLLM has for it."""
 
     @functools.wraps(route_request)
-    async def route_request_and_watch(*args: Any, **kwargs: Any) -> Any:
+    async def route_request_and_watch(*args: object, **kwargs: object) -> Awaitable[Result]:
         call: Final = await route_request(*args, **kwargs)
         caller: Final = waiting_caller()
         return until_hung_up(caller.request, call) if isinstance(caller, Caller) else call
@@ -90,7 +100,7 @@ def watching_the_caller(route_request: Processing) -> Processing:
     return route_request_and_watch
 
 
-async def until_hung_up(request: Request, call: Awaitable[Any]) -> Any:
+async def until_hung_up(request: Request, call: Awaitable[Result]) -> Result:
     """What `call` returns. Raises HTTPException, once `call` is cancelled, if the caller of `request` hangs up."""
     answer: Final = asyncio.ensure_future(call)
     hang_up: Final = asyncio.ensure_future(_hang_up(request))
@@ -121,7 +131,7 @@ async def _hang_up(request: Request) -> None:
         await asyncio.Event().wait()
 
 
-async def _dispose_of(work: "asyncio.Future[Any]") -> None:
+async def _dispose_of(work: asyncio.Task[Result]) -> None:
     """End `work`, whose result nobody wants any more, and what it may have opened."""
     work.cancel()
     with anyio.CancelScope(shield=True), contextlib.suppress(Exception, asyncio.CancelledError):
@@ -130,29 +140,33 @@ async def _dispose_of(work: "asyncio.Future[Any]") -> None:
 
 async def _close(response: object) -> None:
     """Close a stream, or what a streamed response has to send. LiteLLM's own has the stream under that as well."""
-    ends: Final = (peek(response, "body_iterator"), peek(response, "upstream_generator"), response)
+    ends: Final = (safe_getattr(response, "body_iterator"), safe_getattr(response, "upstream_generator"), response)
     for end in ends:
-        close = peek(end, "aclose")
+        close = safe_getattr(end, "aclose")
         if callable(close):
             with contextlib.suppress(Exception):
                 await close()
 
 
-def looking_after_the_caller(process: Processing) -> Processing:
+def keep_caller_alive(
+    process: Callable[..., Awaitable[Result]],
+) -> Callable[..., Awaitable[Result | StreamingResponse]]:
     """Wrap `ProxyBaseLLMRequestProcessing.base_process_llm_request`, which makes the response to a request of any kind:
     the response to a streamed one begins, with a sign of life, when its caller has waited long enough for a stream that
     is there. What fails before is answered by its status, as ever, what fails afterwards by an event."""
 
     @functools.wraps(process)
-    async def base_process_llm_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def base_process_llm_request(
+        self: _Processing, *args: object, **kwargs: object
+    ) -> Result | StreamingResponse:
         caller: Final = _caller_of(self, kwargs)
         if caller is None:
             return await process(self, *args, **kwargs)
         contexts: Final[list[Context]] = []
 
-        async def work() -> Any:
+        async def work() -> Result:
             try:
-                with telling(caller):
+                with notify_caller(caller):
                     return await process(self, *args, **kwargs)
             finally:
                 contexts.append(copy_context())
@@ -166,17 +180,17 @@ def looking_after_the_caller(process: Processing) -> Processing:
     return base_process_llm_request
 
 
-def watching_the_caller_of(endpoint: Processing) -> Processing:
+def cancel_endpoint_on_disconnect(endpoint: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
     """Wrap an endpoint that asks the router itself, with its `request`, for a stream."""
 
     @functools.wraps(endpoint)
-    async def watched(*args: Any, request: Request, **kwargs: Any) -> Any:
+    async def watched(*args: object, request: Request, **kwargs: object) -> Result:
         return await until_hung_up(request, endpoint(*args, request=request, **kwargs))
 
     return watched
 
 
-def _caller_of(processing: Any, kwargs: Mapping[str, Any]) -> Caller | None:
+def _caller_of(processing: _Processing, kwargs: Mapping[str, object]) -> Caller | None:
     """The caller to look after, None of a request that is not streamed."""
     request: Final = kwargs.get("request")
     kind: Final = kwargs.get("route_type")
@@ -187,11 +201,11 @@ def _caller_of(processing: Any, kwargs: Mapping[str, Any]) -> Caller | None:
     return Caller(request, _PINGS.get(str(kind)) if interval else None, interval or 0, kind == _ANTHROPIC)
 
 
-def _interval(kind: str, data: Mapping[str, Any], router: Any) -> float | None:
+def _interval(kind: str, data: Mapping[str, object], router: object) -> float | None:
     """Seconds between two signs of life, None if the operator wants none. LiteLLM has a setting for each format, and
     one of a deployment."""
     name: Final = "anthropic_sse_ping_interval_seconds" if kind == _ANTHROPIC else "sse_keepalive_ping_interval_seconds"
-    of_litellm: Final = peek(litellm, name)
+    of_litellm: Final = safe_getattr(litellm, name)
     try:
         interval: Final = DEFAULT_INTERVAL if of_litellm is None else float(str(of_litellm))
     except ValueError:  # no number is no interval for LiteLLM either
@@ -199,15 +213,15 @@ def _interval(kind: str, data: Mapping[str, Any], router: Any) -> float | None:
     return interval if 0 < interval < math.inf and not _is_turned_off(data.get("model"), router) else None
 
 
-def _is_turned_off(model: object, router: Any) -> bool:
+def _is_turned_off(model: object, router: object) -> bool:
     """Whether a deployment of the model group is to get no signs of life, by its `keepalive_seconds`."""
-    find: Final = peek(router, "get_model_list")
+    find: Final = safe_getattr(router, "get_model_list")
     deployments: Final = find(model_name=model) if callable(find) and isinstance(model, str) else None
     settings: Final = [(one.get("litellm_params") or {}).get("keepalive_seconds") for one in deployments or ()]
     return any(setting is not None and str(setting) in ("0", "0.0") for setting in settings)
 
 
-async def _is_due_first(caller: Caller, response: "asyncio.Future[Any]") -> bool:
+async def _is_due_first(caller: Caller, response: asyncio.Task[Result]) -> bool:
     """Whether the caller has waited long enough before there is a response."""
     overdue: Final = asyncio.ensure_future(caller.overdue())
     waits = True
@@ -248,7 +262,7 @@ class _Relay:
     """Keeps `caller` connected until there is a `response`, and passes that on as a part of the one that has begun."""
 
     def __init__(
-        self, processing: Any, caller: Caller, response: "asyncio.Future[Any]", kwargs: Mapping[str, Any]
+        self, processing: _Processing, caller: Caller, response: asyncio.Task[object], kwargs: Mapping[str, object]
     ) -> None:
         self._processing = processing
         self._caller = caller
@@ -270,7 +284,7 @@ class _Relay:
                 with anyio.CancelScope(shield=True):
                     await self._failure(_hung_up())  # for those who count the requests under way
 
-    async def _late(self, response: Any) -> AsyncIterator[bytes]:
+    async def _late(self, response: object) -> AsyncIterator[bytes]:
         """What a response has to say whose status and headers are too late."""
         if not isinstance(response, StreamingResponse):
             yield self._event_of(response)
@@ -282,7 +296,7 @@ class _Relay:
             with anyio.CancelScope(shield=True):
                 await _close(response)
 
-    def _event_of(self, response: Any) -> bytes:
+    def _event_of(self, response: object) -> bytes:
         """A response that is no stream, as an event: LiteLLM's to a stream that begins with an error is such."""
         if not isinstance(response, Response):
             return f"data: {json.dumps(jsonable_encoder(response))}\n\n".encode()
@@ -295,7 +309,7 @@ class _Relay:
             param=said.get("param"),
             code=response.status_code,
         )
-        return in_band_error(told, self._processing.data).encode()
+        return stream_error_event(told, self._processing.data).encode()
 
     async def _failure(self, error: Exception) -> bytes:
         """The event that tells of a failure, after all who are told of one that is answered by its status."""
@@ -303,13 +317,13 @@ class _Relay:
         try:
             raise await self._processing._handle_llm_api_exception(e=error, **asked_by)
         except ProxyException as told:
-            return in_band_error(restate(told, error), self._processing.data).encode()
+            return stream_error_event(apply_failure_response(told, error), self._processing.data).encode()
         except HTTPException as told:  # what a hook has put in its place
             plain: Final = ProxyException(str(told.detail), "None", None, told.status_code)
-            return in_band_error(plain, self._processing.data).encode()
+            return stream_error_event(plain, self._processing.data).encode()
 
 
-def _error_in(response: Response) -> Mapping[str, Any] | None:
+def _error_in(response: Response) -> Mapping[str, Any] | None:  # any-ok: JSON
     """The error object in the body of a response, if that is what it consists of."""
     try:
         body: Final = json.loads(bytes(response.body))

@@ -1,6 +1,6 @@
 """
 What the proxy's background health checks are run by and what they do to routing: one that finds a deployment healthy
-ends its cooldown. What one that fails does is `router_utils/failed_checks.py`.
+ends its cooldown. What one that fails does is `router_utils/failover/health_check_cooldown.py`.
 """
 
 import asyncio
@@ -9,13 +9,16 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from litellm._logging import verbose_proxy_logger
-from litellm.router_utils.failover_policy import cooldowns_of
+from litellm.router_utils.failover.router_view import Deployment, cooldowns_of, end_cooldown
 
-HealthCheck = Callable[[dict[str, Any]], Coroutine[Any, Any, Any]]
-HealthCheckLoop = Callable[[], Coroutine[Any, Any, None]]
+if TYPE_CHECKING:
+    from litellm.router_utils.cooldown_cache import CooldownCacheValue
+
+Result = TypeVar("Result")
+HealthCheckLoop = Callable[[], Coroutine[object, object, None]]
 
 _INTERVAL: Final = "health_check_interval"
 _LAST_RESORT: Final = 300  # seconds; where DEFAULT_HEALTH_CHECK_INTERVAL is of no use either
@@ -24,7 +27,7 @@ _TOO_MANY_REQUESTS: Final = "429"
 _in_the_background: Final[ContextVar[bool]] = ContextVar("in_the_background", default=False)
 
 
-def health_check_interval_of(general_settings: Mapping[str, Any], default: int) -> int:
+def health_check_interval_of(general_settings: Mapping[str, object], default: int) -> int:
     """Whole seconds between two rounds of checks, 1 or more (upstream #8248).
 
     A number, or text that is one, is rounded up. For anything else the log names the setting, and `default` holds.
@@ -43,7 +46,7 @@ def health_check_interval_of(general_settings: Mapping[str, Any], default: int) 
     return seconds_by_default
 
 
-def surviving_failed_rounds(check_periodically: HealthCheckLoop) -> HealthCheckLoop:
+def restart_failed_loop(check_periodically: HealthCheckLoop) -> HealthCheckLoop:
     """The loop of background health checks; after a round that raised it begins anew, an interval later."""
 
     @functools.wraps(check_periodically)
@@ -63,11 +66,13 @@ def surviving_failed_rounds(check_periodically: HealthCheckLoop) -> HealthCheckL
     return run_on
 
 
-def ending_cooldowns(check: HealthCheck) -> HealthCheck:
+def end_cooldown_if_healthy(
+    check: Callable[..., Coroutine[object, object, Result]],
+) -> Callable[..., Coroutine[object, object, Result]]:
     """A check of one deployment that, in the background, ends the deployment's cooldown if it finds it healthy."""
 
     @functools.wraps(check)
-    async def checked(model: dict[str, Any]) -> Any:
+    async def checked(model: Deployment) -> Result:
         began: Final = time.time()
         result: Final = await check(model)
         if _in_the_background.get() and isinstance(result, dict) and "error" not in result:
@@ -87,40 +92,27 @@ async def _return_to_rotation(deployment_id: str | None, check_began: float) -> 
         cooldowns: Final = cooldowns_of(router)
         for _, cooldown in await cooldowns.async_get_active_cooldowns([deployment_id], None):
             if _is_disproved(cooldown, check_began):
-                await _end_cooldown(router, deployment_id)
+                await end_cooldown(router, deployment_id)
                 verbose_proxy_logger.info("Deployment %s is healthy again. Its cooldown has ended.", deployment_id)
     except Exception as error:  # such as a lost Redis; what the check found stands
         verbose_proxy_logger.warning("The cooldown of deployment %s was not ended: %s", deployment_id, error)
 
 
-def _is_disproved(cooldown: Mapping[str, Any], check_began: float) -> bool:
+def _is_disproved(cooldown: "CooldownCacheValue", check_began: float) -> bool:
     """Whether a check that found the deployment healthy disproves the cooldown's reason.
 
     It does not if the deployment failed a request since. Nor does it for a rate limit, which lets the few tokens of a
     check pass long before it does a request, and may have a Retry-After (RFC 9110 section 10.2.3).
     """
-    return bool(cooldown["timestamp"] < check_began) and cooldown["status_code"] != _TOO_MANY_REQUESTS
+    return cooldown["timestamp"] < check_began and cooldown["status_code"] != _TOO_MANY_REQUESTS
 
 
-async def _end_cooldown(router: Any, deployment_id: str) -> None:
-    cooldown_cache: Final = cooldowns_of(router)
-    store: Final = getattr(cooldown_cache, "cooldown_store", None) or cooldown_cache.cache  # 1.82.6 has no store
-    key: Final = f"deployment:{deployment_id}:cooldown"
-    if hasattr(store, "evict_local"):  # since 1.110: it deletes nothing from the router's Redis
-        redis, evict = router.health().store.redis_cache, functools.partial(store.evict_local, deployment_id)
-    else:
-        redis, evict = store.redis_cache, functools.partial(store.in_memory_cache.delete_cache, key)
-    if redis is not None:  # first, as what is missing in memory is read from it
-        await redis.async_delete_cache(redis.check_and_fix_namespace(key))
-    evict()
-
-
-def _whole_seconds(value: Any) -> int | None:
+def _whole_seconds(value: object) -> int | None:
     """A positive number of seconds, rounded up; None if `value` is none."""
     if isinstance(value, bool):
         return None
     try:
-        seconds: Final = float(value)
+        seconds: Final = float(value)  # type: ignore[arg-type]  # what is no number raises
     except (TypeError, ValueError, OverflowError):
         return None
     return math.ceil(seconds) if 0 < seconds < math.inf else None

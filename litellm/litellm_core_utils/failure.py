@@ -1,0 +1,377 @@
+"""
+Says once, for a failed provider call, what kind of failure it was and so whose fault.
+
+The exception mapping keeps the answer on the exception, as `failure`. Whoever decides what follows, the router's
+cooldown first, reads it there instead of searching the text again. Nothing here imports the router, and nothing here
+raises.
+"""
+
+import json
+from collections.abc import Mapping, Set
+from enum import Enum
+from functools import lru_cache
+from traceback import walk_tb
+from types import TracebackType
+from typing import Final, NamedTuple, TypeVar
+
+from litellm.litellm_core_utils.error_object import ErrorObject, error_object_of
+from litellm.litellm_core_utils.exception_chain import (
+    FAILURE_ATTRIBUTE,
+    MAX_LINKS,
+    iter_exception_chain,
+    response_headers,
+    safe_getattr,
+)
+from litellm.litellm_core_utils.failure_evidence import (
+    CANCELLATIONS,
+    CONTENT_POLICY_CODES,
+    CONTEXT_WINDOW_CODES,
+    DOCUMENTED_PHRASES,
+    EVIDENCE_OF_CLASS,
+    EVIDENCE_OF_MAPPED_CLASS,
+    EVIDENCE_PACKAGES,
+    KIND_OF_ERRNO,
+    KIND_OF_STATUS,
+    KIND_OF_WORDING,
+    PLACEHOLDER_STATUSES,
+    READS_AN_ANSWER,
+    REFUSALS,
+    STATUS_OF_CODE,
+    VAGUE_KIND_OF_CLASS,
+    VAGUE_STATUSES,
+    Evidence,
+)
+from litellm.litellm_core_utils.failure_evidence import FailureKind as FailureKind
+
+Row = TypeVar("Row")
+
+
+class Basis(str, Enum):
+    """What a diagnosis rests on, and so whose word its HTTP status is."""
+
+    ANSWER = "the status of an HTTP answer"
+    ERROR_OBJECT = "the provider's error object, in an answer of whatever status or in an event of its stream"
+    TRANSPORT = "an error of the transport"
+    LITELLM = "LiteLLM's word: a status it wrote itself, or a class it raised"
+    WORDING = "wording"
+    NOTHING = "nothing at all"
+
+
+class Failure(NamedTuple):
+    """A failure's kind; the HTTP status (100 to 599) it came with or its error object stands for, if any; what both
+    rest on; and the seconds after which the provider asks to be tried again, if it does (RFC 9110 section 10.2.3)."""
+
+    kind: FailureKind
+    http_status: int | None = None
+    basis: Basis = Basis.NOTHING
+    retry_after: int | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether more than wording proves the kind."""
+        return self.basis not in (Basis.WORDING, Basis.NOTHING)
+
+
+_MAX_WORDING: Final = 4000  # characters
+TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
+_HTTP_CLIENTS: Final = frozenset({"aiohttp", "httpx", "httpx2", "openai", "requests"})
+_MAPPED_EXCEPTIONS: Final = "litellm.exceptions"
+
+
+class _Proof(NamedTuple):
+    """What an exception's class says, and what it says if the exceptions it was raised from say nothing."""
+
+    evidence: FailureKind | Evidence | None
+    vague_kind: FailureKind | None
+    is_cancellation: bool = False
+
+
+def failure_of(failure: object) -> Failure:
+    """What kind of failure a failed call is: an exception, or the text of one. Never raises, whatever `failure` holds.
+
+    Read in this order: what the mapping has kept on it, the provider's HTTP status, the transport error in the
+    exception chain, and the wording only where none of these exists (a 400 that quotes "429" is a 400).
+    """
+    return kept_failure(failure) or search_evidence(failure)
+
+
+def classify(failure: object) -> FailureKind:
+    """The kind of a failed call, see `failure_of`."""
+    return failure_of(failure).kind
+
+
+def kept_failure(failure: object) -> Failure | None:
+    """What the mapping, or the router after it, has kept on an exception; None where it has been through neither."""
+    kept: Final = safe_getattr(failure, FAILURE_ATTRIBUTE)
+    return kept if isinstance(kept, Failure) else None
+
+
+def keep_failure(on: BaseException, failure: Failure) -> None:
+    """Keep `failure` on an exception, for `failure_of` to read."""
+    setattr(on, FAILURE_ATTRIBUTE, failure)
+
+
+def search_evidence(failure: object) -> Failure:
+    """As `failure_of`, whatever is kept on `failure` itself: to be called once for a failure, where it is mapped."""
+    try:
+        found: Final = _search(failure)
+        return found if found.retry_after is not None else found._replace(retry_after=retry_after(failure))
+    except Exception:  # a class that cannot be hashed, an attribute that cannot be compared
+        return Failure(FailureKind.INTERNAL)
+
+
+def retry_after(failure: object) -> int | None:
+    """The Retry-After of the provider's answer in seconds, None if it has none (RFC 9110 section 10.2.3)."""
+    headers: Final = response_headers(failure) if isinstance(failure, BaseException) else None
+    if not headers:
+        return None
+    from litellm.utils import _get_retry_after_from_exception_header
+
+    seconds: Final = _get_retry_after_from_exception_header(response_headers=headers)
+    return seconds if seconds is not None and seconds >= 0 else None
+
+
+def _search(failure: object) -> Failure:
+    links: Final[list[object]] = []
+    vague: FailureKind | None = None
+    placeholder: int | None = None
+    for link in iter_exception_chain(failure):
+        proof = _proof(type(link).__mro__)
+        kept = kept_failure(link) if link is not failure else None
+        if kept is not None:
+            return kept
+        certain = _transport_kind(link, proof)
+        if certain is not None:
+            return Failure(certain, None, Basis.TRANSPORT)
+        if proof.is_cancellation and vague is None:  # a timeout cancels what it waits for, too
+            return Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
+        status = None if proof.evidence is Evidence.NO_STATUS else _http_status(link)
+        if status is not None and (status not in PLACEHOLDER_STATUSES or proof.evidence is Evidence.ANSWERED):
+            return _search_by_status(status, failure)
+        placeholder = placeholder or status
+        vague = vague or proof.vague_kind
+        if vague is not None and (_is_a_bug(link) or type(link) is RuntimeError):
+            # openai wraps these too: "the client has been closed"
+            return Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
+        if proof.evidence is not Evidence.NO_STATUS:
+            links.append(link)
+    if vague is not None:
+        return Failure(vague, None, Basis.TRANSPORT)
+    told: Final = _search_by_error_object(failure, None)
+    if told is not None:
+        return told
+    if placeholder in VAGUE_STATUSES and _is_made_up(placeholder, failure):
+        return Failure(FailureKind.GARBLED, None, Basis.LITELLM)
+    # LiteLLM's catch-all repeats the words of what it wraps, so what it wraps is asked.
+    found: Final = _judge_wording(links[0] if links else failure, placeholder)
+    # On an exception of LiteLLM's own classes that no mapping has looked at, these statuses are LiteLLM's word.
+    return found._replace(http_status=None) if type(failure).__module__ == _MAPPED_EXCEPTIONS else found
+
+
+def _search_by_status(status: int, failure: object) -> Failure:
+    """By the `status` in the chain of `failure`, unless the error object beside it says more than that."""
+    told: Final = _search_by_error_object(failure, status) if status < 500 else None
+    if told is not None:
+        return told
+    if status in VAGUE_STATUSES and _is_made_up(status, failure):
+        return Failure(FailureKind.GARBLED, None, Basis.LITELLM)
+    return Failure(kind_of_status(status), status, Basis.ANSWER)
+
+
+def _search_by_error_object(failure: object, status: int | None) -> Failure | None:
+    """By the first documented code in the chain of `failure`; `status` is the HTTP answer's, None if there was none.
+
+    An answer of failure names what is wrong by its status, if that is not a vague one: there only a code that refuses
+    the request for its content counts.
+    """
+    has_failed: Final = status is not None and status >= 400
+    for link in iter_exception_chain(failure):
+        found = error_object_of(link)
+        if found is None:
+            continue
+        if not REFUSALS.isdisjoint(found.codes):
+            return Failure(FailureKind.REQUEST_REJECTED, status if has_failed else 400, Basis.ERROR_OBJECT)
+        if has_failed and status not in VAGUE_STATUSES:
+            continue
+        number = _status_by_phrase(found) or _status_by_code(found) or (None if has_failed else found.status)
+        if number is not None and not (has_failed and kind_of_status(number) is FailureKind.REQUEST_REJECTED):
+            return Failure(kind_of_status(number), number, Basis.ERROR_OBJECT)
+        if safe_getattr(link, "status_code_is_synthesized") is True and found.codes:
+            return Failure(FailureKind.INTERNAL, None, Basis.LITELLM)  # of a type nobody knows
+    return None
+
+
+def _status_by_code(found: ErrorObject) -> int | None:
+    return next((STATUS_OF_CODE[code] for code in found.codes if code in STATUS_OF_CODE), None)
+
+
+def _status_by_phrase(found: ErrorObject) -> int | None:
+    """Where a provider has no code for it: none of the codes says anything else."""
+    for phrase in DOCUMENTED_PHRASES:
+        if found.codes[:1] == (phrase.code,) and found.message.startswith(phrase.beginning):
+            return phrase.status
+    return None
+
+
+def cancellation_of(failure: object) -> BaseException | None:
+    """What says in the chain of `failure` that the caller has left, None if nothing does.
+
+    A timeout, or a client that gives a connection up, cancels what it waits for as well: one that stands before the
+    cancellation is what happened.
+    """
+    for link in iter_exception_chain(failure):
+        proof = _proof(type(link).__mro__)
+        if proof.is_cancellation and isinstance(link, BaseException):
+            return link
+        if proof.vague_kind is not None or _own_transport_kind(link, proof) is not None:
+            return None
+    return None
+
+
+def is_refused_by_policy(failure: object) -> bool:
+    """Whether a code says that the provider's content policy forbids the request, or the answer to it."""
+    return _has_code(failure, CONTENT_POLICY_CODES)
+
+
+def is_too_long_by_code(failure: object) -> bool:
+    """Whether a code says that the request exceeds the model's context window."""
+    return _has_code(failure, CONTEXT_WINDOW_CODES)
+
+
+def _has_code(failure: object, codes: Set[str]) -> bool:
+    objects: Final = (error_object_of(link) for link in iter_exception_chain(failure))
+    return any(found is not None and not codes.isdisjoint(found.codes) for found in objects)
+
+
+def _is_made_up(status: int, failure: object) -> bool:
+    """Whether `status` is no provider's: LiteLLM raised it where it could not read an answer of success.
+
+    That is certain of its 422; it also refuses with a 400 what an answer of success is not to hold, an image that was
+    filtered, and says with one that there was nothing where it looked.
+    """
+    links: Final = list(iter_exception_chain(failure))
+    if any(map(_is_an_answer_of_failure, links)) or not any(map(_raised_by_a_reader, links)):
+        return False
+    return status == 422 or any(map(_is_a_bug, links))
+
+
+def _is_an_answer_of_failure(link: object) -> bool:
+    return _proof(type(link).__mro__).evidence is Evidence.ANSWERED and (_http_status(link) or 0) >= 400
+
+
+def _raised_by_a_reader(link: object) -> bool:
+    trace: Final = safe_getattr(link, "__traceback__")
+    frames: Final = walk_tb(trace if isinstance(trace, TracebackType) else None)
+    return any(READS_AN_ANSWER.fullmatch(frame.f_code.co_name) is not None for frame, _ in frames)
+
+
+def kind_of_status(status: int) -> FailureKind:
+    """The kind of an HTTP status. One below 400 is an answer that could not be used, an unlisted one is its class's
+    x00 (RFC 9110 section 15)."""
+    if status < 400:
+        return FailureKind.GARBLED
+    return KIND_OF_STATUS.get(status, FailureKind.SERVER_ERROR if status >= 500 else FailureKind.REQUEST_REJECTED)
+
+
+def _http_status(link: object) -> int | None:
+    """The HTTP status (100 to 599, a number or its digits) on this one exception; None where it has none."""
+    if safe_getattr(link, "status_code_is_synthesized") is True:
+        return None
+    return (
+        _as_http_status(safe_getattr(link, "status_code"))
+        or _as_http_status(safe_getattr(link, "status"))
+        or _as_http_status(safe_getattr(safe_getattr(link, "response"), "status_code"))
+        or _as_http_status(safe_getattr(link, "code"))
+    )
+
+
+def _as_http_status(value: object) -> int | None:
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        value = int(value)
+    return int(value) if isinstance(value, int) and 100 <= value <= 599 else None
+
+
+def _transport_kind(link: object, proof: _Proof) -> FailureKind | None:
+    """What a transport error proves. What it was explicitly raised from says more: LiteLLM's aiohttp transport reports
+    a reset as httpx.ConnectError, and a wait for a free connection as httpx.ConnectTimeout."""
+    kind: FailureKind | None = None
+    for _ in range(MAX_LINKS):
+        kind = _own_transport_kind(link, proof) or kind
+        cause = safe_getattr(link, "__cause__")
+        if cause is None and safe_getattr(link, "__suppress_context__") is True:
+            cause = safe_getattr(link, "__context__")
+        if kind is None or cause is None:
+            break
+        link, proof = cause, _proof(type(cause).__mro__)
+    return kind
+
+
+def _own_transport_kind(link: object, proof: _Proof) -> FailureKind | None:
+    if isinstance(link, OSError) and isinstance(link.errno, int) and link.errno in KIND_OF_ERRNO:
+        return KIND_OF_ERRNO[link.errno]
+    if isinstance(link, json.JSONDecodeError) and _raised_reading_an_answer(link.__traceback__):
+        return FailureKind.GARBLED
+    return proof.evidence if isinstance(proof.evidence, FailureKind) else None
+
+
+@lru_cache(maxsize=512)
+def _proof(lineage: tuple[type, ...]) -> _Proof:
+    """What an exception's class proves, given with the classes it inherits from."""
+    mapped: Final = [base.__name__ for base in lineage if base.__module__ == _MAPPED_EXCEPTIONS]
+    if mapped:
+        return _Proof(_first(EVIDENCE_OF_MAPPED_CLASS, mapped), None)
+    names: Final = [base.__name__ for base in lineage if base.__module__.partition(".")[0] in EVIDENCE_PACKAGES]
+    return _Proof(
+        _first(EVIDENCE_OF_CLASS, names),
+        _first(VAGUE_KIND_OF_CLASS, names),
+        is_cancellation=not CANCELLATIONS.isdisjoint(names),
+    )
+
+
+def _first(table: Mapping[str, Row], names: list[str]) -> Row | None:
+    return next((table[name] for name in names if name in table), None)
+
+
+def _raised_reading_an_answer(traceback: TracebackType | None) -> bool:
+    """Whether the JSON that failed to parse came from the provider, and not from the caller's messages."""
+    return any(
+        str(frame.f_globals.get("__name__")).partition(".")[0] in _HTTP_CLIENTS
+        or frame.f_code.co_name == "transform_response"
+        for frame, _ in walk_tb(traceback)
+    )
+
+
+def _judge_wording(failure: object, placeholder: int | None) -> Failure:
+    kind: Final = _kind_of_wording(_wording(failure))
+    if placeholder is not None and kind is not FailureKind.GARBLED:
+        return Failure(kind_of_status(placeholder), placeholder, Basis.LITELLM)
+    if kind is None:
+        return Failure(FailureKind.INTERNAL)
+    return Failure(kind, None, Basis.WORDING)
+
+
+def _kind_of_wording(text: str) -> FailureKind | None:
+    if not text:
+        return None
+    return next((kind for pattern, kind in KIND_OF_WORDING if pattern.search(text)), None)
+
+
+def _wording(failure: object) -> str:
+    """What `failure` says, without the traceback LiteLLM appends to its catch-all ("line 429" is no rate limit)."""
+    if _is_a_bug(failure):
+        return ""
+    text: object = failure if isinstance(failure, str) else safe_getattr(failure, "message")
+    if not isinstance(text, str):
+        try:
+            text = str(failure)
+        except Exception:
+            return ""
+    return str(text)[:_MAX_WORDING].partition(TRACEBACK_HEADING)[0]
+
+
+def _is_a_bug(failure: object) -> bool:
+    """A KeyError, TypeError ... says what is wrong with the program, whatever words it quotes."""
+    kind: Final = type(failure)
+    if kind.__module__ != "builtins" or kind in (Exception, RuntimeError):
+        return False
+    return issubclass(kind, Exception) and not issubclass(kind, OSError)

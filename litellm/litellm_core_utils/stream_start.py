@@ -1,0 +1,377 @@
+"""
+Lets a stream count as an answer only once its first event is there.
+
+A provider that answers 200 and then breaks off, stays silent or sends nothing has failed as surely as one that answers
+503, and until the first event the caller has seen nothing of it: the router can still ask another deployment.
+"""
+
+import contextlib
+import functools
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, TypeVar
+
+import anyio
+from litellm.exceptions import APIConnectionError, MidStreamFallbackError
+from litellm.litellm_core_utils.anthropic_errors import anthropic_stream_error
+from litellm.litellm_core_utils.event_stream import EventStream
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, keep_failure
+from litellm.litellm_core_utils.release_differences import log_async_failure
+from litellm.litellm_core_utils.stream_wait import is_retry_possible, waiting_caller
+from litellm.types.utils import ModelResponseStream, StreamingChoices, TextCompletionResponse
+
+if TYPE_CHECKING:  # which imports this module
+    from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+
+Result = TypeVar("Result")
+Stream = TypeVar("Stream")
+
+_MOST_HELD_BACK: Final = 8  # events; a stream kept alive with empty ones has begun
+_MOST_BYTES_HELD_BACK: Final = 65536
+_PREAMBLE: Final = frozenset(
+    {
+        *("message_start", "ping", "content_block_start"),  # Anthropic's
+        *("response.created", "response.in_progress"),  # of the Responses API, with the next line
+        *("response.output_item.added", "response.content_part.added"),
+    }
+)
+"""Events in which nothing of the answer is told. LiteLLM's bridges make them up before the provider has said a word."""
+
+_RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
+"""A provider with a Responses API of its own sends them when it takes the request up, maybe long before the answer."""
+
+_HTML: Final = (b"<!doctype html", b"<html")
+
+
+class _FailedStream(Protocol):
+    """A stream that keeps what it has raised."""
+
+    failure: Exception
+
+
+class _StreamAttempt(Protocol):
+    """An attempt of the compiled router's, as far as it is looked at."""
+
+    op: str
+
+
+def is_async_stream(response: object) -> TypeGuard[AsyncIterator[object]]:
+    """Whether a response is to be iterated over asynchronously, also one that has the methods from what it wraps."""
+    return safe_getattr(response, "__anext__") is not None
+
+
+async def await_first_event(stream: AsyncIterator[object]) -> "PeekedStream":
+    """`stream`, an async iterator, once the first event of its answer is there; iterated, it begins at its beginning.
+
+    Events that only open the answer do not count, but where no other deployment could be asked: a caller need not wait
+    for more than any sign of life there, as LiteLLM's proxy does before it sends a status. Raises what the stream
+    raises instead, or APIConnectionError with the kind GARBLED if it ends without an answer.
+    """
+    opening: Final = _Opening(stream, _MOST_HELD_BACK if is_retry_possible() else 0)
+    events: Final = stream.__aiter__()  # not always the stream itself: LiteLLM's for MCP has its tools called there
+    caller: Final = waiting_caller()
+    caller.stream_opened()
+    try:
+        while opening.says_nothing:
+            try:
+                event = await events.__anext__()
+            except StopAsyncIteration:
+                opening.end()
+            else:
+                opening.add(event)
+                caller.event_held_back()
+    except BaseException as error:
+        with anyio.CancelScope(shield=True), contextlib.suppress(Exception):  # why it failed is what matters
+            close: Final = safe_getattr(stream, "aclose")
+            if callable(close):
+                await close()
+        reason: Final = _reason(error)
+        raise reason from reason.__cause__
+    return PeekedStream(stream, events, opening.held_back)
+
+
+def wait_for_first_event(stream: Iterable[object]) -> "PeekedStream":
+    """As `await_first_event`, for an iterator that is not async."""
+    opening: Final = _Opening(stream, _MOST_HELD_BACK if is_retry_possible() else 0)
+    events: Final = iter(stream)
+    try:
+        while opening.says_nothing:
+            try:
+                event = next(events)
+            except StopIteration:
+                opening.end()
+            else:
+                opening.add(event)
+    except Exception as error:
+        reason: Final = _reason(error)
+        raise reason from reason.__cause__
+    return PeekedStream(stream, events, opening.held_back)
+
+
+def await_first_google_event(open_stream: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    """Wrap the compiled router's `open_attempt_stream`, which knows no stream of `agenerate_content_stream`."""
+
+    @functools.wraps(open_stream)
+    async def open_attempt_stream(attempt: _StreamAttempt, response: object) -> object:
+        opened: Final = await open_stream(attempt, response)
+        is_googles: Final = attempt.op == "agenerate_content_stream"
+        return await await_first_event(opened) if is_googles and is_async_stream(opened) else opened
+
+    return open_attempt_stream
+
+
+def fail_on_empty_stream(
+    finish_reason_handler: Callable[["CustomStreamWrapper"], Result],
+) -> Callable[["CustomStreamWrapper"], Result]:
+    """Wrap `CustomStreamWrapper.finish_reason_handler`, which makes up the end of a stream that had none: not of one
+    that had nothing at all. An empty or HTML body with status 200 fails there, and is logged as a failure."""
+
+    @functools.wraps(finish_reason_handler)
+    def refusing_to_end_what_never_began(self: "CustomStreamWrapper") -> Result:
+        if (
+            not self.received_finish_reason
+            and not self.intermittent_finish_reason
+            and all(map(_is_preamble, self.chunks))
+        ):
+            error: Final = _nothing_received(self)
+            _log_failure(self, error)
+            self._handle_stream_fallback_error(error)
+        return finish_reason_handler(self)
+
+    return refusing_to_end_what_never_began
+
+
+def keep_stream_failure(anext: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Wrap `AnthropicStreamWrapper.__anext__` for `raise_before_first_event`."""
+
+    @functools.wraps(anext)
+    async def __anext__(self: _FailedStream) -> Result:
+        try:
+            return await anext(self)
+        except Exception as error:
+            if not isinstance(error, StopAsyncIteration):
+                self.failure = error
+            raise
+
+    return __anext__
+
+
+def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Callable[[Stream], AsyncIterator[bytes]]:
+    """Wrap `AnthropicStreamWrapper.async_anthropic_sse_wrapper`, which puts a failure into an event of the stream.
+    Before the first event of the answer, where the request can still go elsewhere, it has the failure itself with it.
+    """
+
+    @functools.wraps(sse)
+    async def async_anthropic_sse_wrapper(self: Stream) -> AsyncIterator[bytes]:
+        begun = False
+        async for event in sse(self):
+            failure = safe_getattr(self, "failure")
+            if isinstance(failure, Exception) and not begun:
+                yield _ErrorEvent(event, failure)
+                continue
+            begun = begun or not _is_preamble(event)
+            yield event
+
+    return async_anthropic_sse_wrapper
+
+
+def raise_stream_failure(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Callable[[Stream], AsyncIterator[bytes]]:
+    """Wrap what makes the bytes of an `AnthropicResponsesStreamWrapper`, which before 1.104 ends as if all were well
+    when the provider's stream fails: its `failure` is raised once all that came before it has been passed on."""
+
+    @functools.wraps(sse)
+    async def events(self: Stream) -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(sse(self)) as passed_on:  # type: ignore[type-var]  # an async generator
+            async for event in passed_on:
+                yield event
+        failure: Final = safe_getattr(self, "failure")
+        if isinstance(failure, Exception):
+            raise failure
+
+    return events
+
+
+class _ErrorEvent(bytes):
+    """An event that tells of a failure, with the failure."""
+
+    failure: Exception
+
+    def __new__(cls, event: bytes, failure: Exception) -> "_ErrorEvent":
+        told: Final = super().__new__(cls, event)
+        told.failure = failure
+        return told
+
+
+class PeekedStream:
+    """A stream with the events taken from it put back. It passes for the stream itself, whose class callers look at."""
+
+    _stream: object
+
+    def __init__(self, stream: object, events: object, held_back: list[object]) -> None:
+        object.__setattr__(self, "_stream", stream)
+        object.__setattr__(self, "_events", events)
+        object.__setattr__(self, "_held_back", held_back)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return self._stream.__class__
+
+    def __getattr__(self, name: str) -> Any:  # any-ok: whatever the stream has
+        if name.startswith("__"):  # for how to copy it, which a copy is asked before it has a stream
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._stream, name, value)
+
+    def __aiter__(self) -> "PeekedStream":
+        return self
+
+    def __iter__(self) -> "PeekedStream":
+        return self
+
+    async def __anext__(self) -> object:
+        return self._held_back.pop(0) if self._held_back else await self._events.__anext__()
+
+    def __next__(self) -> object:
+        return self._held_back.pop(0) if self._held_back else next(self._events)
+
+
+class _Opening:
+    """What has come of a stream, as long as that tells nothing of its answer. A stream that goes on like that for more
+    than `most` events has begun."""
+
+    def __init__(self, stream: object, most: int) -> None:
+        self.says_nothing = True
+        self.held_back: list[object] = []
+        self._stream = stream
+        self._pieces = EventStream()
+        self._most = most
+        self._events = 0
+        self._bytes = 0
+
+    def add(self, item: object) -> None:
+        """Hold back what the stream has yielded: an event, or a piece of the bytes of some. Raises the error that an
+        event is."""
+        if isinstance(item, _ErrorEvent):
+            raise item.failure
+        self.held_back.append(item)
+        if isinstance(item, (bytes, str)):
+            self._add_piece(item if isinstance(item, bytes) else item.encode())
+        else:
+            self._count(_is_preamble(item) and (safe_getattr(item, "type") is None or _is_a_bridge(self._stream)))
+
+    def end(self) -> None:
+        """Take the end of the stream into account. Raises APIConnectionError if that was no answer."""
+        self._judge(self._pieces.end())
+        if self.says_nothing:
+            raise _nothing_received(self._stream)
+
+    def _add_piece(self, piece: bytes) -> None:
+        self._bytes += len(piece)
+        self._judge(self._pieces.feed(piece))
+        if self._pieces.is_another_format and not self._is_html() or self._bytes > _MOST_BYTES_HELD_BACK:
+            self.says_nothing = False
+
+    def _judge(self, events: list[Mapping[str, object]]) -> None:
+        for event in events:
+            if self.says_nothing:
+                _raise_error_in(self._stream, event)
+                self._count(_is_preamble_data(event))
+
+    def _count(self, is_preamble: bool) -> None:
+        self._events += 1
+        self.says_nothing = is_preamble and self._events <= self._most
+
+    def _is_html(self) -> bool:
+        """Whether the pieces are the beginning of a web page, or may yet become one."""
+        text: Final = b"".join(piece for piece in self.held_back if isinstance(piece, bytes)).lstrip().lower()
+        return any(text.startswith(page) or page.startswith(text) for page in _HTML)
+
+
+def _is_a_bridge(stream: object) -> bool:
+    """Also one that a release such as 1.95 has wrapped, for a place to put its headers."""
+    return _RESPONSES_BRIDGE in (type(stream).__name__, type(safe_getattr(stream, "_inner")).__name__)
+
+
+def _is_preamble(event: object) -> bool:
+    """Whether an event comes before the answer: names the role, opens a block, keeps the connection alive."""
+    if isinstance(event, ModelResponseStream):
+        return not any(map(_has_content, event.choices))
+    if isinstance(event, TextCompletionResponse):
+        return not any(choice.text or choice.finish_reason for choice in event.choices)
+    if isinstance(event, bytes):
+        return _are_preamble(event)
+    return safe_getattr(event, "type") in _PREAMBLE
+
+
+def _are_preamble(events: bytes) -> bool:
+    """Whether whole events, as bytes, all come before the answer."""
+    opening: Final = EventStream()
+    told: Final = [*opening.feed(events), *opening.end()]
+    return bool(told) and all(map(_is_preamble_data, told))
+
+
+def _is_preamble_data(data: Mapping[str, object]) -> bool:
+    return data.get("type") in _PREAMBLE or data.get("delta") == {"type": "text_delta", "text": ""}
+
+
+def _raise_error_in(stream: object, data: Mapping[str, object]) -> None:
+    """Raise the error that an event of `stream` is, as its status would have been raised before the stream."""
+    from litellm.litellm_core_utils.exception_mapping_utils import exception_type
+
+    failure: Final = _error_in(data)
+    if failure is not None:
+        raise exception_type(
+            model=str(safe_getattr(stream, "model") or ""),
+            original_exception=failure,
+            custom_llm_provider=str(safe_getattr(stream, "custom_llm_provider") or "anthropic"),
+        )
+
+
+def _error_in(data: Mapping[str, object]) -> Exception | None:
+    """The failure an event tells of, None if it is no error. Anthropic has types of errors for that, Google gives the
+    status itself (its AIP-193)."""
+    from litellm.llms.base_llm.chat.transformation import BaseLLMException
+
+    said: Final = data.get("error")
+    if data.get("type") == "error":
+        return anthropic_stream_error(said)
+    code: Final = said.get("code") if isinstance(said, Mapping) else None
+    if not isinstance(said, Mapping) or not isinstance(code, int) or not 400 <= code <= 599:
+        return None
+    return BaseLLMException(status_code=code, message=str(said.get("message")))
+
+
+def _has_content(choice: StreamingChoices) -> bool:
+    fields: Final = choice.delta.model_dump(exclude={"role"})
+    return choice.finish_reason is not None or any(fields.values())
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Why there is no first event, as the router would have been told before the stream began."""
+    return (error.original_exception or error) if isinstance(error, MidStreamFallbackError) else error
+
+
+def _nothing_received(stream: object) -> APIConnectionError:
+    provider: Final = str(safe_getattr(stream, "custom_llm_provider") or "unknown")
+    error: Final = APIConnectionError(
+        message=f"{provider} answered with a stream that ended without a single event",
+        llm_provider=provider,
+        model=str(safe_getattr(stream, "model") or ""),
+    )
+    keep_failure(error, Failure(FailureKind.GARBLED, None, Basis.LITELLM))
+    return error
+
+
+def _log_failure(stream: "CustomStreamWrapper", error: Exception) -> None:
+    """As the stream wrapper logs what its stream raises, which it can no longer do once the stream has ended."""
+    logging: Final = stream.logging_obj
+    trace: Final = "".join(traceback.format_exception(error))
+    of_call: Final = logging.model_call_details.get("litellm_params") or {}
+    if not (of_call.get("acompletion") or of_call.get("atext_completion")):
+        threading.Thread(target=logging.failure_handler, args=(error, trace)).start()
+    else:
+        log_async_failure(logging, error, trace)

@@ -1,0 +1,69 @@
+"""
+Which of a group's deployments a retry is offered: those that have not failed the request, and among these, where a
+session, a key or a cached prompt keeps to one, that one for as long as it answers.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from litellm.router_utils.failover.retry_state import Affinity, GroupTurn, current_turn
+from litellm.router_utils.failover.router_view import Deployment, id_of, ids_of, order_of, request_in
+
+AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
+
+_PREVIOUS_RESPONSE: Final = "previous_response_id"
+
+
+def untried(turn: GroupTurn, deployments: list[AnyDeployment]) -> list[AnyDeployment]:
+    """Those that have not failed this request through a fault of their own, or all if each has."""
+    failed: Final = turn.state.failed_deployment_ids
+    return [deployment for deployment in deployments if id_of(deployment) not in failed] or deployments
+
+
+def exclude_failed_deployments(deployments: list[AnyDeployment]) -> list[AnyDeployment]:
+    """Those of `deployments`, from which one is about to be chosen, that have not failed this request through a fault
+    of their own, or all if each has; of these those that are preferred, if any is."""
+    turn: Final = current_turn()
+    if turn is None or not turn.is_choosing:
+        return deployments
+    left: Final = untried(turn, deployments)
+    wish: Final = turn.affinity
+    turn.attempt = replace(turn.attempt, candidates=ids_of([*left, *wish.excluded]))
+    turn.affinity = Affinity()
+    return [deployment for deployment in left if id_of(deployment) in wish.preferred] or left
+
+
+def soft_affinity(
+    filter_deployments: Callable[..., Awaitable[list[AnyDeployment]]],
+) -> Callable[..., Awaitable[list[AnyDeployment]]]:
+    """Wrap the `async_filter_deployments` of a callback that keeps to one deployment, as to a session's or to that of a
+    cached prompt: it is preferred among those that are left in the end, and the others stay for a retry."""
+
+    @functools.wraps(filter_deployments)
+    async def async_filter_deployments(
+        self: object, model: str, healthy_deployments: list[AnyDeployment], *args: object, **kwargs: object
+    ) -> list[AnyDeployment]:
+        turn: Final = current_turn()
+        # A response is at one deployment alone, for a chat completion too that is sent on as a Responses request.
+        is_held: Final = request_in(kwargs).get(_PREVIOUS_RESPONSE)
+        if turn is None or not turn.attempt.is_recorded or not turn.is_choosing or is_held:
+            return await filter_deployments(self, model, healthy_deployments, *args, **kwargs)
+        left: Final = untried(turn, healthy_deployments)
+        kept: Final = await filter_deployments(self, model, left, *args, **kwargs)
+        if len(kept) == len(left):
+            return healthy_deployments
+        if _is_of_first_order(kept, healthy_deployments):
+            turn.affinity = replace(turn.affinity, preferred=turn.affinity.preferred or ids_of(kept))
+            return healthy_deployments
+        # A later order than that of the others would be filtered out: until it fails, only the callback leads there.
+        turn.affinity = replace(turn.affinity, excluded=healthy_deployments)
+        return kept
+
+    return async_filter_deployments
+
+
+def _is_of_first_order(some: Iterable[Deployment], among: Iterable[Deployment]) -> bool:
+    orders: Final = [order for order in map(order_of, among) if order is not None]
+    return not orders or {min(orders)}.issuperset(map(order_of, some))

@@ -1,0 +1,116 @@
+"""
+What a router's attempt at a request is: whether the policy decides about it, what it is remembered as when it has
+failed, whether another one could follow, and how the failed ones are listed for who reads the error in the end.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+import litellm
+from litellm._logging import verbose_router_logger
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failure import FailureKind, failure_of, keep_failure
+from litellm.router_utils.failover.caller_fault import caller_input, is_caller_fault, judge, limit_of
+from litellm.router_utils.failover.fallbacks import can_fall_back, has_fallback
+from litellm.router_utils.failover.policy import is_rejected
+from litellm.router_utils.failover.retries import max_retries
+from litellm.router_utils.failover.retry_state import FailedAttempt, GroupTurn
+from litellm.router_utils.failover.router_view import Request, router_setting
+
+ATTEMPTS_ATTRIBUTE: Final = "failed_attempts"
+
+# What each deployment of a model group can do as well as the next: LiteLLM's own functions, and its router's methods.
+# The others upload, name or cancel something that one provider holds; LiteLLM's own rule is left to decide about them.
+_SERVED_BY_ANY_DEPLOYMENT: Final = frozenset(
+    {
+        *("agenerate_content", "agenerate_content_stream", "amoderation", "anthropic_messages", "aresponses"),
+        *("_acompletion", "_completion", "_atext_completion", "_aadapter_completion"),
+        *("_aembedding", "_embedding", "_arerank"),
+        *("_aimage_generation", "_image_generation", "_aspeech", "_atranscription"),
+        *("acompact_responses", "aimage_edit", "aocr", "avideo_generation"),
+    }
+)
+_HELD_BY_THE_PROVIDER: Final = ("previous_response_id", "conversation", "prompt")  # in a Responses request
+_FALLBACKS_FOR_A_REASON: Final = ("content_policy_fallbacks", "context_window_fallbacks")
+_LONGEST_ID: Final = 16  # characters; LiteLLM's own ids are hashes of 64
+
+
+def serves_on_any_deployment(function_name: object, request: Request, *, is_generic: bool) -> bool:
+    """Whether each deployment of a group can serve the request as well as the next. `is_generic` are those requests
+    that the router hands to a function of LiteLLM's as they are."""
+    is_text: Final = isinstance(request.get("prompt"), str)  # and no name of a template, as for an image or a video
+    held: Final = [name for name in _HELD_BY_THE_PROVIDER if name != "prompt" or not is_text]
+    if is_generic and any(map(request.get, held)):
+        return False
+    return function_name in _SERVED_BY_ANY_DEPLOYMENT
+
+
+def judge_attempt(turn: GroupTurn, error: Exception, request: Request) -> bool:
+    """Whether the failure of the turn's attempt counts for other callers. Kept on `error`, see `caller_fault.judge`."""
+    try:
+        deployment: Final = turn.router.get_model_info(id=str(turn.attempt.deployment_id)) or {}
+        sent: Final = {**turn.request, **request}
+        own: Final = caller_input(turn.router, sent, deployment, limit_of(sent), is_about_an_id=False)
+    except Exception as problem:  # a setting that makes no sense must not take the provider's failure from the caller
+        verbose_router_logger.warning("A request to %s cannot be read: %s", turn.group, problem)
+        return True
+    return judge(error, own)
+
+
+def record_failure(turn: GroupTurn, error: Exception) -> FailedAttempt:
+    """Remember that the turn's attempt has failed with `error`, which has been judged. A limit of the caller's own that
+    has run out is told as LiteLLM does, with 408."""
+    failure: Final = failure_of(error)
+    keep_failure(error, failure)
+    kind, status = failure.kind, failure.http_status
+    if is_caller_fault(error) and status is None and kind in (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE):
+        kind, status = FailureKind.TIMED_OUT, 408
+    failed: Final = FailedAttempt(str(turn.attempt.deployment_id), turn.group, kind, status, failure.retry_after)
+    turn.attempt = replace(turn.attempt, failed=failed, error=error)
+    turn.state.attempts.append(failed)
+    return failed
+
+
+def can_try_another(turn: GroupTurn, deployment_id: str, candidates: Collection[str | None]) -> bool:
+    """Whether a retry, should the attempt on a deployment fail, can go to another one of the `candidates`, or the
+    request to another model group."""
+    others: Final = set(candidates) - turn.state.failed_deployment_ids - {deployment_id}
+    made: Final = sum(attempt.model_group == turn.group for attempt in turn.state.attempts)
+    return (
+        (bool(others) and made < max_retries(turn, deployment_id))
+        or can_fall_back(turn)
+        or any(
+            has_fallback(turn.router, turn.group, router_setting(turn.router, kind)) for kind in _FALLBACKS_FOR_A_REASON
+        )
+    )
+
+
+def describe_attempts(attempts: Sequence[FailedAttempt]) -> str:
+    """A line that lists `attempts`, those alike once, with their number; empty if there is nothing to list or the user
+    wants no such details in errors."""
+    to_list: Final = not all(is_rejected(one.kind) for one in attempts)
+    if not to_list or safe_getattr(litellm, "expose_router_debug_in_errors") is False:
+        return ""
+    counted: Final[dict[str, int]] = {}
+    for one in attempts:
+        counted[_described(one)] = counted.get(_described(one), 0) + 1
+    listed: Final = (text if count == 1 else f"{text}, {count} times" for text, count in counted.items())
+    return f"\nAttempts that failed: {'; '.join(listed)}"
+
+
+def _described(attempt: FailedAttempt) -> str:
+    name: Final = attempt.deployment_id
+    shown: Final = name if len(name) <= _LONGEST_ID else f"{name[:_LONGEST_ID]}…"
+    status: Final = "" if attempt.status_code is None else f" ({attempt.status_code})"
+    return f"{attempt.model_group}, deployment {shown}: {attempt.kind.value}{status}"
+
+
+def attach_attempts(error: BaseException, attempts: Sequence[FailedAttempt]) -> None:
+    """Have what the router raises in the end say which attempts failed, in its message and as `failed_attempts`, a
+    tuple of `FailedAttempt`."""
+    setattr(error, ATTEMPTS_ATTRIBUTE, tuple(attempts))
+    message: Final = safe_getattr(error, "message")
+    said: Final = describe_attempts(attempts)
+    if isinstance(message, str) and said not in message:
+        error.message = message + said  # type: ignore[attr-defined]

@@ -1,0 +1,290 @@
+"""
+What LiteLLM's compiled router, since 1.110, is told of a failed attempt, so that it retries and falls back as the
+policy table says. It decides nothing: `policy.next_step` does, and a table puts that in the words the router knows.
+"""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final
+
+from litellm._logging import verbose_router_logger
+from litellm.litellm_core_utils.failure import FailureKind, classify
+from litellm.litellm_core_utils.stream_wait import retry_possible_if
+from litellm.router_utils.failover.attempts import attach_attempts, can_try_another, record_failure
+from litellm.router_utils.failover.compiled_router_cooldown import (
+    ANY_ERROR,
+    COOLS_DOWN_AND_RETRIES,
+    NOT_RETRIED,
+    REJECTS,
+)
+from litellm.router_utils.failover.compiled_router_types import Answer, Outcome, Step
+from litellm.router_utils.failover.driver_state import (
+    Driver,
+    choosing_turn,
+    region_of,
+    start_attempt,
+    turn_at,
+)
+from litellm.router_utils.failover.fallback_cooldown import cooldown_after_fallback, cooldown_failed_fallback
+from litellm.router_utils.failover.fallbacks import can_fall_back
+from litellm.router_utils.failover.policy import NextStep, next_step
+from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
+from litellm.router_utils.failover.router_view import any_in_rotation, id_of, leaves_no_deployment
+
+_NEVER_RETRIED: Final = "NotFoundError"
+# The stages of a choice: those whose answer is who stays, and those whose answer is who goes.
+_FIRST_STAGE: Final = "callback_filters"
+_KEEPS: Final = (_FIRST_STAGE, "tags", "embedding_batch")
+_DROPS: Final = ("text_only", "route_incapable", "media_refusing")
+_OF_THE_GATEWAY: Final = frozenset(
+    {
+        *("Declined", "GuardrailIntervention"),
+        *("CallerCredentialAuthenticationError", "CallerCredentialRateLimitError"),
+    }
+)
+
+HostFunction = Callable[[Driver, Step], Answer]  # async and sync
+
+
+def retry_by_policy(attempt: HostFunction) -> HostFunction:
+    """Wrap `_Driver.attempt` and its sync twin, which make an attempt and tell the compiled router what came of it."""
+    return _around(attempt, _possible_retry, _after_attempt)
+
+
+def exclude_failed_deployments(select: HostFunction) -> HostFunction:
+    """Wrap `_Driver.select` and its sync twin, which the compiled router asks in the course of each choice, and first
+    of all which deployments to choose from: those that have not failed this request through a fault of their own, or
+    all if each has."""
+    return _around(select, _choosing if inspect.iscoroutinefunction(select) else _nothing, _answered, _asked)
+
+
+def _around(
+    function: HostFunction,
+    during: Callable[[Driver, Step], AbstractContextManager[None]],
+    after: Callable[[Driver, Step, Answer], Answer],
+    before: Callable[[Driver, Step], Step] = lambda _, step: step,
+) -> HostFunction:
+    """A function of the compiled router's host, async or not, with what is to be done before, during and after it."""
+    if inspect.iscoroutinefunction(function):
+
+        async def wrapped_async(self: Driver, step: Step) -> Answer:
+            asked: Final = before(self, step)
+            with during(self, step):
+                answer: Final = await function(self, asked)
+            return after(self, asked, answer)
+
+        return functools.wraps(function)(wrapped_async)
+
+    def wrapped(self: Driver, step: Step) -> Answer:
+        asked: Final = before(self, step)
+        with during(self, step):
+            answer: Final = function(self, asked)
+        return after(self, asked, answer)
+
+    return functools.wraps(function)(wrapped)
+
+
+def _nothing(driver: Driver, step: Step) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _possible_retry(driver: Driver, step: Step) -> AbstractContextManager[None]:
+    return retry_possible_if(functools.partial(_is_retry_possible, driver, step))
+
+
+def _is_retry_possible(driver: Driver, step: Step) -> bool:
+    """Whether another deployment can be asked, should the attempt fail that `driver` makes in `step`."""
+    turn: Final = start_attempt(driver, step)
+    if not turn.attempt.is_recorded:
+        return True  # LiteLLM decides
+    choice: Final = driver.failover.choice
+    candidates: Final = [*choice.left, *map(id_of, choice.affinity.excluded)] if choice.left else step["candidate_ids"]
+    return can_try_another(turn, str(step["deployment_id"]), candidates)
+
+
+def _after_attempt(driver: Driver, step: Step, told: Outcome) -> Outcome:
+    """What the compiled router is told of an attempt, given what it would be told."""
+    turn: Final = start_attempt(driver, step)
+    if told.get("ok"):
+        _with_a_loop(_cooldowns_after_fallback(driver))
+        return told
+    if told["kind"] in _OF_THE_GATEWAY or not turn.attempt.is_recorded:
+        return told
+    failed: Final = record_failure(turn, driver._last_error)
+    if turn.is_fallback:
+        _with_a_loop([functools.partial(cooldown_failed_fallback, turn)])
+    try:
+        untried: Final = _has_untried(driver, turn, step)
+        may_fall_back: Final = not untried and can_fall_back(turn)
+        decided: Final = next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
+        return {**told, **_WORDS[decided](step, told)}
+    except Exception as error:  # must not take the provider's failure from the caller
+        verbose_router_logger.warning("LiteLLM decides on the retries of %s: %s", turn.group, error)
+        return told
+
+
+def _has_untried(driver: Driver, turn: GroupTurn, step: Step) -> bool:
+    """Whether a deployment that has not failed the request can be asked."""
+    choice: Final = driver.failover.choice
+    failed: Final = turn.state.failed_deployment_ids
+    if choice.left:  # of which none was cooling down when the choice began
+        return not failed.issuperset([*choice.left, *map(id_of, choice.affinity.excluded)])
+    return any_in_rotation(turn.router, set(step["candidate_ids"]) - failed)
+
+
+def _to_retry(step: Step, told: Outcome) -> Outcome:
+    names: Final = {"classes": [name for name in told["classes"] if name != _NEVER_RETRIED]}
+    status: Final = COOLS_DOWN_AND_RETRIES if told["status"] in NOT_RETRIED else told["status"]
+    renamed: Final = {"kind": ANY_ERROR} if told["kind"] == _NEVER_RETRIED else {}
+    return {"status": status, **names, **renamed}
+
+
+def _to_fall_back(step: Step, told: Outcome) -> Outcome:
+    if step["retry"] == 0:  # only then is the number of retries read
+        return {"num_retries": 0}
+    return {"kind": _NEVER_RETRIED, "classes": [*told["classes"], _NEVER_RETRIED]}
+
+
+# What of the words an attempt is told in is different for each step.
+_WORDS: Final[Mapping[NextStep, Callable[[Step, Outcome], Outcome]]] = {
+    NextStep.RETRY: _to_retry,
+    NextStep.FALL_BACK: _to_fall_back,
+    NextStep.RAISE: lambda _, told: {"status": REJECTS},
+    NextStep.UPSTREAM: lambda _, told: {},
+}
+
+
+def attach_attempts_to_error(
+    failed: Callable[[Driver, Step], BaseException],
+) -> Callable[[Driver, Step], BaseException]:
+    """Wrap `_Driver.failed`, which gives the exception a request ends with: it says in its message, and as
+    `failed_attempts`, which deployments were tried and why they failed."""
+
+    @functools.wraps(failed)
+    def failed_after(self: Driver, step: Step) -> BaseException:
+        error: Final = failed(self, step)
+        if self.failover.turns:
+            attach_attempts(error, self.failover.request_state.attempts)
+        return error
+
+    return failed_after
+
+
+@contextmanager
+def _choosing(driver: Driver, step: Step) -> Iterator[None]:
+    """Have the callbacks' filters know the turn that chooses, and remember what they leave out."""
+    if step["stage"] != _FIRST_STAGE:
+        yield
+        return
+    with turn_under_way(choosing_turn(driver, str(step["model"]))) as turn:
+        yield
+    driver.failover.choice.affinity = turn.affinity
+
+
+def _asked(driver: Driver, step: Step) -> Step:
+    """The step of a choice as the host is asked it. The first one of a retry is about the untried alone: those that the
+    choice before could have fallen on, so that they pass the filters still to come."""
+    choice: Final = driver.failover.choice
+    candidates: Final[Sequence[str]] = step.get("candidates", ())
+    if step["stage"] == _FIRST_STAGE:
+        latest: Final = driver.failover.latest
+        tried: Final[Collection[str]] = latest.state.failed_deployment_ids if latest else ()
+        among: Final = (step["model"], step.get("target_order"))
+        could: Final = choice.left if choice.among == among else candidates
+        choice.among = among
+        choice.left = [one for one in candidates if one in could and one not in tried] or candidates
+        return {**step, "candidates": choice.left}
+    if list(candidates) != [choice.preferred]:  # the strategy is asked about it alone, though others are left
+        choice.left = candidates
+    return step
+
+
+def _answered(driver: Driver, step: Step, answer: Answer) -> Answer:
+    """The answer to a step of a choice. Where the router's own limits let no deployment be chosen, a fallback is not
+    under them."""
+    choice: Final = driver.failover.choice
+    if step["stage"] == _FIRST_STAGE:
+        answer = _preferring(choice.affinity.preferred, answer)
+        choice.preferred = answer[1] if isinstance(answer, tuple) else None
+    choice.left = _left_by(driver, step["stage"], choice.left, answer)
+    if not isinstance(answer, dict) or not answer.get("raised"):
+        return answer
+    error: Final = driver._last_error
+    kind: Final = FailureKind.RATE_LIMITED if leaves_no_deployment(error) else classify(error)
+    may_fall_back: Final = can_fall_back(
+        turn_at(driver, driver._level, str(step["model"]), driver._fallback_depth, None)
+    )
+    decided: Final = next_step(kind, chosen=False, untried=False, can_fall_back=may_fall_back)
+    return {**answer, "status": REJECTS} if decided is NextStep.FALL_BACK else answer
+
+
+def _preferring(names: Collection[str | None], answer: Answer) -> Answer:
+    """The answer of the callbacks' filters, with one of `names` as the deployment that is preferred if the stages to
+    come leave it."""
+    if not isinstance(answer, tuple):
+        return answer
+    kept, preferred = answer
+    return kept, next((one for one in kept if one in names), preferred)
+
+
+def _left_by(driver: Driver, stage: str, candidates: Sequence[str], answer: object) -> Sequence[str]:
+    """Those of `candidates` that a stage's answer leaves, as far as the answer tells it."""
+    named: Final = answer[0] if isinstance(answer, tuple) else answer  # beside the one that a filter prefers
+    if stage in _KEEPS and isinstance(named, list):
+        return named
+    if stage in _DROPS and isinstance(named, list):
+        return [one for one in candidates if one not in named] or candidates
+    if stage == "pre_call" and isinstance(answer, dict):
+        return _admitted(driver, candidates, answer)
+    return candidates
+
+
+def _admitted(driver: Driver, candidates: Sequence[str], facts: Outcome) -> Sequence[str]:
+    """Those of `candidates` that surely pass the check before a call: of the deployment's context window, of the
+    parameters it takes, and of its region."""
+    tokens: Final = facts.get("input_tokens")
+    region: Final = facts.get("allowed_model_region")
+    of: Final[Mapping[str, Outcome]] = facts.get("deployments") or {}
+
+    def fits(candidate: str) -> bool:
+        limit: Final = of.get(candidate, {}).get("max_input_tokens")
+        return limit is None or tokens is None or tokens <= limit
+
+    def takes_all(candidate: str) -> bool:
+        return not of.get(candidate, {}).get("lacks_params")
+
+    def is_there(candidate: str) -> bool:
+        return region is None or region_of(driver, candidate) == region
+
+    return [one for one in candidates if fits(one) and takes_all(one) and is_there(one)]
+
+
+def _cooldowns_after_fallback(driver: Driver) -> Sequence[Callable[[], None]]:
+    """Those of the groups that the one that has answered has stood in for."""
+    turns: Final = driver.failover.turns
+    earlier: Final = [turns[level] for level in sorted(turns)[:-1]]
+    return [functools.partial(cooldown_after_fallback, turn) for turn in earlier if turn.attempt.failed]
+
+
+def _with_a_loop(cooldowns: Sequence[Callable[[], None]]) -> None:
+    """Have what cools down find an event loop, to which LiteLLM leaves what is to be told of a cooldown. Where a
+    synchronous request has none, the one that is made for it is not to become that of the caller's thread."""
+    if asyncio._get_running_loop() is not None:
+        for cool_down in cooldowns:
+            cool_down()
+    elif cooldowns:
+        try:
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(lambda: asyncio.run(_in_a_loop(cooldowns))).result()
+        except RuntimeError as error:  # no thread can be started: what came of the request stands all the same
+            verbose_router_logger.warning("No deployment was cooled down for the fallback: %s", error)
+
+
+async def _in_a_loop(cooldowns: Sequence[Callable[[], None]]) -> None:
+    for cool_down in cooldowns:
+        cool_down()
+    await asyncio.sleep(0)  # for what is to be told of a cooldown

@@ -1,0 +1,109 @@
+"""
+What becomes, under LiteLLM's compiled router (since 1.110), of a request for which all deployments of its group are
+cooling down: as `all_cooling_down` says. The router reads cooldowns through its host, once to choose and once to
+count whom a retry could go to; a wait is before the answer to that.
+"""
+
+import functools
+import weakref
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextvars import ContextVar
+from typing import Final
+
+from litellm.router_utils.failover.compiled_router_types import Answer, Core, Step
+from litellm.router_utils.failover.driver_state import Driver, turn_at
+from litellm.router_utils.failover.fallbacks import visit_denied_fallbacks
+from litellm.router_utils.failover.retry_state import GroupTurn
+from litellm.router_utils.failover.rotation_wait import wait_before_asking
+from litellm.router_utils.failover.router_view import Router, order_of, router_of
+
+_PREFIX: Final = "deployment:"
+_SUFFIX: Final = ":cooldown"
+
+_DRIVER: Final[ContextVar[Callable[[], Driver | None]]] = ContextVar("litellm_failover_driver", default=lambda: None)
+
+
+def record_group(take_events: Callable[[Driver, object], None]) -> Callable[[Driver, object], None]:
+    """Wrap `_Driver.take_events`, which tells a driver of what has happened before each step that it is asked for."""
+
+    @functools.wraps(take_events)
+    def take_events_and_record(self: Driver, events: object) -> None:
+        _DRIVER.set(weakref.ref(self))
+        for event in events if isinstance(events, list) else ():
+            if event.get("kind") == "fallback":
+                self.failover.group = (str(event.get("to")), event.get("order"))
+        take_events(self, events)
+
+    return take_events_and_record
+
+
+def wait_for_rotation(answer: Callable[[Core, Step], Awaitable[Answer]]) -> Callable[[Core, Step], Awaitable[Answer]]:
+    """Wrap `RustCore._answer_cache`, which reads and writes what the compiled router keeps."""
+
+    @functools.wraps(answer)
+    async def answer_in_time(self: Core, step: Step) -> Answer:
+        found = await answer(self, step)
+        while shut_out := _shut_out(self, step, found):
+            turn, names = shut_out
+            await visit_denied_fallbacks(turn)
+            wait = wait_before_asking(turn, names)
+            if not wait:
+                return _without(turn.let_through, step, found)
+            await self._host.sleep(wait)
+            found = await answer(self, step)
+        return found
+
+    return answer_in_time
+
+
+def wait_for_rotation_sync(answer: Callable[[Core, Step], Answer]) -> Callable[[Core, Step], Answer]:
+    """As `wait_for_rotation`, for `RustCore._answer_cache_sync`."""
+
+    @functools.wraps(answer)
+    def answer_in_time(self: Core, step: Step) -> Answer:
+        found = answer(self, step)
+        while shut_out := _shut_out(self, step, found):
+            turn, names = shut_out
+            wait = wait_before_asking(turn, names)
+            if not wait:
+                return _without(turn.let_through, step, found)
+            self._host.sleep_sync(wait)
+            found = answer(self, step)
+        return found
+
+    return answer_in_time
+
+
+def _shut_out(core: Core, step: Step, found: Answer) -> tuple[GroupTurn, frozenset[str]] | None:
+    """The turn of the group that is chosen from and the ids of its deployments, if what was `found` of all cooldowns
+    says that each of them is cooling down."""
+    driver: Final = _DRIVER.get()()
+    if driver is None or driver._core is not core or step.get("op") != "batch_get" or not isinstance(found, list):
+        return None
+    cooling: Final = {_id_of(key) for key, value in zip(step["keys"], found, strict=False) if value is not None}
+    if not cooling:
+        return None
+    at_first: Final = (str(driver._request.get("model")), None)
+    group, order = (driver.failover.group or at_first) if driver._level else at_first
+    names: Final = _names_in(router_of(core), group, order)
+    if not names or not names <= cooling:
+        return None
+    return turn_at(driver, driver._level, group, driver._fallback_depth, order), names
+
+
+def _names_in(router: Router, group: str, order: int | None) -> frozenset[str]:
+    """The ids of the deployments of a group, of those of an `order` if one is asked for."""
+    deployments: Final = router.get_model_list(model_name=group) or ()
+    return frozenset(str(one["model_info"]["id"]) for one in deployments if order is None or order_of(one) == order)
+
+
+def _without(let_through: Collection[str], step: Step, found: Sequence[Answer]) -> Sequence[Answer]:
+    """What was found of the cooldowns, but for those that the request is let through."""
+    return [None if _id_of(key) in let_through else value for key, value in zip(step["keys"], found, strict=False)]
+
+
+def _id_of(key: object) -> str | None:
+    """The id of the deployment whose cooldown the store has under `key`, None if it has something else there."""
+    name: Final = str(key)
+    is_cooldown: Final = name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+    return name.removeprefix(_PREFIX).removesuffix(_SUFFIX) if is_cooldown else None

@@ -1,0 +1,84 @@
+"""
+Whether a failure cools its deployment down: what LiteLLM's `cooldown_handlers` ask. The policy table decides, but for a
+lone deployment, which keeps LiteLLM's own treatment.
+"""
+
+from typing import Final
+
+import litellm
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failure import FailureKind, classify, failure_of, kind_of_status
+from litellm.router_utils.failover.caller_fault import is_caller_fault
+from litellm.router_utils.failover.policy import cools_down_at_once, may_cool_down
+from litellm.router_utils.failover.router_view import COOLS_DOWN_ALONE, Router, is_alone
+
+ANSWERED_BY_A_FALLBACK: Final = "answered_by_a_fallback"
+
+
+def requires_cooldown(
+    router: Router,
+    model_id: str,
+    exception_status: str | int,
+    exception_str: str | None,
+    original_exception: Exception | None,
+) -> bool:
+    """Whether a failure of deployment `model_id` may cool it down, at once or once it has failed often enough.
+
+    `exception_status` and `exception_str` stand in for a failure whose exception proves nothing or is not at hand
+    (#24366, option B).
+    """
+    if is_caller_fault(original_exception):
+        return False
+    text: Final = exception_str or ""
+    failure: Final = failure_of(original_exception)
+    kind: Final = failure.kind if failure.proven else _reported_kind(exception_status, text)
+    alone: Final = is_alone(router, model_id) and not served_by_fallback(original_exception)
+    if kind is not FailureKind.RATE_LIMITED and alone:
+        return _required_alone(exception_status, text)
+    return may_cool_down(kind)
+
+
+def cools_down_now(original_exception: Exception) -> bool:
+    """Whether this one failure proves reason enough to cool a deployment down that another of its group replaces."""
+    return cools_down_at_once(failure_of(original_exception)) and not is_caller_fault(original_exception)
+
+
+def is_out_for_fallbacks(router: Router, deployment_id: str, status_code: str | int) -> bool:
+    """Whether a cooldown with this status has the sake of fallbacks for its only reason: LiteLLM cools no lone
+    deployment down for it. Who has no fallback may ask such a deployment all the same."""
+    try:
+        by_litellm: Final = int(status_code) in COOLS_DOWN_ALONE and not litellm._should_retry(int(status_code))
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return not by_litellm and is_alone(router, deployment_id)
+
+
+def served_by_fallback(error: object) -> bool:
+    """Whether a fallback group stands in for the deployment that failed with this exception: a lone one is then cooled
+    down as if its group had another."""
+    return safe_getattr(error, ANSWERED_BY_A_FALLBACK) is True
+
+
+def _reported_kind(status: str | int, text: str) -> FailureKind:
+    """The kind of a failure known by its status and its text only.
+
+    APIConnectionError's 500 is LiteLLM's own, and "" is no status: only there does the wording count. A status that is
+    not a number cools down, as it always has.
+    """
+    if status == "" or ("APIConnectionError" in text and str(status) == "500"):
+        return classify(text)
+    try:
+        return kind_of_status(int(status))
+    except (TypeError, ValueError, OverflowError):
+        return FailureKind.SERVER_ERROR
+
+
+def _required_alone(status: str | int, text: str) -> bool:
+    """LiteLLM's own rule, for a deployment nothing can take over from: what it never cooled down there, stays so."""
+    if status == "" or "APIConnectionError" in text:
+        return False
+    try:
+        number: Final = int(status)
+    except (TypeError, ValueError, OverflowError):
+        return True
+    return number in COOLS_DOWN_ALONE or not 400 <= number < 500

@@ -1,0 +1,115 @@
+"""
+What is remembered of a request that LiteLLM's compiled router, since 1.110, has under way: one object on the driver in
+Python that makes the router's attempts.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from litellm.router_utils.failover import compiled_router_types
+from litellm.router_utils.failover.attempts import serves_on_any_deployment
+from litellm.router_utils.failover.compiled_router_types import Step
+from litellm.router_utils.failover.fallbacks import start_turn
+from litellm.router_utils.failover.retry_state import Affinity, Attempt, GroupTurn, RequestState
+from litellm.router_utils.failover.router_view import Deployment, router_of
+
+
+@dataclass
+class Choice:
+    """How far a driver's choice of a deployment has come: the ids of those it can still fall on, `among` those of a
+    model group and an `order` in it, the one of these that is `preferred`, if any is, and what a callback that keeps to
+    one deployment wants."""
+
+    among: tuple[str, int | None] = ("", None)
+    left: Sequence[str] = ()
+    preferred: str | None = None
+    affinity: Affinity = Affinity()
+
+
+@dataclass
+class DriverState:
+    """The turns that model groups have had at the request, by their level: the first group's is 0, that of its
+    fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None for the one asked for."""
+
+    turns: dict[int, GroupTurn] = field(default_factory=dict)
+    choice: Choice = field(default_factory=Choice)
+    group: tuple[str, int | None] | None = None
+
+    @property
+    def request_state(self) -> RequestState:
+        """What all turns share."""
+        return next((turn.state for turn in self.turns.values()), RequestState())
+
+    @property
+    def latest(self) -> GroupTurn | None:
+        """The turn of the deepest level."""
+        return self.turns[max(self.turns)] if self.turns else None
+
+
+class Driver(compiled_router_types.Driver, Protocol):
+    """A driver that has been given its state."""
+
+    failover: DriverState
+
+
+def remember_turns(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap `_Driver.__init__`."""
+
+    @functools.wraps(init)
+    def __init__(self: Driver, *args: object, **kwargs: object) -> None:
+        self.failover = DriverState()
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
+def turn_at(driver: Driver, level: int, group: str, depth: int, order: int | None) -> GroupTurn:
+    """The turn of the model group that is at a request; those of deeper levels, which have ended, are forgotten."""
+    turns: Final = driver.failover.turns
+    for ended in [deeper for deeper in turns if deeper > level]:
+        del turns[ended]
+    previous = next((turns[shallower] for shallower in sorted(turns, reverse=True) if shallower < level), None)
+    if level in turns and (previous is None or turns[level].group == group):  # the first one's may have several names
+        return turns[level]
+    router: Final = router_of(driver._core)
+    if level and previous is None:  # the group that was asked for had none to choose from
+        previous = turns[0] = start_turn(router, driver._request, str(driver._request.get("model")), None)
+    of_order: Final = {} if order is None else {"_target_order": order}
+    request: Final = {**driver._request, "fallback_depth": depth, **of_order}
+    turns[level] = start_turn(router, request, group, previous)
+    return turns[level]
+
+
+def turn_of_step(driver: Driver, step: Step) -> GroupTurn:
+    """The turn of the model group that `step` makes an attempt of."""
+    return turn_at(driver, step["fallback_level"], str(step["model"]), step["fallback_depth"], step["target_order"])
+
+
+def start_attempt(driver: Driver, step: Step) -> GroupTurn:
+    """The turn of the model group that `step` makes an attempt of, which knows of it."""
+    turn: Final = turn_of_step(driver, step)
+    turn.attempt = Attempt(step["retry"] + 1, is_recorded=is_recorded(driver), deployment_id=str(step["deployment_id"]))
+    return turn
+
+
+def choosing_turn(driver: Driver, group: str) -> GroupTurn:
+    """A turn of `group` for as long as one of its deployments is chosen, after the attempts that have failed."""
+    turn: Final = GroupTurn(group, router_of(driver._core), {}, driver.failover.request_state)
+    turn.attempt = Attempt(is_recorded=is_recorded(driver))
+    return turn
+
+
+def is_recorded(driver: Driver) -> bool:
+    """Whether any deployment of a group can serve the driver's request."""
+    handler: Final = driver._plan.handler
+    is_generic: Final = driver._plan.kind == "generic"
+    names: Final = (handler, f"_{handler}")  # of the function, and of the router's method of earlier releases
+    return any(serves_on_any_deployment(name, driver._request, is_generic=is_generic) for name in names)
+
+
+def region_of(driver: Driver, deployment_id: str) -> object:
+    """The `region_name` the user has given a deployment."""
+    deployment: Final[Deployment] = router_of(driver._core).get_model_info(id=deployment_id) or {}
+    return (deployment.get("litellm_params") or {}).get("region_name")

@@ -1,0 +1,116 @@
+"""
+What is remembered of one request to the router while it is under way: which attempts have failed, which model groups it
+has been to, and where the group whose turn it is stands.
+
+Kept in a context variable, because a retry, the choice of a deployment and a fallback to another group happen in
+methods that share no argument.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from litellm.litellm_core_utils.failure import FailureKind
+from litellm.router_utils.failover.policy import is_deployment_fault
+from litellm.router_utils.failover.router_view import Deployment, Router
+
+
+class FailedAttempt(NamedTuple):
+    """One attempt of a request: the deployment's id, its model group, what its failure was, the HTTP status and the
+    Retry-After (in seconds) the provider answered with, if it did."""
+
+    deployment_id: str
+    model_group: str
+    kind: FailureKind
+    status_code: int | None
+    retry_after: int | None = None
+
+
+@dataclass
+class RequestState:
+    """What all groups share that have had a turn at a request: the attempts that failed, and their names."""
+
+    attempts: list[FailedAttempt] = field(default_factory=list)
+    visited_groups: set[str] = field(default_factory=set)
+
+    @property
+    def failed_deployment_ids(self) -> frozenset[str]:
+        """Those of the deployments that have failed this request through a fault of their own."""
+        return frozenset(one.deployment_id for one in self.attempts if is_deployment_fault(one.kind))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a group, from before a deployment is chosen; replaced whole by the next one."""
+
+    number: int = 0  # of this group's, from 1; 0 before the first
+    is_sync: bool = False
+    is_recorded: bool = False  # whether any deployment of the group can serve the request, so that the policy decides
+    candidates: frozenset[str | None] = frozenset()  # the ids of the deployments it could go to
+    deployment_id: str | None = None  # the one it went to
+    failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
+    error: Exception | None = None  # as which it came
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """What a callback that keeps to one deployment wants of the choice under way."""
+
+    preferred: frozenset[str | None] = frozenset()  # the ids of those at which it wants the attempt
+    excluded: Sequence[Deployment] = ()  # those that a preference for a later `order` leaves out
+
+
+@dataclass
+class GroupTurn:
+    """One model group's turn at a request. The groups it falls back to get turns of their own, with the same state."""
+
+    group: str
+    router: Router
+    request: Mapping[str, object]  # as the caller sent it
+    state: RequestState = field(default_factory=RequestState)
+    previous: "GroupTurn | None" = None  # the turn of the group that this one is a fallback of
+    attempt: Attempt = Attempt()
+    affinity: Affinity = Affinity()
+    shut_out: Sequence[Deployment] = ()  # the deployments it could go to, if all of them are cooling down
+    waits: int = 0  # how many times it has waited for one of these
+    let_through: frozenset[str] = frozenset()  # the ids of those it may ask though they are cooling down
+
+    @property
+    def is_fallback(self) -> bool:
+        return self.previous is not None
+
+    @property
+    def is_choosing(self) -> bool:
+        """Whether the attempt under way has not been given a deployment yet."""
+        return self.attempt.deployment_id is None
+
+
+class _Slot:
+    """What the context variable holds. A connection or task that is begun in the context keeps that for good: the turn
+    in it is let go of once it is over."""
+
+    def __init__(self, turn: GroupTurn | None) -> None:
+        self.turn = turn
+
+
+_SLOT: Final[ContextVar[_Slot | None]] = ContextVar("litellm_failover_turn", default=None)
+
+
+def current_turn() -> GroupTurn | None:
+    """The turn in whose context this is called, None where no request is under way."""
+    slot: Final = _SLOT.get()
+    return None if slot is None else slot.turn
+
+
+@contextmanager
+def turn_under_way(turn: GroupTurn) -> Iterator[GroupTurn]:
+    """Have `turn` be the current one meanwhile."""
+    slot: Final = _Slot(turn)
+    token: Final = _SLOT.set(slot)
+    try:
+        yield turn
+    finally:
+        slot.turn = None
+        _SLOT.reset(token)

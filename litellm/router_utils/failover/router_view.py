@@ -1,0 +1,227 @@
+"""
+Everything that is asked of a router, typed, and each difference between LiteLLM's releases: no other module of this
+package looks which one it runs on. In LiteLLM's own repository this module is not needed.
+"""
+
+import functools
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+
+import litellm
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.release_differences import HAS_PAYMENT_REQUIRED
+from litellm.types.router import RouterErrors
+
+if TYPE_CHECKING:
+    from litellm.router_utils.cooldown_cache import CooldownCacheValue
+
+Deployment: TypeAlias = Mapping[str, Any]  # any-ok: LiteLLM's own shape, a dict as read from the user's settings
+Request: TypeAlias = Mapping[str, Any]  # any-ok: the arguments of any of LiteLLM's endpoints
+
+
+class Cooldowns(Protocol):
+    """LiteLLM's store of cooldowns."""
+
+    def get_active_cooldowns(
+        self, model_ids: list[str], parent_otel_span: None
+    ) -> Sequence[tuple[str, "CooldownCacheValue"]]: ...
+
+
+class Router(Protocol):
+    """What of LiteLLM's `Router` is used here; nothing of it is set."""
+
+    @property
+    def model_list(self) -> Sequence[Deployment]: ...
+
+    @property
+    def fallbacks(self) -> Sequence[object] | None: ...
+
+    @property
+    def max_fallbacks(self) -> int: ...
+
+    @property
+    def cooldown_time(self) -> float: ...
+
+    @property
+    def cooldown_cache(self) -> Cooldowns: ...
+
+    @property
+    def allowed_fails_policy(self) -> object: ...
+
+    def get_model_list(self, model_name: str | None = None) -> Sequence[Deployment] | None: ...
+
+    def get_model_info(self, id: str) -> Deployment | None: ...
+
+
+# LiteLLM's own list. What it then does about a lone deployment's 402 depends on the allowed fails, since 1.106.
+COOLS_DOWN_ALONE: Final = (401, 404, 408, 429, *((402,) if HAS_PAYMENT_REQUIRED else ()))
+
+# Not so in 1.82.6, which has neither; every later release has one of them.
+FALLS_BACK_BY_ORDER: Final = any(
+    hasattr(litellm.utils, name) for name in ("_get_deployment_order", "get_order_filtered_deployments")
+)
+
+
+def id_of(deployment: Deployment) -> str | None:
+    """The id of a deployment, None if it has none."""
+    found: Final = (deployment.get("model_info") or {}).get("id")
+    return None if found is None else str(found)
+
+
+def ids_of(deployments: Iterable[Deployment] | None) -> frozenset[str | None]:
+    """The ids of some deployments."""
+    return frozenset(map(id_of, deployments or ()))
+
+
+def order_of(deployment: Deployment) -> int | None:
+    """The `order` the user has given a deployment, None if none."""
+    for holder in ("litellm_params", "model_info"):
+        order = (deployment.get(holder) or {}).get("order")
+        if order is not None:
+            return int(order)
+    return None
+
+
+def request_in(arguments: Mapping[str, object]) -> Request:
+    """The request among the arguments of one of the router's methods that choose, empty if it is not there."""
+    found: Final = arguments.get("request_kwargs")
+    return found if isinstance(found, Mapping) else {}
+
+
+def deployment_setting(router: Router, deployment_id: str, name: str) -> Any:  # any-ok: whatever the user has set
+    """What the user has set for one deployment, None if nothing."""
+    deployment: Final = router.get_model_info(id=deployment_id) or {}
+    found: Final = ((deployment.get(holder) or {}).get(name) for holder in ("model_info", "litellm_params"))
+    return next((value for value in found if value is not None), None)
+
+
+def routing_context(router: Router) -> Any:  # any-ok: two classes of LiteLLM's, by release
+    """What LiteLLM's cooldown functions take for a router: since 1.109 its `RoutingContext`, before that itself."""
+    return getattr(router, "_core_ctx", router)
+
+
+def is_compiled(router: Router) -> bool:
+    """Whether this is a router of 1.110 or later, which looks a request's own fallbacks up by itself."""
+    return "_core" in vars(router)
+
+
+def router_of(core: object) -> Router:
+    """A `Router` that a core serves, which has the members of earlier releases. Not the one that was made for the core:
+    nothing keeps that while a request is under way."""
+    from litellm.router import Router as LiteLLMRouter
+
+    router: Final = LiteLLMRouter.__new__(LiteLLMRouter)
+    vars(router)["_core"] = core
+    return cast(Router, router)
+
+
+def group_of(router: object, model_id: str) -> Sequence[Deployment] | None:
+    """The deployments of the model group that deployment `model_id` is in, None if there is none. `router` may be its
+    `RoutingContext`, which since 1.109 the cooldown functions hand on."""
+    find: Final = getattr(router, "get_model_group", None)
+    registry: Final = getattr(router, "registry", None)
+    found: object = None
+    if find is not None:
+        found = find(id=model_id)
+    elif registry is not None:
+        found = registry().resolve(model_id, kind="group_of_id")
+    return found if isinstance(found, list) else None
+
+
+def is_alone(router: object, model_id: str) -> bool:
+    """Whether deployment `model_id` is the only one of its model group, and of its team's model of that name."""
+    group: Final = group_of(router, model_id)
+    return group is not None and len(group) == 1 and not _team_has_another(router, model_id)
+
+
+def _team_has_another(router: object, model_id: str) -> bool:
+    """Whether LiteLLM, since 1.103, knows another deployment of a team's model: each of them has a group of its own."""
+    ask: Final = getattr(router, "team_model_has_alternatives", None)
+    if ask is not None:
+        return bool(ask(model_id))
+    registry: Final = getattr(router, "registry", None)
+    return registry is not None and bool(registry().resolve(model_id, kind="team_model_alternatives"))
+
+
+def cooldowns_of(router: Router) -> Any:  # any-ok: two stores of LiteLLM's, by release
+    """LiteLLM's store of cooldowns, for the proxy too: since 1.109 such members are for the router's modules only."""
+    return router.cooldown_cache
+
+
+async def end_cooldown(router: Any, deployment_id: str) -> None:  # any-ok: two routers of LiteLLM's, by release
+    """End a deployment's cooldown, in memory and in the Redis that routers share."""
+    cooldown_cache: Final = cooldowns_of(router)
+    store: Final = getattr(cooldown_cache, "cooldown_store", None) or cooldown_cache.cache  # 1.82.6 has no store
+    key: Final = f"deployment:{deployment_id}:cooldown"
+    if hasattr(store, "evict_local"):  # since 1.110: it deletes nothing from the router's Redis
+        redis, evict = router.health().store.redis_cache, functools.partial(store.evict_local, deployment_id)
+    else:
+        redis, evict = store.redis_cache, functools.partial(store.in_memory_cache.delete_cache, key)
+    if redis is not None:  # first, as what is missing in memory is read from it
+        await redis.async_delete_cache(redis.check_and_fix_namespace(key))
+    evict()
+
+
+def seconds_until_rotation(router: Router, deployment_ids: Collection[str]) -> float | None:
+    """How long it takes until the first of the deployments is not cooling down, None if one of them is not."""
+    names: Final = list(deployment_ids)
+    active: Final = router.cooldown_cache.get_active_cooldowns(names, parent_otel_span=None)
+    if not names or len(active) < len(names):
+        return None
+    now: Final = time.time()
+    return max(0.0, min(float(one["timestamp"]) + float(one["cooldown_time"]) - now for _, one in active))
+
+
+def any_in_rotation(router: Router, deployment_ids: Collection[str]) -> bool:
+    """Whether one of the deployments, each named once, is not cooling down."""
+    if not deployment_ids:
+        return False
+    cooling_down: Final = router.cooldown_cache.get_active_cooldowns(list(deployment_ids), parent_otel_span=None)
+    return len(deployment_ids) > len(cooling_down)
+
+
+def leaves_no_deployment(error: object) -> bool:
+    """Whether the router found no deployment to choose, for cooldowns or limits of its own. Its strategies raise three
+    classes for that, ValueError among them, with this text in common."""
+    return isinstance(error, ValueError) and RouterErrors.no_deployments_available.value in str(error)
+
+
+def counts_allowed_fails(router: Router, deployment_id: str) -> bool:
+    """Whether the user has set how many failures the deployment may have; LiteLLM's failure callback counts them."""
+    from litellm.router_utils.cooldown_handlers import _is_allowed_fails_set_on_router
+
+    if router.allowed_fails_policy is not None or _is_allowed_fails_set_on_router(routing_context(router)):
+        return True
+    names: Final = ("allowed_fails", "allowed_fails_policy")
+    return any(deployment_setting(router, deployment_id, name) is not None for name in names)
+
+
+def has_own_policy_for(router: Router, deployment: Deployment, error: BaseException) -> bool:
+    """Whether the deployment's `allowed_fails_policy` names the class of a failure, which then decides alone. Not
+    before LiteLLM 1.99, which has no such setting of a deployment's."""
+    from litellm.router_utils import cooldown_handlers
+
+    has_policy: Final = getattr(cooldown_handlers, "_has_explicit_allowed_fails_policy_for_exception", None)
+    name: Final = id_of(deployment)
+    if has_policy is None or name is None:
+        return False
+    return bool(has_policy(routing_context(router), name, error))
+
+
+async def may_fall_back_to(router: Router, group: str, request: Request) -> bool:
+    """Whether the proxy's checks, since 1.100, let a request fall back to a group."""
+    context: Final = routing_context(router)
+    for kind in ("access", "budget"):
+        ask: Callable[..., Awaitable[bool]] | None = getattr(context, f"fallback_{kind}_allowed", None)  # since 1.109
+        check = getattr(router, f"fallback_{kind}_check", None) if ask is None else None
+        if check is not None:
+            ask = functools.partial(check, llm_router=router)
+        if ask is not None and not await ask(model=group, request_kwargs=request):
+            return False
+    return True
+
+
+def router_setting(router: Router, name: str) -> Any:  # any-ok: whatever the user has set
+    """A setting of the router's that not every release, nor a stand-in for a router, has; None if it has none."""
+    return safe_getattr(router, name)
