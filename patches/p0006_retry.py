@@ -82,6 +82,7 @@ ADDS = (
     "litellm/router_utils/failover/attempts.py",
     "litellm/router_utils/failover/fallback_cooldown.py",
     "litellm/router_utils/failover/fallbacks.py",
+    "litellm/router_utils/failover/group_names.py",
     "litellm/router_utils/failover/retries.py",
     "litellm/router_utils/failover/rotation_wait.py",
     "tests/router_unit_tests/test_callers_part.py",

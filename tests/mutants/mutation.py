@@ -130,6 +130,10 @@ OTHER_KILLERS = {
     "affinity": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_every_strategy.py",)),
     "fallback_cooldown": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
     "fallbacks": Killers(quick=("router_unit_tests/test_fallbacks_left.py", "router_unit_tests/test_model_names.py")),
+    **dict.fromkeys(
+        ("group_names", "python_router_names", "compiled_router_names"),
+        Killers(quick=("router_unit_tests/test_model_names.py",)),
+    ),
     "single_attempts": Killers(quick=("router_unit_tests/test_public_methods.py",)),
     "python_router": Killers(
         quick=(*ATTEMPTS, "router_unit_tests/test_wrapped_methods.py"),

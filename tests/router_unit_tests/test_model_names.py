@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
-from support.routing import GROUP, MODES, ask, back_offs, deployment, routed
+from support.routing import COMPILED_ROUTER, GROUP, MODES, RELEASE, ask, back_offs, deployment, outcomes, routed
 
 ALIAS = "the-alias"
 FALLBACK = "the-fallback"
@@ -61,3 +62,192 @@ async def test_a_fallback_may_be_named_by_an_alias(mode: str) -> None:
     with lone(FAULTS["503"], **settings) as (router, attempts), back_offs():
         assert await ask(router, mode) == "pong"
         assert attempts() == (1, 1)
+
+
+# --- a team's model, the tiers of an auto router, patterns, ids
+
+TEAM = "team-1"
+INTERNAL = "model_name_team-1_1"
+AUTO = "the-auto-router"
+OF_TEAM: dict[str, Any] = {"metadata": {"user_api_key_team_id": TEAM}}
+SETTINGS: dict[str, Any] = {"num_retries": 2, "cooldown_time": 60}
+FINDS_TEAMS = RELEASE >= (1, 84)
+"""Before, the proxy gives the router the internal name of a team's model."""
+
+# The name of a request and what comes with it; the router's group or groups; the group's other name.
+ASKED_FOR: dict[str, dict[str, Any]] = {
+    "alias": {"model": ALIAS},
+    "hidden alias": {"model": ALIAS},
+    "internal name": {"model": INTERNAL, **OF_TEAM},
+    "public name": {"model": GROUP if FINDS_TEAMS else INTERNAL, **OF_TEAM},
+    "auto router": {"model": AUTO},
+    "alias of an auto router": {"model": ALIAS},
+    "pattern": {"model": "openai/gpt-x"},
+    "provider": {"model": "gpt-4o-mini"},
+}
+OTHER_NAMES = {"public name": INTERNAL, "pattern": "openai/*", "provider": "openai/gpt-4o-mini"}
+ALIAS_OF = {"alias": GROUP, "hidden alias": {"model": GROUP, "hidden": True}, "alias of an auto router": AUTO}
+NEVER_COOLED_DOWN = ("pattern", "provider")
+"""LiteLLM cools no deployment down that stands for a pattern of names."""
+
+if RELEASE < (1, 103):  # before, LiteLLM looks auto routers up by their own name
+    del ASKED_FOR["alias of an auto router"]
+
+
+def named(kind: str, number: int, url: str) -> dict[str, Any]:
+    """A deployment of the group that a request of this kind asks for, by one of its names."""
+    one = deployment("ab"[number], "openai", url)
+    if kind in ("internal name", "public name"):
+        one["model_name"] = f"model_name_{TEAM}_{number + 1}"
+        one["model_info"].update(team_id=TEAM, team_public_model_name=GROUP)
+    if kind in NEVER_COOLED_DOWN:
+        one["model_name"] = one["litellm_params"]["model"] = "openai/*"
+    return one
+
+
+def auto_router(tier: str) -> dict[str, Any]:
+    """One that chooses `tier` for every request."""
+    tiers = dict.fromkeys(("SIMPLE", "MEDIUM", "COMPLEX", "REASONING"), tier)
+    params = {"model": "auto_router/complexity_router", "complexity_router_config": {"tiers": tiers}}
+    return {
+        "model_name": AUTO,
+        "litellm_params": {**params, "complexity_router_default_model": tier},
+        "model_info": {"id": "auto"},
+    }
+
+
+@contextmanager
+def router_of(kind: str, fault: Fault, *, count: int, **settings: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """A router over a group that has the name of this kind, of which the first of `count` deployments has `fault`, and
+    a fallback group, if the group is lone; with the provider of the first and of the last."""
+    with FaultyProvider(fault) as bad, FaultyProvider(HEALTHY) as good:
+        group = [named(kind, 0, bad.url)]
+        group.append(named(kind, 1, good.url) if count == 2 else deployment("z", "openai", good.url, group=FALLBACK))
+        group += [auto_router(GROUP)] if "auto" in kind else []
+        aliases = {ALIAS: ALIAS_OF[kind]} if kind in ALIAS_OF else {}
+        with routed(group, **{**SETTINGS, "model_group_alias": aliases, **settings}) as router:
+            yield router, bad, good
+
+
+def asked(kind: str) -> dict[str, Any]:
+    """The parameters of a request of this kind, for it alone: LiteLLM writes into the metadata."""
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in ASKED_FOR[kind].items()}
+
+
+@pytest.mark.parametrize("fault", ["429", "503"])
+@pytest.mark.parametrize("kind", ASKED_FOR)
+async def test_fallbacks_stand_under_any_name(kind: str, fault: str) -> None:
+    """The fallback is asked at once, and the deployment it stood in for is left alone while its cooldown lasts."""
+    fallbacks = [{OTHER_NAMES.get(kind, GROUP): [FALLBACK]}]
+    with router_of(kind, FAULTS[fault], count=1, fallbacks=fallbacks) as (router, bad, good), back_offs() as waits:
+        assert [await ask(router, "async", **asked(kind)) for _ in range(3)] == ["pong"] * 3
+        # The compiled router finds a tier's fallbacks only once an attempt on the tier has failed.
+        asked_each_time = kind in NEVER_COOLED_DOWN or (COMPILED_ROUTER and "auto" in kind)
+        assert (bad.attempts, good.attempts, waits) == (3 if asked_each_time else 1, 3, [])
+
+
+@pytest.mark.parametrize("kind", ASKED_FOR)
+async def test_requests_own_fallbacks_stand_under_any_name(kind: str) -> None:
+    """As the router's do."""
+    own = [{OTHER_NAMES.get(kind, GROUP): [FALLBACK]}]
+    with router_of(kind, FAULTS["429"], count=1) as (router, bad, good), back_offs() as waits:
+        assert await ask(router, "async", fallbacks=own, **asked(kind)) == "pong"
+        assert (bad.attempts, good.attempts, waits) == (1, 1, [])
+
+
+@pytest.mark.parametrize("fault", ["401", "402", "429", "500", "503", "refused"])
+@pytest.mark.parametrize("kind", [kind for kind in ASKED_FOR if kind != "internal name"])
+async def test_a_retry_sees_the_group_behind_its_name(kind: str, fault: str) -> None:
+    """No request is lost while one of the group's two deployments answers."""
+    cheapest_first = {"routing_strategy": "cost-based-routing"}
+    with router_of(kind, FAULTS[fault], count=2, **cheapest_first) as (router, bad, good), back_offs():
+        assert await ask(router, "async", **asked(kind)) == "pong"
+        assert (bad.attempts, good.attempts) == (0 if fault == "refused" else 1, 1)
+
+
+@pytest.mark.parametrize("kind", [*ASKED_FOR, "id"])
+async def test_a_rejected_request_is_lost_by_any_name(kind: str) -> None:
+    """What the request itself is to blame for is asked once."""
+    with router_of(kind, FAULTS["400"], count=1) as (router, bad, _), back_offs():
+        results = await outcomes(router, 1, **(asked(kind) if kind in ASKED_FOR else {"model": "a"}))
+        assert (getattr(results[0], "status_code", None), bad.attempts) == (400, 1)
+
+
+@pytest.mark.parametrize("kind", ["public name", "auto router"])
+async def test_a_lone_deployment_is_retried_by_any_name(kind: str) -> None:
+    """As by its group's own name: what was an accident is tried again."""
+    with router_of(kind, FAULTS["500"], count=1) as (router, bad, _), back_offs():
+        results = await outcomes(router, 1, **asked(kind))
+        assert (getattr(results[0], "status_code", None), bad.attempts) == (500, 3)
+
+
+@pytest.mark.parametrize("kind", ["alias", "public name", "auto router"])
+async def test_a_moment_is_waited_for_by_any_name(kind: str) -> None:
+    """A group that is rate-limited for a second answers when that is over."""
+    one_second = Fault.status(429, retry_after=1)
+    with router_of(kind, one_second, count=2) as (router, bad, other):
+        other.fault = one_second
+        await outcomes(router, 1, **{**asked(kind), "num_retries": 1})
+        bad.fault = other.fault = HEALTHY
+        began = time.monotonic()
+        assert await ask(router, "async", **asked(kind)) == "pong"
+        assert time.monotonic() - began < 3
+        assert bad.attempts + other.attempts == 3
+
+
+TARGETS: dict[str, dict[str, Any]] = {
+    "hidden alias": {"fallbacks": [{"first": [ALIAS]}]},
+    "public name": {"fallbacks": [{"first": [GROUP]}]},
+    "auto router": {"fallbacks": [{"first": [AUTO]}]},
+    "pattern": {"fallbacks": [{"first": ["openai/gpt-x"]}]},
+    "id": {"fallbacks": [{"first": ["b"]}]},
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+async def test_a_fallback_may_have_any_name(kind: str) -> None:
+    """It is asked at once, and the lone deployment it stood in for is left alone."""
+    with FaultyProvider(FAULTS["429"]) as bad, FaultyProvider(HEALTHY) as good, back_offs() as waits:
+        group = [deployment("a", "openai", bad.url, group="first"), named(kind, 1, good.url), auto_router(GROUP)]
+        aliases = {ALIAS: {"model": GROUP, "hidden": True}}
+        with routed(group, **SETTINGS, model_group_alias=aliases, **TARGETS[kind]) as router:
+            metadata = OF_TEAM["metadata"]
+            assert await outcomes(router, 3, model="first", metadata=dict(metadata)) == ["pong"] * 3
+            assert (bad.attempts, good.attempts, waits) == (1, 3, [])
+
+
+async def test_who_names_an_id_gets_that_deployment() -> None:
+    """What is set for its group is not followed, as by LiteLLM; what is set for all is."""
+    for fallbacks, answers in (([{GROUP: [FALLBACK]}], 0), ([{"*": [FALLBACK]}], 1)):
+        with router_of("id", FAULTS["503"], count=1, fallbacks=fallbacks) as (router, bad, good), back_offs():
+            results = await outcomes(router, 1, model="a")
+            assert (results.count("pong"), bad.attempts, good.attempts) == (answers, 1, answers)
+
+
+async def test_a_name_keeps_what_is_set_for_it() -> None:
+    """The fallbacks of the name that was asked for hold before those of the group's other names."""
+    for kind in ("alias", "internal name"):
+        own = [{GROUP: ["no-such-group"]}, {asked(kind)["model"]: [FALLBACK]}]
+        with router_of(kind, FAULTS["503"], count=1, fallbacks=own) as (router, bad, good), back_offs():
+            assert await ask(router, "async", **asked(kind)) == "pong"
+            assert (bad.attempts, good.attempts) == (1, 1)
+
+
+@pytest.mark.skipif(COMPILED_ROUTER, reason="not available with the compiled router, as a build says")
+@pytest.mark.parametrize("kind", ASKED_FOR)
+async def test_automatic_fallbacks_know_the_group(kind: str) -> None:
+    """The group is not its own substitute under another name."""
+    settings: dict[str, Any] = {"automatic_fallbacks": True}
+    with router_of(kind, FAULTS["429"], count=1, **settings) as (router, bad, good), back_offs() as waits:
+        assert await ask(router, "async", **asked(kind)) == "pong"
+        assert (bad.attempts, good.attempts, waits) == (1, 1, [])
+
+
+async def test_a_retry_policy_holds_for_a_tier() -> None:
+    """How often a tier is tried is for who has set a policy to say, as for the group by its own name."""
+    policy = {"InternalServerErrorRetries": 1}
+    with router_of("auto router", FAULTS["500"], count=1, retry_policy=policy) as (router, bad, _), back_offs():
+        await outcomes(router, 1, model=GROUP)
+        by_its_name = bad.attempts
+        await outcomes(router, 1, model=AUTO)
+        assert bad.attempts == 2 * by_its_name

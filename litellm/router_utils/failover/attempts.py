@@ -13,6 +13,7 @@ from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import FailureKind, failure_of, keep_failure
 from litellm.router_utils.failover.caller_fault import caller_input, is_caller_fault, judge, limit_of
 from litellm.router_utils.failover.fallbacks import can_fall_back, has_fallback
+from litellm.router_utils.failover.group_names import by_any_name, team_of
 from litellm.router_utils.failover.policy import is_rejected
 from litellm.router_utils.failover.retries import max_retries
 from litellm.router_utils.failover.retry_state import FailedAttempt, GroupTurn
@@ -80,10 +81,13 @@ def can_try_another(turn: GroupTurn, deployment_id: str, candidates: Collection[
     return (
         (bool(others) and made < max_retries(turn, deployment_id))
         or can_fall_back(turn)
-        or any(
-            has_fallback(turn.router, turn.group, router_setting(turn.router, kind)) for kind in _FALLBACKS_FOR_A_REASON
-        )
+        or any(_has_fallback_for(turn, reason) for reason in _FALLBACKS_FOR_A_REASON)
     )
+
+
+def _has_fallback_for(turn: GroupTurn, reason: str) -> bool:
+    fallbacks: Final = by_any_name(turn.router, turn.group, router_setting(turn.router, reason), turn.routed)
+    return has_fallback(turn.router, turn.group, fallbacks, team_id=team_of(turn.request))
 
 
 def describe_attempts(attempts: Sequence[FailedAttempt]) -> str:

@@ -5,6 +5,7 @@ Finds the model groups that can serve a request in place of one that has no conf
 
 import functools
 import inspect
+import itertools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
@@ -12,7 +13,9 @@ import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure import classify
 from litellm.router_utils.failover.fallbacks import fallback_groups, register_fallback_source
+from litellm.router_utils.failover.group_names import by_any_name, names_of, routed_as
 from litellm.router_utils.failover.policy import is_deployment_fault
+from litellm.router_utils.failover.retry_state import Routed
 from litellm.router_utils.failover.router_view import Deployment, Request, Router, leaves_no_deployment, router_setting
 
 Result = TypeVar("Result")
@@ -33,7 +36,8 @@ def add_automatic_fallbacks(fall_back: Callable[..., Awaitable[Result]]) -> Call
         bound: Final = signature.bind(self, *args, **kwargs)
         if _is_of_the_deployments(bound.arguments["e"]):
             request: Final = bound.arguments["kwargs"]
-            groups: Final = automatic_fallbacks(self, str(bound.arguments["model_group"]), request)
+            model_group: Final = str(bound.arguments["model_group"])
+            groups: Final = automatic_fallbacks(self, model_group, request, routed_as(model_group))
             permitted: Final = [group for group in groups if await _may_use(self, group, request)]
             if permitted:
                 bound.arguments["fallbacks"] = permitted
@@ -42,16 +46,18 @@ def add_automatic_fallbacks(fall_back: Callable[..., Awaitable[Result]]) -> Call
     return async_function_with_fallbacks_common_utils
 
 
-def automatic_fallbacks(router: Router, model_group: str, request: Request) -> list[str]:
+def automatic_fallbacks(router: Router, model_group: str, request: Request, routed: Routed | None = None) -> list[str]:
     """The groups to ask in place of `model_group`, in the order they are declared in: of the same mode, and with a
     context window the request fits into as far as that is known. None if fallbacks are configured, or for what is a
-    fallback already."""
+    fallback already. `routed` is what the router has made of the name, None if it has not looked it up."""
     if not router_setting(router, "automatic_fallbacks") or request.get("fallback_depth") or "fallbacks" in request:
         return []
-    if fallback_groups(model_group, router.fallbacks):
+    if fallback_groups(model_group, by_any_name(router, model_group, router.fallbacks, routed)):
         return []
     groups: Final = _groups(router)
-    mode: Final = _of_all(map(_mode, groups.pop(model_group, ())))
+    own: Final = [groups.pop(name, []) for name in names_of(router, model_group, routed)]
+    asked: Final = () if routed is None else routed.deployments
+    mode: Final = _of_all(map(_mode, [*asked, *itertools.chain.from_iterable(own)]))
     alike: Final = {name: group for name, group in groups.items() if _of_all(map(_mode, group)) == mode}
     limits: Final = {name: _of_all(map(_context_window, group)) for name, group in alike.items()}
     tokens: Final = _tokens(request) if any(limits.values()) else 0

@@ -35,7 +35,9 @@ from litellm.router_utils.failover.policy import NextStep, next_step
 from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
 from litellm.router_utils.failover.router_view import any_in_rotation, id_of, leaves_no_deployment
 
-_NEVER_RETRIED: Final = "NotFoundError"
+NEVER_RETRIED: Final = "NotFoundError"
+"""A failure's class, by its name, that the compiled router never retries."""
+
 # The stages of a choice: those whose answer is who stays, and those whose answer is who goes.
 _FIRST_STAGE: Final = "callback_filters"
 _KEEPS: Final = (_FIRST_STAGE, "tags", "embedding_batch")
@@ -48,25 +50,41 @@ _OF_THE_GATEWAY: Final = frozenset(
 )
 
 HostFunction = Callable[[Driver, Step], Answer]  # async and sync
+Rewording = Callable[[Driver, GroupTurn, Outcome, NextStep | None], Outcome]
+
+_rewordings: Final[list[Rewording]] = []
+
+
+def register_rewording(reword: Rewording) -> None:
+    """Have `reword` put what the compiled router is told of a failed attempt in other words, given what has been
+    decided of it, None if nothing: in words that it knows by the name of the turn's group."""
+    if reword not in _rewordings:
+        _rewordings.append(reword)
+
+
+def _nothing(driver: Driver, step: Step) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def retry_by_policy(attempt: HostFunction) -> HostFunction:
     """Wrap `_Driver.attempt` and its sync twin, which make an attempt and tell the compiled router what came of it."""
-    return _around(attempt, _possible_retry, _after_attempt)
+    return around(attempt, during=_possible_retry, after=_after_attempt)
 
 
 def exclude_failed_deployments(select: HostFunction) -> HostFunction:
     """Wrap `_Driver.select` and its sync twin, which the compiled router asks in the course of each choice, and first
     of all which deployments to choose from: those that have not failed this request through a fault of their own, or
     all if each has."""
-    return _around(select, _choosing if inspect.iscoroutinefunction(select) else _nothing, _answered, _asked)
+    during: Final = _choosing if inspect.iscoroutinefunction(select) else _nothing
+    return around(select, before=_asked, during=during, after=_answered)
 
 
-def _around(
+def around(
     function: HostFunction,
-    during: Callable[[Driver, Step], AbstractContextManager[None]],
-    after: Callable[[Driver, Step, Answer], Answer],
+    *,
     before: Callable[[Driver, Step], Step] = lambda _, step: step,
+    during: Callable[[Driver, Step], AbstractContextManager[None]] = _nothing,
+    after: Callable[[Driver, Step, Answer], Answer] = lambda _, step, answer: answer,
 ) -> HostFunction:
     """A function of the compiled router's host, async or not, with what is to be done before, during and after it."""
     if inspect.iscoroutinefunction(function):
@@ -86,10 +104,6 @@ def _around(
         return after(self, asked, answer)
 
     return functools.wraps(function)(wrapped)
-
-
-def _nothing(driver: Driver, step: Step) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def _possible_retry(driver: Driver, step: Step) -> AbstractContextManager[None]:
@@ -112,19 +126,27 @@ def _after_attempt(driver: Driver, step: Step, told: Outcome) -> Outcome:
     if told.get("ok"):
         _with_a_loop(_cooldowns_after_fallback(driver))
         return told
+    decided: Final = _decided(driver, turn, step, told)
+    said = told if decided is None else {**told, **_WORDS[decided](step, told)}
+    for reword in _rewordings:
+        said = reword(driver, turn, said, decided)
+    return said
+
+
+def _decided(driver: Driver, turn: GroupTurn, step: Step, told: Outcome) -> NextStep | None:
+    """What becomes of the request after an attempt that has failed, None if that is not for the policy to say."""
     if told["kind"] in _OF_THE_GATEWAY or not turn.attempt.is_recorded:
-        return told
+        return None
     failed: Final = record_failure(turn, driver._last_error)
     if turn.is_fallback:
         _with_a_loop([functools.partial(cooldown_failed_fallback, turn)])
     try:
         untried: Final = _has_untried(driver, turn, step)
         may_fall_back: Final = not untried and can_fall_back(turn)
-        decided: Final = next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
-        return {**told, **_WORDS[decided](step, told)}
+        return next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
     except Exception as error:  # must not take the provider's failure from the caller
         verbose_router_logger.warning("LiteLLM decides on the retries of %s: %s", turn.group, error)
-        return told
+        return None
 
 
 def _has_untried(driver: Driver, turn: GroupTurn, step: Step) -> bool:
@@ -137,16 +159,16 @@ def _has_untried(driver: Driver, turn: GroupTurn, step: Step) -> bool:
 
 
 def _to_retry(step: Step, told: Outcome) -> Outcome:
-    names: Final = {"classes": [name for name in told["classes"] if name != _NEVER_RETRIED]}
+    names: Final = {"classes": [name for name in told["classes"] if name != NEVER_RETRIED]}
     status: Final = COOLS_DOWN_AND_RETRIES if told["status"] in NOT_RETRIED else told["status"]
-    renamed: Final = {"kind": ANY_ERROR} if told["kind"] == _NEVER_RETRIED else {}
+    renamed: Final = {"kind": ANY_ERROR} if told["kind"] == NEVER_RETRIED else {}
     return {"status": status, **names, **renamed}
 
 
 def _to_fall_back(step: Step, told: Outcome) -> Outcome:
     if step["retry"] == 0:  # only then is the number of retries read
         return {"num_retries": 0}
-    return {"kind": _NEVER_RETRIED, "classes": [*told["classes"], _NEVER_RETRIED]}
+    return {"kind": NEVER_RETRIED, "classes": [*told["classes"], NEVER_RETRIED]}
 
 
 # What of the words an attempt is told in is different for each step.
@@ -198,7 +220,8 @@ def _asked(driver: Driver, step: Step) -> Step:
         choice.among = among
         choice.left = [one for one in candidates if one in could and one not in tried] or candidates
         return {**step, "candidates": choice.left}
-    if list(candidates) != [choice.preferred]:  # the strategy is asked about it alone, though others are left
+    # A stage without candidates chooses nothing. The strategy is asked about the preferred one alone.
+    if candidates and list(candidates) != [choice.preferred]:
         choice.left = candidates
     return step
 

@@ -25,6 +25,8 @@ class Core(Protocol):
     """A `RustCore`: one router's state."""
 
     _host: Host
+    _resolved: object  # its settings
+    _walked_fallbacks: Mapping[str, object]  # the router's own, by the name of the setting
 
 
 class Plan(Protocol):

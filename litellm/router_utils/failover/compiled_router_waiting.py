@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import ContextVar
 from typing import Final
 
+from litellm.router_utils.failover.compiled_router_names import falls_back_by_tier, is_auto_router, recall_names
 from litellm.router_utils.failover.compiled_router_types import Answer, Core, Step
 from litellm.router_utils.failover.driver_state import Driver, turn_at
 from litellm.router_utils.failover.fallbacks import visit_denied_fallbacks
+from litellm.router_utils.failover.group_names import deployments_by, team_of
 from litellm.router_utils.failover.retry_state import GroupTurn
 from litellm.router_utils.failover.rotation_wait import wait_before_asking
-from litellm.router_utils.failover.router_view import Router, order_of, router_of
+from litellm.router_utils.failover.router_view import Request, Router, order_of, router_of
+from litellm.router_utils.fallback_event_handlers import get_pre_routing_selection
 
 _PREFIX: Final = "deployment:"
 _SUFFIX: Final = ":cooldown"
@@ -46,7 +49,7 @@ def wait_for_rotation(answer: Callable[[Core, Step], Awaitable[Answer]]) -> Call
         while shut_out := _shut_out(self, step, found):
             turn, names = shut_out
             await visit_denied_fallbacks(turn)
-            wait = wait_before_asking(turn, names)
+            wait = _wait_before_asking(turn, names)
             if not wait:
                 return _without(turn.let_through, step, found)
             await self._host.sleep(wait)
@@ -64,7 +67,7 @@ def wait_for_rotation_sync(answer: Callable[[Core, Step], Answer]) -> Callable[[
         found = answer(self, step)
         while shut_out := _shut_out(self, step, found):
             turn, names = shut_out
-            wait = wait_before_asking(turn, names)
+            wait = _wait_before_asking(turn, names)
             if not wait:
                 return _without(turn.let_through, step, found)
             self._host.sleep_sync(wait)
@@ -72,6 +75,15 @@ def wait_for_rotation_sync(answer: Callable[[Core, Step], Answer]) -> Callable[[
         return found
 
     return answer_in_time
+
+
+def _wait_before_asking(turn: GroupTurn, names: frozenset[str]) -> float | None:
+    """As `wait_before_asking`. Where no deployment is left, the compiled router finds the fallbacks of the name that
+    was asked for, and those of the tier that an auto router has chosen only once an attempt has failed: one is made."""
+    if falls_back_by_tier(turn):
+        turn.let_through = names
+        return 0.0
+    return wait_before_asking(turn, names)
 
 
 def _shut_out(core: Core, step: Step, found: Answer) -> tuple[GroupTurn, frozenset[str]] | None:
@@ -85,15 +97,22 @@ def _shut_out(core: Core, step: Step, found: Answer) -> tuple[GroupTurn, frozens
         return None
     at_first: Final = (str(driver._request.get("model")), None)
     group, order = (driver.failover.group or at_first) if driver._level else at_first
-    names: Final = _names_in(router_of(core), group, order)
+    names: Final = _names_in(router_of(core), driver._request, group, order)
     if not names or not names <= cooling:
         return None
-    return turn_at(driver, driver._level, group, driver._fallback_depth, order), names
+    turn: Final = turn_at(driver, driver._level, group, driver._fallback_depth, order)
+    recall_names(driver, turn, get_pre_routing_selection(driver._request))
+    return turn, names
 
 
-def _names_in(router: Router, group: str, order: int | None) -> frozenset[str]:
-    """The ids of the deployments of a group, of those of an `order` if one is asked for."""
-    deployments: Final = router.get_model_list(model_name=group) or ()
+def _names_in(router: Router, request: Request, group: str, order: int | None) -> frozenset[str]:
+    """The ids of the deployments that a request is led to by the name `group`, of those of an `order` if one is asked
+    for."""
+    team_id: Final = team_of(request)
+    deployments = deployments_by(router, group, team_id)
+    tier: Final = get_pre_routing_selection(request) if is_auto_router(deployments) else None
+    if tier is not None:
+        deployments = deployments_by(router, tier, team_id)
     return frozenset(str(one["model_info"]["id"]) for one in deployments if order is None or order_of(one) == order)
 
 

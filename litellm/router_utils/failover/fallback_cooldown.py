@@ -34,7 +34,7 @@ def cooldown_after_fallback(turn: GroupTurn) -> None:
     if failed is None or error is None or not is_retry_useless(failed.kind):
         return
     try:
-        if fallbacks_remain(turn.router, {}, turn.group, ()):
+        if fallbacks_remain(turn, {}, ()):
             _cool_down_alone(turn.router, failed.deployment_id, error)
     except Exception as problem:  # such as a lost Redis, which must not take from the caller an answer that is there
         verbose_router_logger.warning("A deployment of %s was not cooled down: %s", turn.group, problem)

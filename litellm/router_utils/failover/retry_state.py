@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from litellm.litellm_core_utils.failure import FailureKind
 from litellm.router_utils.failover.policy import is_deployment_fault
-from litellm.router_utils.failover.router_view import Deployment, Router
+from litellm.router_utils.failover.router_view import Deployment, Request, Router
 
 
 class FailedAttempt(NamedTuple):
@@ -62,6 +62,16 @@ class Affinity:
     excluded: Sequence[Deployment] = ()  # those that a preference for a later `order` leaves out
 
 
+@dataclass(frozen=True)
+class Routed:
+    """What the router has made of the name of a group: the name it looked up, such as that of the tier that an auto
+    router has chosen, for which request, and the deployments it found."""
+
+    group: str
+    request: Request | None
+    deployments: Sequence[Deployment]
+
+
 @dataclass
 class GroupTurn:
     """One model group's turn at a request. The groups it falls back to get turns of their own, with the same state."""
@@ -71,6 +81,7 @@ class GroupTurn:
     request: Mapping[str, object]  # as the caller sent it
     state: RequestState = field(default_factory=RequestState)
     previous: "GroupTurn | None" = None  # the turn of the group that this one is a fallback of
+    routed: Routed | None = None  # None until the group's name has been looked up
     attempt: Attempt = Attempt()
     affinity: Affinity = Affinity()
     shut_out: Sequence[Deployment] = ()  # the deployments it could go to, if all of them are cooling down

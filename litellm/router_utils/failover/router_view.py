@@ -35,6 +35,9 @@ class Router(Protocol):
     def model_list(self) -> Sequence[Deployment]: ...
 
     @property
+    def model_names(self) -> Collection[str]: ...
+
+    @property
     def fallbacks(self) -> Sequence[object] | None: ...
 
     @property
@@ -49,7 +52,9 @@ class Router(Protocol):
     @property
     def allowed_fails_policy(self) -> object: ...
 
-    def get_model_list(self, model_name: str | None = None) -> Sequence[Deployment] | None: ...
+    def get_model_list(
+        self, model_name: str | None = None, team_id: str | None = None
+    ) -> Sequence[Deployment] | None: ...
 
     def get_model_info(self, id: str) -> Deployment | None: ...
 
@@ -101,9 +106,12 @@ def routing_context(router: Router) -> Any:  # any-ok: two classes of LiteLLM's,
     return getattr(router, "_core_ctx", router)
 
 
-def is_compiled(router: Router) -> bool:
-    """Whether this is a router of 1.110 or later, which looks a request's own fallbacks up by itself."""
-    return "_core" in vars(router)
+def tier_comes_first() -> bool:
+    """Whether LiteLLM, since 1.102, looks up the fallbacks of the tier that an auto router has chosen before those of
+    the auto router's own name."""
+    from litellm.router_utils import fallback_event_handlers
+
+    return hasattr(fallback_event_handlers, "fallback_lookup_groups")
 
 
 def router_of(core: object) -> Router:
