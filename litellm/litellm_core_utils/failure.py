@@ -7,7 +7,7 @@ raises.
 """
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from enum import Enum
 from functools import lru_cache
 from traceback import walk_tb
@@ -23,6 +23,7 @@ from litellm.litellm_core_utils.exception_chain import (
     safe_getattr,
 )
 from litellm.litellm_core_utils.failure_evidence import (
+    ASKS_SOMEBODY_ELSE,
     CANCELLATIONS,
     CONTENT_POLICY_CODES,
     CONTEXT_WINDOW_CODES,
@@ -33,6 +34,7 @@ from litellm.litellm_core_utils.failure_evidence import (
     KIND_OF_ERRNO,
     KIND_OF_STATUS,
     KIND_OF_WORDING,
+    MODEL_CODES,
     PLACEHOLDER_STATUSES,
     READS_AN_ANSWER,
     REFUSALS,
@@ -71,6 +73,8 @@ class Failure(NamedTuple):
         """Whether more than wording proves the kind."""
         return self.basis not in (Basis.WORDING, Basis.NOTHING)
 
+
+OF_SOMEBODY_ELSE: Final = Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
 
 _MAX_WORDING: Final = 4000  # characters
 TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
@@ -114,10 +118,21 @@ def keep_failure(on: BaseException, failure: Failure) -> None:
 def search_evidence(failure: object) -> Failure:
     """As `failure_of`, whatever is kept on `failure` itself: to be called once for a failure, where it is mapped."""
     try:
-        found: Final = _search(failure)
+        found: Final = OF_SOMEBODY_ELSE if is_raised_by_somebody_else(failure) else _search(failure)
         return found if found.retry_after is not None else found._replace(retry_after=retry_after(failure))
     except Exception:  # a class that cannot be hashed, an attribute that cannot be compared
         return Failure(FailureKind.INTERNAL)
+
+
+def is_raised_by_somebody_else(failure: object) -> bool:
+    """Whether something else than the provider was asked when this was raised, such as a hook of the operator's."""
+    return any(not ASKS_SOMEBODY_ELSE.isdisjoint(_functions_of(link)) for link in iter_exception_chain(failure))
+
+
+def is_about_the_model(failure: object) -> bool:
+    """Whether the provider says, by a code or in words it documents, that it does not have the model."""
+    objects: Final = [found for link in iter_exception_chain(failure) if (found := error_object_of(link)) is not None]
+    return any(not MODEL_CODES.isdisjoint(one.codes) or _status_by_phrase(one) == 404 for one in objects)
 
 
 def retry_after(failure: object) -> int | None:
@@ -260,9 +275,14 @@ def _is_an_answer_of_failure(link: object) -> bool:
 
 
 def _raised_by_a_reader(link: object) -> bool:
+    return any(READS_AN_ANSWER.fullmatch(name) is not None for name in _functions_of(link))
+
+
+def _functions_of(link: object) -> Iterator[str]:
+    """The names of the functions that an exception has passed through."""
     trace: Final = safe_getattr(link, "__traceback__")
-    frames: Final = walk_tb(trace if isinstance(trace, TracebackType) else None)
-    return any(READS_AN_ANSWER.fullmatch(frame.f_code.co_name) is not None for frame, _ in frames)
+    for frame, _ in walk_tb(trace if isinstance(trace, TracebackType) else None):
+        yield frame.f_code.co_name
 
 
 def kind_of_status(status: int) -> FailureKind:

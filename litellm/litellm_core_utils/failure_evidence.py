@@ -60,6 +60,18 @@ READS_AN_ANSWER: Final = re.compile(
 )
 
 
+# Functions of an attempt that ask somebody else than the provider: for what the caller has linked to, or a hook or a
+# prompt store of the operator's. What is raised in them is nothing the deployment has done.
+ASKS_SOMEBODY_ELSE: Final = frozenset(
+    {
+        *("async_convert_url_to_base64", "convert_url_to_base64", "async_serves_pdf", "serves_pdf"),
+        *("get_image_details", "get_image_details_async"),
+        *("async_pre_call_deployment_hook", "async_post_call_success_deployment_hook", "async_pre_request_hook"),
+        *("async_get_chat_completion_prompt", "get_chat_completion_prompt"),
+    }
+)
+
+
 class Evidence(Enum):
     """What an exception's type proves, where that is not a kind."""
 
@@ -224,7 +236,16 @@ class Phrase(NamedTuple):
     status: int
 
 
+# Of those with status 404, the ones about the model, and so about the deployment, whatever else a request names.
+MODEL_CODES: Final = frozenset({"deploymentnotfound", "model_decommissioned", "model_not_found", "modelnotfound"})
+
 DOCUMENTED_PHRASES: Final = (
+    Phrase(
+        "https://github.com/anthropics/claude-code/issues/5349",
+        "not_found_error",
+        "model: ",
+        404,
+    ),
     Phrase(
         "https://github.com/anthropics/claude-code/issues/66314",
         "invalid_request_error",

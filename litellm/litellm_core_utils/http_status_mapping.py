@@ -242,7 +242,8 @@ def search_exception_chain(get_headers: Callable[..., ResponseHeaders]) -> Calla
     @functools.wraps(get_headers)
     def _get_response_headers(original_exception: Exception) -> ResponseHeaders:
         found: Final = get_headers(original_exception) or response_headers(original_exception)
-        if isinstance(found, httpx.Headers) and isinstance(original_exception, Exception):
+        is_known: Final = safe_getattr(original_exception, HEADERS_ATTRIBUTE) is not None
+        if not is_known and isinstance(found, httpx.Headers) and isinstance(original_exception, Exception):
             setattr(original_exception, HEADERS_ATTRIBUTE, found)
         return found
 

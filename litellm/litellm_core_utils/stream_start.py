@@ -7,6 +7,7 @@ A provider that answers 200 and then breaks off, stays silent or sends nothing h
 
 import contextlib
 import functools
+import re
 import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -62,14 +63,16 @@ def is_async_stream(response: object) -> TypeGuard[AsyncIterator[object]]:
     return safe_getattr(response, "__anext__") is not None
 
 
-async def await_first_event(stream: AsyncIterator[object]) -> "PeekedStream":
+async def await_first_event(stream: AsyncIterator[object]) -> AsyncIterator[object]:
     """`stream`, an async iterator, once the first event of its answer is there; iterated, it begins at its beginning.
 
-    Events that only open the answer do not count, but where no other deployment could be asked: a caller need not wait
-    for more than any sign of life there, as LiteLLM's proxy does before it sends a status. Raises what the stream
-    raises instead, or APIConnectionError with the kind GARBLED if it ends without an answer.
+    Events that only open the answer do not count. Where no other deployment could be asked, nothing is waited for, and
+    `stream` itself comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED if it
+    ends without an answer.
     """
-    opening: Final = _Opening(stream, _MOST_HELD_BACK if is_retry_possible() else 0)
+    if not is_retry_possible():
+        return stream
+    opening: Final = _Opening(stream, _MOST_HELD_BACK)
     events: Final = stream.__aiter__()  # not always the stream itself: LiteLLM's for MCP has its tools called there
     caller: Final = waiting_caller()
     caller.stream_opened()
@@ -93,7 +96,8 @@ async def await_first_event(stream: AsyncIterator[object]) -> "PeekedStream":
 
 
 def wait_for_first_event(stream: Iterable[object]) -> "PeekedStream":
-    """As `await_first_event`, for an iterator that is not async."""
+    """As `await_first_event`, for an iterator that is not async; where no other deployment could be asked, it waits for
+    one event, whichever that is: LiteLLM counts no failure of such a stream that nobody has read."""
     opening: Final = _Opening(stream, _MOST_HELD_BACK if is_retry_possible() else 0)
     events: Final = iter(stream)
     try:
@@ -339,10 +343,10 @@ def _error_in(data: Mapping[str, object]) -> Exception | None:
     said: Final = data.get("error")
     if data.get("type") == "error":
         return anthropic_stream_error(said)
-    code: Final = said.get("code") if isinstance(said, Mapping) else None
-    if not isinstance(said, Mapping) or not isinstance(code, int) or not 400 <= code <= 599:
+    code: Final = str(said.get("code")) if isinstance(said, Mapping) else ""
+    if not isinstance(said, Mapping) or re.fullmatch(r"[45]\d\d", code, re.ASCII) is None:
         return None
-    return BaseLLMException(status_code=code, message=str(said.get("message")))
+    return BaseLLMException(status_code=int(code), message=str(said.get("message")))
 
 
 def _has_content(choice: StreamingChoices) -> bool:

@@ -9,11 +9,14 @@ from unittest import mock
 import httpx
 import litellm
 import pytest
+from fastapi import HTTPException
 from hypothesis import given
 from hypothesis import strategies as st
+from litellm.integrations.custom_logger import CustomLogger
 
-from support.faulty_provider import FAULTS, SILENT, Fault, FaultyProvider
+from support.faulty_provider import FAULTS, HEALTHY, REFUSED, SILENT, Fault, FaultyProvider
 from support.routing import (
+    GROUP,
     MODES,
     RELEASE,
     cooldown_seconds,
@@ -27,8 +30,12 @@ from support.routing import (
 )
 
 SETTINGS: dict[str, Any] = {"num_retries": 0}
-NO_FILE = Fault.status(404)
-LIMITS = ({"timeout": 0.1}, {"request_timeout": 0.1}, {"stream_timeout": 0.1})
+NO_FILE = Fault.status(404, body=b'{"error": {"message": "No such file object.", "type": "invalid_request_error"}}')
+NOT_ALLOWED = Fault.status(403, body=b'{"error": {"message": "No permission to access the file."}}')
+NO_ROUTE = Fault.status(404, body=b'{"detail": "Not Found"}')
+NO_MODEL = FAULTS["404"]  # with the code model_not_found
+LIMITS: tuple[dict[str, Any], ...] = ({"timeout": 0.1}, {"request_timeout": 0.1}, {"stream_timeout": 0.1})
+LIMITS_IN_OTHER_FORMS = ({"timeout": "0.1"}, {"timeout": httpx.Timeout(0.1)}, {"timeout": httpx.Timeout(5, read=0.1)})
 
 
 def pair(bad: FaultyProvider, good: FaultyProvider, **params: Any) -> list[dict[str, Any]]:
@@ -37,6 +44,11 @@ def pair(bad: FaultyProvider, good: FaultyProvider, **params: Any) -> list[dict[
         deployment("a-bad", "openai", bad.url, weight=1, **params),
         deployment("b-good", "openai", good.url, weight=0, **params),
     ]
+
+
+def equals(one: FaultyProvider, other: FaultyProvider) -> list[dict[str, Any]]:
+    """Two deployments of one group, of which either may be chosen."""
+    return [deployment("a-bad", "openai", one.url), deployment("b-good", "openai", other.url)]
 
 
 def counted(router: Any) -> int:
@@ -57,6 +69,12 @@ async def test_own_time_limit_counts_for_nobody_else(limit: dict[str, float], mo
             assert lost(await outcomes(router, 6, mode, **limit)) == list(range(6))
             assert not await until_counted(router)
             assert cooling_down(router) == set()
+
+
+async def until_cooled(router: Any, more_than: int = 0) -> bool:
+    """Whether more deployments than that cool down within the time in which any other does."""
+    with mock.patch("support.routing.PATIENCE", 0.5):
+        return await until(lambda: len(cooling_down(router)) > more_than)
 
 
 async def until_counted(router: Any) -> bool:
@@ -124,6 +142,124 @@ NAMED: dict[str, dict[str, Any]] = {
     "a cached prompt": {"extra_body": {"cached_content": "cachedContents/1"}},
     "a conversation": {"extra_body": {"conversation": {"id": "conv_1"}}},
 }
+
+
+@pytest.mark.parametrize("limit", LIMITS_IN_OTHER_FORMS, ids=["text", "all", "read"])
+async def test_own_time_limit_has_many_forms(limit: dict[str, Any]) -> None:
+    """A caller's own limit counts for nobody else in whichever form it comes."""
+    with FaultyProvider(SILENT) as bad, FaultyProvider() as good:
+        with routed(pair(bad, good), **SETTINGS) as router:
+            assert lost(await outcomes(router, 3, "async", **limit)) == [0, 1, 2]
+            assert not await until_counted(router)
+            assert cooling_down(router) == set()
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
+async def test_forbidden_thing_the_caller_named_cools_nothing(named: dict[str, Any], mode: str) -> None:
+    """A 403 about something that the caller has named leaves both deployments to the others."""
+    with FaultyProvider(NOT_ALLOWED) as one, FaultyProvider(NOT_ALLOWED) as other:
+        with routed(pair(one, other), num_retries=2) as router:
+            assert len(lost(await outcomes(router, 2, mode, **named))) == 2
+            assert one.attempts + other.attempts == 2
+            assert not await until_counted(router)
+            assert cooling_down(router) == set()
+
+
+async def test_route_that_nobody_has_takes_one_deployment() -> None:
+    """A bare 404 of each deployment is about the route: it cools down no more than one, as LiteLLM does."""
+    with FaultyProvider(NO_ROUTE) as one, FaultyProvider(NO_ROUTE) as other:
+        with routed(equals(one, other), num_retries=2) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert not await until_cooled(router, more_than=1)
+            one.fault = other.fault = HEALTHY
+            assert await outcomes(router, 4) == ["pong"] * 4
+
+
+AGENTS: dict[str, list[dict[str, Any]]] = {
+    "a tool's own argument": [
+        {"role": "user", "content": "ping"},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "toolu_1", "name": "open", "input": {"file_id": "7"}}],
+        },
+    ],
+    "a whole reasoning": [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}],
+}
+
+
+@pytest.mark.parametrize("parts", AGENTS.values(), ids=AGENTS)
+def test_what_a_request_has_with_it_is_no_reference(parts: list[dict[str, Any]]) -> None:
+    """The input of a caller's own tool, and reasoning that is sent whole, are at no provider."""
+    from litellm.router_utils.failover.caller_fault import names_an_id
+
+    assert not names_an_id({"messages": parts, "input": parts})
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+async def test_missing_model_outweighs_a_named_thing(mode: str) -> None:
+    """A deployment that says by code that it has no such model is left, whatever else the request names."""
+    with FaultyProvider(NO_MODEL) as bad, FaultyProvider() as good:
+        with routed(equals(bad, good), num_retries=1) as router:
+            while not bad.attempts:
+                assert await outcomes(router, 1, mode, **NAMED["a vector store"]) == ["pong"]
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+
+
+# --- what somebody else than the provider raises
+
+
+class Guard(CustomLogger):
+    """A hook of the operator's that raises, for one request out of two, what it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any]:
+        if "blocked" in str(kwargs.get("messages")):
+            raise self.error
+        return kwargs
+
+
+@pytest.mark.parametrize(
+    "error",
+    [HTTPException(403, "blocked"), HTTPException(429, "slow down"), httpx.ConnectError("the guard is down")],
+    ids=["forbids", "limits", "is down"],
+)
+async def test_guard_cools_nothing_down(error: Exception) -> None:
+    """What a hook of the operator's raises for one caller takes the deployments from nobody."""
+    with FaultyProvider() as one, FaultyProvider() as other:
+        with routed(equals(one, other), num_retries=2) as router:
+            litellm.callbacks.append(Guard(error))
+            with pytest.raises(Exception, match="blocked|slow down|guard"):
+                await router.acompletion(GROUP, messages=[{"role": "user", "content": "blocked"}])
+            assert not await until_cooled(router)
+            assert await outcomes(router, 3) == ["pong"] * 3
+
+
+BEDROCK = {
+    "model": "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
+    "aws_access_key_id": "an-id",
+    "aws_secret_access_key": "a-secret",
+    "aws_region_name": "us-east-1",
+}
+"""A provider that is sent what the caller has linked to."""
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+@pytest.mark.parametrize("fault", [REFUSED, Fault.status(403), Fault.status(429)], ids=["refuses", "403", "429"])
+async def test_link_of_the_caller_cools_nothing_down(fault: Fault, mode: str) -> None:
+    """An image that the caller has linked to and that is not to be had takes the deployments from nobody."""
+    with FaultyProvider(fault) as images, FaultyProvider() as one, FaultyProvider() as other:
+        group = [
+            deployment(name, "openai", server.url, **BEDROCK) for name, server in (("a-bad", one), ("b-good", other))
+        ]
+        image = {"type": "image_url", "image_url": {"url": f"{images.url}/image.png"}}
+        with routed(group, num_retries=2) as router:
+            asked = [{"role": "user", "content": [{"type": "text", "text": "ping"}, image]}]
+            assert lost(await outcomes(router, 1, mode, messages=asked)) == [0]
+            assert not await until_cooled(router)
 
 
 @pytest.mark.parametrize("mode", ["async", "sync"])
@@ -220,7 +356,7 @@ def test_stubs_are_judged_without_raising() -> None:
 
     stub = SimpleNamespace()
     part = caller_input(stub, {"messages": mock.MagicMock()}, {}, None, is_about_an_id=False)
-    assert judge(mock.MagicMock(), part) in (True, False)
+    assert judge(mock.MagicMock(), part, "a") in (True, False)
     callback = ignore_caller_faults(lambda *_: "called")
     assert callback(stub, {"exception": None}, None, None, None) == "called"
     assert callback(mock.MagicMock(), {"exception": Exception("no")}, None, None, None) == "called"
@@ -281,5 +417,5 @@ def test_missing_id_is_a_rejected_request() -> None:
 
     response = httpx.Response(404, request=httpx.Request("POST", "http://127.0.0.1"))
     failure = litellm.NotFoundError("no", "m", "openai", response=response)
-    assert judge(failure, CallerInput(names_an_id=True)) is False
+    assert judge(failure, CallerInput(names_an_id=True), "a") is False
     assert failure_of(failure)[:2] == (FailureKind.REQUEST_REJECTED, 404)

@@ -56,7 +56,7 @@ def judge_attempt(turn: GroupTurn, error: Exception, request: Request) -> bool:
     except Exception as problem:  # a setting that makes no sense must not take the provider's failure from the caller
         verbose_router_logger.warning("A request to %s cannot be read: %s", turn.group, problem)
         return True
-    return judge(error, own)
+    return judge(error, own, turn.attempt.deployment_id)
 
 
 def record_failure(turn: GroupTurn, error: Exception) -> FailedAttempt:
@@ -73,13 +73,15 @@ def record_failure(turn: GroupTurn, error: Exception) -> FailedAttempt:
     return failed
 
 
-def can_try_another(turn: GroupTurn, deployment_id: str, candidates: Collection[str | None]) -> bool:
-    """Whether a retry, should the attempt on a deployment fail, can go to another one of the `candidates`, or the
-    request to another model group."""
+def awaits_first_event(turn: GroupTurn, deployment_id: str, candidates: Collection[str | None]) -> bool:
+    """Whether a stream is an answer from its first event on only: a retry, should the attempt on a deployment fail, can
+    go to another one of the `candidates`, or the request to another model group; or others have failed before, which
+    the failure of this one is to be told with."""
     others: Final = set(candidates) - turn.state.failed_deployment_ids - {deployment_id}
     made: Final = sum(attempt.model_group == turn.group for attempt in turn.state.attempts)
     return (
-        (bool(others) and made < max_retries(turn, deployment_id))
+        bool(turn.state.attempts)
+        or (bool(others) and made < max_retries(turn, deployment_id))
         or can_fall_back(turn)
         or any(_has_fallback_for(turn, reason) for reason in _FALLBACKS_FOR_A_REASON)
     )

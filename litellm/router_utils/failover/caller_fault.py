@@ -4,11 +4,21 @@ It is told once, where the request is known, and kept on the exception for whoev
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
+import httpx
 from litellm.litellm_core_utils.exception_chain import iter_exception_chain, safe_getattr
-from litellm.litellm_core_utils.failure import Failure, FailureKind, failure_of, keep_failure
+from litellm.litellm_core_utils.failure import (
+    OF_SOMEBODY_ELSE,
+    Failure,
+    FailureKind,
+    failure_of,
+    is_about_the_model,
+    is_raised_by_somebody_else,
+    keep_failure,
+)
 from litellm.router_utils.failover.policy import CallerInput, counts_for_all_callers, kind_for
 from litellm.router_utils.failover.retry_state import current_turn
 from litellm.router_utils.failover.router_view import (
@@ -16,6 +26,7 @@ from litellm.router_utils.failover.router_view import (
     Request,
     Router,
     has_own_policy_for,
+    id_of,
     router_setting,
 )
 
@@ -43,6 +54,7 @@ _IDS: Final = frozenset(
 )
 _OBJECTS_WITH_AN_ID: Final = ("conversation", "prompt", "container", "assistant", "session")
 _REFERENCES: Final = ("item_reference", "reasoning")  # items of a Responses input, held under their id
+_TOOL_CALL: Final = "tool_use"  # whose input is named by a tool of the caller's own
 _DEEPEST: Final = 12
 
 # LiteLLM's types of calls that name nothing a provider holds, but for what is in the request.
@@ -80,8 +92,11 @@ def _holds_an_id(value: object, depth: int = 0) -> bool:
     if depth > _DEEPEST:
         return False
     if isinstance(value, Mapping):
-        if value.get("type") in _REFERENCES and value.get("id"):
-            return True
+        kind: Final = value.get("type")
+        if kind == _TOOL_CALL:
+            return False
+        if kind in _REFERENCES and value.get("id"):
+            return not value.get("encrypted_content")  # which has all there is to it in itself
         return any(_is_an_id(name, part) or _holds_an_id(part, depth + 1) for name, part in value.items())
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return any(_holds_an_id(part, depth + 1) for part in value)
@@ -110,10 +125,21 @@ def caller_input(
 
 
 def is_shorter(limit: object, than: object) -> bool:
-    """Whether one limit in seconds is shorter than another; None is no limit."""
-    if not isinstance(limit, (int, float)) or isinstance(limit, bool):
-        return False
-    return not isinstance(than, (int, float)) or limit < than
+    """Whether one limit is shorter than another, in any form LiteLLM takes; None is no limit."""
+    seconds, longest = seconds_of(limit), seconds_of(than)
+    return seconds is not None and (longest is None or seconds < longest)
+
+
+def seconds_of(limit: object) -> float | None:
+    """The seconds of a limit: a number, the text of one, or the shortest of httpx's four. None if it is none."""
+    if isinstance(limit, httpx.Timeout):
+        limit = min((part for part in limit.as_dict().values() if part is not None), default=None)
+    if isinstance(limit, bool):
+        return None
+    try:
+        return float(limit)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _limit_for_all(router: Router, deployment: Deployment, streamed: bool) -> object:
@@ -145,20 +171,32 @@ def _brings_credentials(request: Request) -> bool:
     return any(map(request.get, _CREDENTIALS)) or not names.isdisjoint(_HEADERS_WITH_CREDENTIALS)
 
 
-def judge(error: BaseException, own: CallerInput) -> bool:
-    """Whether a failure counts for other callers. What is told of it is kept on the exception, and a 404 about an id
-    that the caller named is from then on a rejected request."""
-    failure: Final = failure_of(error)
-    counts: Final = counts_for_all_callers(failure, own, timed_out=_timed_out(error, failure))
-    kind: Final = kind_for(failure, own)
+def judge(error: BaseException, own: CallerInput, deployment_id: object) -> bool:
+    """Whether the failure of a deployment counts for other callers. What is told of it is kept on the exception, and a
+    403 or 404 about an id that the caller named is from then on a rejected request."""
+    failure: Final = OF_SOMEBODY_ELSE if is_raised_by_somebody_else(error) else failure_of(error)
+    about_the_model: Final = failure.http_status in (403, 404) and is_about_the_model(error)
+    named: Final = own._replace(names_an_id=own.names_an_id and not about_the_model)
+    judged: Final = failure._replace(kind=kind_for(failure, named))
+    repeats: Final = judged.kind is FailureKind.MODEL_MISSING and not about_the_model and _others_said_so(deployment_id)
+    counts: Final = not repeats and counts_for_all_callers(failure, named, timed_out=_timed_out(error, failure))
     try:
-        if kind is not failure.kind:
-            keep_failure(error, failure._replace(kind=kind))
+        if judged != failure_of(error):
+            keep_failure(error, judged)
         if not counts:
             setattr(error, CALLER_FAULT, True)
     except (AttributeError, TypeError):  # an exception that takes no attributes is judged anew each time
         pass
     return counts
+
+
+def _others_said_so(deployment_id: object) -> bool:
+    """Whether another deployment has answered the request under way with a bare 404 as well, before this one did: it is
+    about something that none of them has, such as the route."""
+    turn: Final = current_turn()
+    attempts: Final = turn.state.attempts if turn is not None else []
+    earlier: Final = itertools.takewhile(lambda one: one.deployment_id != deployment_id, attempts)
+    return any(one.kind is FailureKind.MODEL_MISSING for one in earlier)
 
 
 def is_caller_fault(error: object) -> bool:
@@ -189,7 +227,7 @@ def ignore_caller_faults(on_failure: Callable[..., Result]) -> Callable[..., Res
 
 def _counts(router: Router, details: Request, error: Exception) -> bool:
     deployment: Final = deployment_of(router, details)
-    if is_caller_fault(error) or not judge(error, input_of_logged_call(router, details, deployment)):
+    if is_caller_fault(error) or not judge(error, input_of_logged_call(router, details, deployment), id_of(deployment)):
         return has_own_policy_for(router, deployment, error)
     return True
 

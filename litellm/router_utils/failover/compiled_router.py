@@ -14,7 +14,7 @@ from typing import Final
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure import FailureKind, classify
 from litellm.litellm_core_utils.stream_wait import retry_possible_if
-from litellm.router_utils.failover.attempts import attach_attempts, can_try_another, record_failure
+from litellm.router_utils.failover.attempts import attach_attempts, awaits_first_event, record_failure
 from litellm.router_utils.failover.compiled_router_cooldown import (
     ANY_ERROR,
     COOLS_DOWN_AND_RETRIES,
@@ -68,7 +68,7 @@ def _nothing(driver: Driver, step: Step) -> AbstractContextManager[None]:
 
 def retry_by_policy(attempt: HostFunction) -> HostFunction:
     """Wrap `_Driver.attempt` and its sync twin, which make an attempt and tell the compiled router what came of it."""
-    return around(attempt, during=_possible_retry, after=_after_attempt)
+    return around(attempt, during=_attempting, after=_after_attempt)
 
 
 def exclude_failed_deployments(select: HostFunction) -> HostFunction:
@@ -106,8 +106,12 @@ def around(
     return functools.wraps(function)(wrapped)
 
 
-def _possible_retry(driver: Driver, step: Step) -> AbstractContextManager[None]:
-    return retry_possible_if(functools.partial(_is_retry_possible, driver, step))
+@contextmanager
+def _attempting(driver: Driver, step: Step) -> Iterator[None]:
+    """Have the attempt know its turn, and whether another one could follow."""
+    possible: Final = functools.partial(_is_retry_possible, driver, step)
+    with turn_under_way(start_attempt(driver, step)), retry_possible_if(possible):
+        yield
 
 
 def _is_retry_possible(driver: Driver, step: Step) -> bool:
@@ -117,7 +121,7 @@ def _is_retry_possible(driver: Driver, step: Step) -> bool:
         return True  # LiteLLM decides
     choice: Final = driver.failover.choice
     candidates: Final = [*choice.left, *map(id_of, choice.affinity.excluded)] if choice.left else step["candidate_ids"]
-    return can_try_another(turn, str(step["deployment_id"]), candidates)
+    return awaits_first_event(turn, str(step["deployment_id"]), candidates)
 
 
 def _after_attempt(driver: Driver, step: Step, told: Outcome) -> Outcome:

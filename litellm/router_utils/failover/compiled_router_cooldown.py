@@ -66,7 +66,7 @@ def cooldown_by_policy(failed: Callable[..., Outcome]) -> Callable[..., Outcome]
     @functools.wraps(failed)
     def _failed(self: Driver, step: Step, deployment: Deployment, call: object, error: BaseException) -> Outcome:
         router: Final = router_of(self._core)
-        counts: Final = judge(error, _input_of(router, self, deployment)) or has_own_policy_for(
+        counts: Final = judge(error, _input_of(router, self, deployment), step["deployment_id"]) or has_own_policy_for(
             router, deployment, error
         )
         told: Final = failed(self, step, deployment, call, error)
@@ -94,7 +94,7 @@ def exclude_caller_faults(exits: Callable[..., Mapping[str, bool]]) -> Callable[
         router: Final = router_of(self)
         deployment: Final = deployment_of(router, {"litellm_params": {"model_info": {"id": deployment_id}}})
         told: Final = is_caller_fault(exception)
-        counts: Final = not told and judge(exception, input_of_logged_call(router, logged, deployment))
+        counts: Final = not told and judge(exception, input_of_logged_call(router, logged, deployment), deployment_id)
         if counts or has_own_policy_for(router, deployment, exception):
             return found
         return {**found, "outside_deployment": True}

@@ -142,9 +142,9 @@ class CallerInput(NamedTuple):
 
 
 def kind_for(failure: Failure, own: CallerInput) -> FailureKind:
-    """The kind of a failure, given what the request has of its own: a 404 may be about an id that the caller named, and
-    then no other deployment has it either."""
-    return FailureKind.REQUEST_REJECTED if own.names_an_id and failure.http_status == 404 else failure.kind
+    """The kind of a failure, given what the request has of its own: a 403 or a 404 may be about an id that the caller
+    named, and then no other deployment has it either."""
+    return FailureKind.REQUEST_REJECTED if own.names_an_id and failure.http_status in (403, 404) else failure.kind
 
 
 def counts_for_all_callers(failure: Failure, own: CallerInput, *, timed_out: bool) -> bool:

@@ -18,7 +18,7 @@ from litellm.litellm_core_utils.stream_wait import retry_possible_if
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.router_utils.failover.attempts import (
     attach_attempts,
-    can_try_another,
+    awaits_first_event,
     judge_attempt,
     record_failure,
     serves_on_any_deployment,
@@ -209,7 +209,7 @@ def _is_retry_possible(turn: GroupTurn | None) -> bool:
     """Whether another deployment can be asked, should the attempt under way fail."""
     if turn is None or not turn.attempt.is_recorded or turn.attempt.deployment_id is None:
         return True  # LiteLLM decides
-    return can_try_another(turn, turn.attempt.deployment_id, turn.attempt.candidates)
+    return awaits_first_event(turn, turn.attempt.deployment_id, turn.attempt.candidates)
 
 
 def _is_served_by_any(original_function: object, kwargs: Request) -> bool:

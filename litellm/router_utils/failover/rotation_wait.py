@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Final, TypeVar
 
-from litellm.router_utils.failover.caller_fault import limit_of
+from litellm.router_utils.failover.caller_fault import limit_of, seconds_of
 from litellm.router_utils.failover.cooldown import is_out_for_fallbacks
 from litellm.router_utils.failover.fallbacks import can_fall_back, visit_denied_fallbacks
 from litellm.router_utils.failover.policy import LONGEST_WAIT, is_worth_waiting_for
@@ -60,8 +60,8 @@ def moment_to_wait(turn: GroupTurn, deployment_ids: Collection[str]) -> float | 
     most_retries: Final = max_rate_limit_retries(turn)
     if turn.waits >= most_retries or turn.attempt.number > most_retries:
         return None
-    limit: Final = limit_of(turn.request)
-    most: Final = limit if isinstance(limit, (int, float)) else LONGEST_WAIT
+    limit: Final = seconds_of(limit_of(turn.request))
+    most: Final = LONGEST_WAIT if limit is None else limit
     seconds: Final = seconds_until_rotation(turn.router, deployment_ids)
     return seconds if is_worth_waiting_for(seconds, most) else None
 
