@@ -20,7 +20,7 @@ from litellm.litellm_core_utils.event_stream import EventStream
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, keep_failure
 from litellm.litellm_core_utils.release_differences import log_async_failure
-from litellm.litellm_core_utils.stream_wait import is_retry_possible, waiting_caller
+from litellm.litellm_core_utils.stream_wait import NOBODY, is_retry_possible, waiting_caller
 from litellm.types.utils import ModelResponseStream, StreamingChoices, TextCompletionResponse
 
 if TYPE_CHECKING:  # which imports this module
@@ -66,15 +66,17 @@ def is_async_stream(response: object) -> TypeGuard[AsyncIterator[object]]:
 async def await_first_event(stream: AsyncIterator[object]) -> AsyncIterator[object]:
     """`stream`, an async iterator, once the first event of its answer is there; iterated, it begins at its beginning.
 
-    Events that only open the answer do not count. Where no other deployment could be asked, nothing is waited for, and
-    `stream` itself comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED if it
-    ends without an answer.
+    Events that only open the answer do not count. Where no other deployment could be asked, a proxy waits for one
+    event, whichever that is, so that its caller hears of a failure by a status; nobody else waits, and `stream` itself
+    comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED if it ends without an
+    answer.
     """
-    if not is_retry_possible():
-        return stream
-    opening: Final = _Opening(stream, _MOST_HELD_BACK)
-    events: Final = stream.__aiter__()  # not always the stream itself: LiteLLM's for MCP has its tools called there
     caller: Final = waiting_caller()
+    can_be_retried: Final = is_retry_possible()
+    if not can_be_retried and caller is NOBODY:
+        return stream
+    opening: Final = _Opening(stream, _MOST_HELD_BACK if can_be_retried else 0)
+    events: Final = stream.__aiter__()  # not always the stream itself: LiteLLM's for MCP has its tools called there
     caller.stream_opened()
     try:
         while opening.says_nothing:

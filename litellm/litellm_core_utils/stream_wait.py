@@ -38,7 +38,9 @@ class _Told:
         self.decide = decide
 
 
-_NOBODY: Final = _Nobody()
+NOBODY: Final = _Nobody()
+"""Who is not to be told anything: the caller of a request that no proxy is looking after."""
+
 _NOTHING: Final = _Told()
 _CALLER: Final[ContextVar[_Told]] = ContextVar("litellm_waiting_caller", default=_NOTHING)
 _ELSEWHERE: Final[ContextVar[_Told]] = ContextVar("litellm_stream_elsewhere", default=_NOTHING)
@@ -46,7 +48,7 @@ _ELSEWHERE: Final[ContextVar[_Told]] = ContextVar("litellm_stream_elsewhere", de
 
 def waiting_caller() -> WaitingCaller:
     """The caller of the request in whose context this is called, or one who is not to be told anything."""
-    return _CALLER.get().caller or _NOBODY
+    return _CALLER.get().caller or NOBODY
 
 
 @contextmanager

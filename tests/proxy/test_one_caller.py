@@ -90,7 +90,7 @@ def test_own_time_limit_leaves_deployments_to_others(
 
 def test_missing_file_leaves_deployments_to_others(shared: Shared) -> None:
     """Two requests that name a file nobody has take a pair of deployments from nobody."""
-    shared.break_the_pair(Fault.status(404))
+    shared.break_the_pair(Fault.status(404, body=b'{"error": {"message": "No such file object."}}'))
     assert [shared.status("pair", messages=NAMING_A_FILE) for _ in range(4)] == [404] * 4
     shared.break_the_pair(HEALTHY)
     assert [shared.status("pair") for _ in range(4)] == [200] * 4

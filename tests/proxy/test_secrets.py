@@ -71,7 +71,9 @@ def test_provider_message_is_redacted(
     if whole:
         fault = Fault.status(status, body=message.encode(), content_type="text/plain")
     response = proxied.ask(route, provider, fault, stream)
-    assert response.status_code == status
+    # Of a lone deployment's stream LiteLLM's bridges make up the first event, and tell of the failure by the next one.
+    is_told_by_event = stream and "event: error" in response.text
+    assert response.status_code == (200 if is_told_by_event else status)
     assert secret not in response.text
     assert secret not in str(response.headers)
     assert secret not in proxied.gateway.log
