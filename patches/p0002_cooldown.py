@@ -99,6 +99,7 @@ ADDS = (
     "tests/router_unit_tests/__init__.py",
     "tests/router_unit_tests/test_cancellation.py",
     "tests/router_unit_tests/test_cooldown_decision.py",
+    "tests/router_unit_tests/test_policy_functions.py",
     "tests/router_unit_tests/test_properties.py",
     "tests/router_unit_tests/test_reports.py",
     "tests/router_unit_tests/test_trouble_by_code.py",

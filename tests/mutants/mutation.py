@@ -146,6 +146,7 @@ OTHER_KILLERS = {
     "policy": Killers(
         quick=(
             "router_unit_tests/test_next_step.py",
+            "router_unit_tests/test_policy_functions.py",
             "router_unit_tests/test_policy_table.py",
             "router_unit_tests/test_policy_decisions.py",
         ),
