@@ -121,6 +121,16 @@ def test_own_doing_counts_for_nobody_else(
     assert counts_for_all_callers(failure, own, timed_out=timed_out) is counts
 
 
+def test_a_request_has_nothing_of_its_own_by_default() -> None:
+    """Where nothing is said of a request, it names nothing, limits nothing and brings nothing along."""
+    assert CallerInput() == (False, False, False)
+
+
+def test_a_moment_is_three_seconds() -> None:
+    """The longest wait for a group that is out is three seconds."""
+    assert LONGEST_WAIT == 3.0
+
+
 def test_wording_of_a_rejection_counts() -> None:
     """A rejection that only wording tells of is no proof that the deployment is well."""
     assert counts_for_all_callers(Failure(FailureKind.INTERNAL, None, Basis.WORDING), NOTHING_OWN, timed_out=False)
