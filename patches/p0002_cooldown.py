@@ -102,6 +102,7 @@ ADDS = (
     "tests/router_unit_tests/test_policy_functions.py",
     "tests/router_unit_tests/test_properties.py",
     "tests/router_unit_tests/test_reports.py",
+    "tests/router_unit_tests/test_retry_state.py",
     "tests/router_unit_tests/test_trouble_by_code.py",
     "tests/support/__init__.py",
     "tests/support/faulty_provider.py",

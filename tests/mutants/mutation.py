@@ -125,7 +125,9 @@ OTHER_KILLERS = {
         thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
     ),
     "retries": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_user_settings.py",)),
-    "retry_state": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
+    "retry_state": Killers(
+        quick=("router_unit_tests/test_retry_state.py", *ATTEMPTS), thorough=("router_unit_tests/test_fallback.py",)
+    ),
     "attempts": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_public_methods.py",)),
     "affinity": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_every_strategy.py",)),
     "fallback_cooldown": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
