@@ -19,7 +19,7 @@ from litellm.router_utils.failover.retry_state import (
 
 
 def turn(**given: Any) -> GroupTurn:
-    return GroupTurn("a-group", SimpleNamespace(), {}, **given)  # type: ignore[arg-type]
+    return GroupTurn("a-group", SimpleNamespace(), {}, **given)
 
 
 def test_turn_begins_empty() -> None:
