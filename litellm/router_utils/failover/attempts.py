@@ -3,6 +3,7 @@ What a router's attempt at a request is: whether the policy decides about it, wh
 failed, whether another one could follow, and how the failed ones are listed for who reads the error in the end.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
@@ -10,14 +11,14 @@ from typing import Final
 import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
-from litellm.litellm_core_utils.failure import FailureKind, failure_of, keep_failure
+from litellm.litellm_core_utils.failure import FailureKind, classify, failure_of, keep_failure
 from litellm.router_utils.failover.caller_fault import caller_input, is_caller_fault, judge, limit_of
 from litellm.router_utils.failover.fallbacks import can_fall_back, has_fallback
 from litellm.router_utils.failover.group_names import by_any_name, team_of
-from litellm.router_utils.failover.policy import is_rejected
+from litellm.router_utils.failover.policy import NextStep, is_rejected, next_step
 from litellm.router_utils.failover.retries import max_retries
 from litellm.router_utils.failover.retry_state import FailedAttempt, GroupTurn
-from litellm.router_utils.failover.router_view import Request, router_setting
+from litellm.router_utils.failover.router_view import Request, leaves_no_deployment, router_setting
 
 ATTEMPTS_ATTRIBUTE: Final = "failed_attempts"
 
@@ -73,6 +74,13 @@ def record_failure(turn: GroupTurn, error: Exception) -> FailedAttempt:
     return failed
 
 
+def step_without_deployment(error: object, *, may_fall_back: bool) -> NextStep:
+    """What becomes of a request for which no deployment was chosen, but `error` raised: where the router's own limits
+    let none be chosen, a fallback group is not under them."""
+    kind: Final = FailureKind.RATE_LIMITED if leaves_no_deployment(error) else classify(error)
+    return next_step(kind, chosen=False, untried=False, can_fall_back=may_fall_back)
+
+
 def awaits_first_event(turn: GroupTurn, deployment_id: str, candidates: Collection[str | None]) -> bool:
     """Whether a stream is an answer from its first event on only: a retry, should the attempt on a deployment fail, can
     go to another one of the `candidates`, or the request to another model group; or others have failed before, which
@@ -98,9 +106,7 @@ def describe_attempts(attempts: Sequence[FailedAttempt]) -> str:
     to_list: Final = not all(is_rejected(one.kind) for one in attempts)
     if not to_list or safe_getattr(litellm, "expose_router_debug_in_errors") is False:
         return ""
-    counted: Final[dict[str, int]] = {}
-    for one in attempts:
-        counted[_described(one)] = counted.get(_described(one), 0) + 1
+    counted: Final = Counter(map(_described, attempts))
     listed: Final = (text if count == 1 else f"{text}, {count} times" for text, count in counted.items())
     return f"\nAttempts that failed: {'; '.join(listed)}"
 

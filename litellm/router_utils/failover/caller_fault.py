@@ -174,14 +174,15 @@ def _brings_credentials(request: Request) -> bool:
 def judge(error: BaseException, own: CallerInput, deployment_id: object) -> bool:
     """Whether the failure of a deployment counts for other callers. What is told of it is kept on the exception, and a
     403 or 404 about an id that the caller named is from then on a rejected request."""
-    failure: Final = OF_SOMEBODY_ELSE if is_raised_by_somebody_else(error) else failure_of(error)
+    known: Final = failure_of(error)
+    failure: Final = OF_SOMEBODY_ELSE if is_raised_by_somebody_else(error) else known
     about_the_model: Final = failure.http_status in (403, 404) and is_about_the_model(error)
     named: Final = own._replace(names_an_id=own.names_an_id and not about_the_model)
     judged: Final = failure._replace(kind=kind_for(failure, named))
     repeats: Final = judged.kind is FailureKind.MODEL_MISSING and not about_the_model and _others_said_so(deployment_id)
     counts: Final = not repeats and counts_for_all_callers(failure, named, timed_out=_timed_out(error, failure))
     try:
-        if judged != failure_of(error):
+        if judged != known:
             keep_failure(error, judged)
         if not counts:
             setattr(error, CALLER_FAULT, True)

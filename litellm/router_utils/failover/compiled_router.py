@@ -12,9 +12,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from litellm._logging import verbose_router_logger
-from litellm.litellm_core_utils.failure import FailureKind, classify
 from litellm.litellm_core_utils.stream_wait import retry_possible_if
-from litellm.router_utils.failover.attempts import attach_attempts, awaits_first_event, record_failure
+from litellm.router_utils.failover.attempts import (
+    attach_attempts,
+    awaits_first_event,
+    record_failure,
+    step_without_deployment,
+)
 from litellm.router_utils.failover.compiled_router_cooldown import (
     ANY_ERROR,
     COOLS_DOWN_AND_RETRIES,
@@ -28,12 +32,13 @@ from litellm.router_utils.failover.driver_state import (
     region_of,
     start_attempt,
     turn_at,
+    turn_of_step,
 )
 from litellm.router_utils.failover.fallback_cooldown import cooldown_after_fallback, cooldown_failed_fallback
 from litellm.router_utils.failover.fallbacks import can_fall_back
 from litellm.router_utils.failover.policy import NextStep, next_step
 from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
-from litellm.router_utils.failover.router_view import any_in_rotation, id_of, leaves_no_deployment
+from litellm.router_utils.failover.router_view import any_in_rotation
 
 NEVER_RETRIED: Final = "NotFoundError"
 """A failure's class, by its name, that the compiled router never retries."""
@@ -109,24 +114,22 @@ def around(
 @contextmanager
 def _attempting(driver: Driver, step: Step) -> Iterator[None]:
     """Have the attempt know its turn, and whether another one could follow."""
-    possible: Final = functools.partial(_is_retry_possible, driver, step)
-    with turn_under_way(start_attempt(driver, step)), retry_possible_if(possible):
+    turn: Final = start_attempt(driver, step)
+    with turn_under_way(turn), retry_possible_if(functools.partial(_is_retry_possible, driver, turn, step)):
         yield
 
 
-def _is_retry_possible(driver: Driver, step: Step) -> bool:
+def _is_retry_possible(driver: Driver, turn: GroupTurn, step: Step) -> bool:
     """Whether another deployment can be asked, should the attempt fail that `driver` makes in `step`."""
-    turn: Final = start_attempt(driver, step)
     if not turn.attempt.is_recorded:
         return True  # LiteLLM decides
-    choice: Final = driver.failover.choice
-    candidates: Final = [*choice.left, *map(id_of, choice.affinity.excluded)] if choice.left else step["candidate_ids"]
+    candidates: Final = driver.failover.choice.candidates or step["candidate_ids"]
     return awaits_first_event(turn, str(step["deployment_id"]), candidates)
 
 
 def _after_attempt(driver: Driver, step: Step, told: Outcome) -> Outcome:
     """What the compiled router is told of an attempt, given what it would be told."""
-    turn: Final = start_attempt(driver, step)
+    turn: Final = turn_of_step(driver, step)
     if told.get("ok"):
         _with_a_loop(_cooldowns_after_fallback(driver))
         return told
@@ -155,10 +158,10 @@ def _decided(driver: Driver, turn: GroupTurn, step: Step, told: Outcome) -> Next
 
 def _has_untried(driver: Driver, turn: GroupTurn, step: Step) -> bool:
     """Whether a deployment that has not failed the request can be asked."""
-    choice: Final = driver.failover.choice
+    candidates: Final = driver.failover.choice.candidates
     failed: Final = turn.state.failed_deployment_ids
-    if choice.left:  # of which none was cooling down when the choice began
-        return not failed.issuperset([*choice.left, *map(id_of, choice.affinity.excluded)])
+    if candidates:  # of which none was cooling down when the choice began
+        return not failed.issuperset(candidates)
     return any_in_rotation(turn.router, set(step["candidate_ids"]) - failed)
 
 
@@ -231,8 +234,7 @@ def _asked(driver: Driver, step: Step) -> Step:
 
 
 def _answered(driver: Driver, step: Step, answer: Answer) -> Answer:
-    """The answer to a step of a choice. Where the router's own limits let no deployment be chosen, a fallback is not
-    under them."""
+    """The answer to a step of a choice."""
     choice: Final = driver.failover.choice
     if step["stage"] == _FIRST_STAGE:
         answer = _preferring(choice.affinity.preferred, answer)
@@ -240,12 +242,8 @@ def _answered(driver: Driver, step: Step, answer: Answer) -> Answer:
     choice.left = _left_by(driver, step["stage"], choice.left, answer)
     if not isinstance(answer, dict) or not answer.get("raised"):
         return answer
-    error: Final = driver._last_error
-    kind: Final = FailureKind.RATE_LIMITED if leaves_no_deployment(error) else classify(error)
-    may_fall_back: Final = can_fall_back(
-        turn_at(driver, driver._level, str(step["model"]), driver._fallback_depth, None)
-    )
-    decided: Final = next_step(kind, chosen=False, untried=False, can_fall_back=may_fall_back)
+    turn: Final = turn_at(driver, driver._level, str(step["model"]), driver._fallback_depth, None)
+    decided: Final = step_without_deployment(driver._last_error, may_fall_back=can_fall_back(turn))
     return {**answer, "status": REJECTS} if decided is NextStep.FALL_BACK else answer
 
 

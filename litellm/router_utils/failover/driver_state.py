@@ -13,7 +13,7 @@ from litellm.router_utils.failover.attempts import serves_on_any_deployment
 from litellm.router_utils.failover.compiled_router_types import Step
 from litellm.router_utils.failover.fallbacks import start_turn
 from litellm.router_utils.failover.retry_state import Affinity, Attempt, GroupTurn, RequestState
-from litellm.router_utils.failover.router_view import Deployment, router_of
+from litellm.router_utils.failover.router_view import Deployment, id_of, router_of
 
 
 @dataclass
@@ -26,6 +26,11 @@ class Choice:
     left: Sequence[str] = ()
     preferred: str | None = None
     affinity: Affinity = Affinity()
+
+    @property
+    def candidates(self) -> Sequence[str | None]:
+        """The ids of the deployments an attempt or a retry can go to; none before a choice has begun."""
+        return [*self.left, *map(id_of, self.affinity.excluded)] if self.left else ()
 
 
 @dataclass

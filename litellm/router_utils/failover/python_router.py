@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
-from litellm.litellm_core_utils.failure import FailureKind, classify
 from litellm.litellm_core_utils.stream_start import await_first_event, is_async_stream
 from litellm.litellm_core_utils.stream_wait import retry_possible_if
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
@@ -22,6 +21,7 @@ from litellm.router_utils.failover.attempts import (
     judge_attempt,
     record_failure,
     serves_on_any_deployment,
+    step_without_deployment,
 )
 from litellm.router_utils.failover.caller_fault import RECORDED, is_caller_fault
 from litellm.router_utils.failover.fallback_cooldown import (
@@ -38,7 +38,6 @@ from litellm.router_utils.failover.router_view import (
     Request,
     Router,
     ids_of,
-    leaves_no_deployment,
     routing_context,
 )
 from litellm.router_utils.router_callbacks.track_deployment_metrics import (
@@ -160,10 +159,8 @@ def decide_retry(
         return None
     failed: Final = turn.attempt.failed
     if failed is None:
-        # The router's own limits let no deployment be chosen: a fallback is not under them.
-        kind: Final = FailureKind.RATE_LIMITED if leaves_no_deployment(error) else classify(error)
         may_go_on: Final = turn.is_choosing and can_fall_back(turn)
-        return _as_decided(next_step(kind, chosen=False, untried=False, can_fall_back=may_go_on))
+        return _as_decided(step_without_deployment(error, may_fall_back=may_go_on))
     is_shared: Final = failed.deployment_id in turn.attempt.candidates  # not one of the caller's own credentials
     untried: Final = is_shared and _has_untried(turn, healthy_deployments, all_deployments)
     may_fall_back: Final = is_shared and not untried and can_fall_back(turn)
