@@ -89,6 +89,7 @@ COUNTING = (
 )
 
 ADDS = (
+    "litellm/litellm_core_utils/context_slot.py",
     "litellm/router_utils/failover/__init__.py",
     "litellm/router_utils/failover/caller_fault.py",
     "litellm/router_utils/failover/cooldown.py",

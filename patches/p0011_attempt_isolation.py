@@ -20,10 +20,16 @@ parameters.
 from fork.edits import AddImport, Decorate, ForReleases, Otherwise
 
 ISOLATION = "litellm.router_utils.failover.attempt_isolation"
+COMPILED_ISOLATION = "litellm.router_utils.failover.compiled_router_isolation"
 ATTEMPTED_IN_PYTHON = "the router makes its attempts in Python"
 
 ADDS = (
     "litellm/router_utils/failover/attempt_isolation.py",
+    ForReleases(
+        {">=1.110": ("litellm/router_utils/failover/compiled_router_isolation.py",)},
+        why=ATTEMPTED_IN_PYTHON,
+        otherwise=Otherwise.MOVED,
+    ),
     "tests/router_unit_tests/test_attempt_isolation.py",
 )
 EDITS = {
@@ -43,7 +49,7 @@ EDITS = {
         ForReleases(
             {
                 ">=1.110": (
-                    AddImport(ISOLATION, ("restore_on_failure",)),
+                    AddImport(COMPILED_ISOLATION, ("restore_on_failure",)),
                     Decorate("_Driver.attempt", "restore_on_failure"),
                     Decorate("_Driver.attempt_sync", "restore_on_failure"),
                 )
@@ -56,7 +62,7 @@ EDITS = {
         ForReleases(
             {
                 ">=1.110": (
-                    AddImport(ISOLATION, ("isolate_request",)),
+                    AddImport(COMPILED_ISOLATION, ("isolate_request",)),
                     Decorate("attempt_call", "isolate_request"),
                 )
             },

@@ -76,6 +76,7 @@ class Failure(NamedTuple):
 
 OF_SOMEBODY_ELSE: Final = Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
 
+_RETRY_AFTER: Final = "retry-after"
 _MAX_WORDING: Final = 4000  # characters
 TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
 _HTTP_CLIENTS: Final = frozenset({"aiohttp", "httpx", "httpx2", "openai", "requests"})
@@ -138,7 +139,7 @@ def is_about_the_model(failure: object) -> bool:
 def retry_after(failure: object) -> int | None:
     """The Retry-After of the provider's answer in seconds, None if it has none (RFC 9110 section 10.2.3)."""
     headers: Final = response_headers(failure) if isinstance(failure, BaseException) else None
-    if not headers:
+    if headers is None or _RETRY_AFTER not in headers:
         return None
     from litellm.utils import _get_retry_after_from_exception_header
 

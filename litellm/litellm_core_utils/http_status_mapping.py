@@ -212,8 +212,8 @@ def align_with_http_status(mapped: Exception, original: object, model: str, prov
     the cancellation that a provider's code has made a failure of, while the request is being cancelled: who would retry
     it or cool a deployment down for it, must not hear of it.
     """
-    left: Final = cancellation_of(original)
-    if isinstance(left, asyncio.CancelledError) and _is_being_cancelled():
+    left: Final = cancellation_of(original) if _is_being_cancelled() else None
+    if isinstance(left, asyncio.CancelledError):
         raise left
     try:
         agreed = _agreed(mapped, original, model, provider)

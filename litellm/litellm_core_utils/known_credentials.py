@@ -108,7 +108,8 @@ def is_credential(name: str, value: str) -> bool:
 
 def without(text: str, credentials: Iterable[str]) -> str:
     """`text` with each of `credentials` taken out, the longest first."""
-    for credential in sorted((one for one in credentials if one in text), key=len, reverse=True):
+    found: Final = [one for one in credentials if one in text]
+    for credential in sorted(found, key=len, reverse=True) if found else ():
         text = text.replace(credential, _REDACTED)
     return text
 

@@ -25,7 +25,8 @@ def turn(**given: Any) -> GroupTurn:
 def test_turn_begins_empty() -> None:
     """A turn has made no attempt, waited for nobody and been let through to none."""
     begun = turn()
-    assert begun.attempt == Attempt(0, False, False, frozenset(), None, None, None)
+    assert begun.attempt == Attempt(0, None, False, (), None, None, None)
+    assert begun.attempt.candidates == frozenset()
     assert begun.affinity == Affinity(frozenset(), ())
     assert (begun.waits, begun.shut_out, begun.let_through, begun.previous) == (0, (), frozenset(), None)
     assert begun.state == RequestState([], set())

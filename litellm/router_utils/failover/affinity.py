@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from litellm.router_utils.failover.retry_state import Affinity, GroupTurn, current_turn
+from litellm.router_utils.failover.retry_state import NO_AFFINITY, GroupTurn, current_turn
 from litellm.router_utils.failover.router_view import Deployment, id_of, ids_of, order_of, request_in
 
 AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
@@ -19,6 +19,8 @@ _PREVIOUS_RESPONSE: Final = "previous_response_id"
 def untried(turn: GroupTurn, deployments: list[AnyDeployment]) -> list[AnyDeployment]:
     """Those that have not failed this request through a fault of their own, or all if each has."""
     failed: Final = turn.state.failed_deployment_ids
+    if not failed:
+        return deployments
     return [deployment for deployment in deployments if id_of(deployment) not in failed] or deployments
 
 
@@ -30,8 +32,11 @@ def exclude_failed_deployments(deployments: list[AnyDeployment]) -> list[AnyDepl
         return deployments
     left: Final = untried(turn, deployments)
     wish: Final = turn.affinity
-    turn.attempt = replace(turn.attempt, candidates=ids_of([*left, *wish.excluded]))
-    turn.affinity = Affinity()
+    if wish is NO_AFFINITY:
+        turn.attempt = turn.attempt._replace(offered=left)
+        return left
+    turn.attempt = turn.attempt._replace(offered=[*left, *wish.excluded])
+    turn.affinity = NO_AFFINITY
     return [deployment for deployment in left if id_of(deployment) in wish.preferred] or left
 
 

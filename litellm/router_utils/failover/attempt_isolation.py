@@ -8,10 +8,8 @@ failed attempt instead: the tags, which the deployment adds its own to, and how 
 """
 
 import functools
-import inspect
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from typing import Final, NamedTuple, Protocol, TypeGuard, TypeVar
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.router_utils.failover.router_view import Request
@@ -21,13 +19,8 @@ Result = TypeVar("Result")
 _BUCKETS: Final = ("metadata", "litellm_metadata")
 _SHARED: Final = frozenset({*_BUCKETS, "proxy_server_request", "model_info", "secret_fields"})
 _TAGS: Final = "tags"
-
-
-class _Driver(Protocol):
-    _request: Request
-
-
-HostFunction = Callable[[_Driver, object], Any]  # any-ok: async and sync, which tell of an attempt in a dict
+_CONTAINERS: Final = (dict, list)
+_NO_FILES: Final = (bool, dict, float, int, str, type(None))
 
 
 class _File(Protocol):
@@ -39,34 +32,43 @@ class _File(Protocol):
 def copied(value: object) -> object:
     """`value` with its lists and dicts copied, at every depth; whatever else is in them is the same object."""
     if type(value) is dict:
-        return {key: copied(one) for key, one in value.items()}
+        return {key: copied(one) if type(one) in _CONTAINERS else one for key, one in value.items()}
     if type(value) is list:
-        return [copied(one) for one in value]
+        return [copied(one) if type(one) in _CONTAINERS else one for one in value]
     return value
 
 
 def of_its_own(request: Request) -> dict[str, object]:
     """The parameters of a request, for one attempt to change as it likes."""
-    return {name: value if _is_shared(name) else copied(value) for name, value in request.items()}
+    return {
+        name: copied(value) if type(value) in _CONTAINERS and not _is_shared(name) else value
+        for name, value in request.items()
+    }
 
 
 def _is_shared(name: str) -> bool:
     return name in _SHARED or name.startswith(("_", "litellm_"))
 
 
-@contextmanager
-def put_back_on_failure(request: Request) -> Iterator[None]:
-    """After a failed attempt, give the request the tags it came with, and have its files read from where they were."""
-    tags: Final = [(bucket, copied(bucket.get(_TAGS))) for bucket in _metadata_of(request)]
-    files: Final = [(file, file.tell()) for file in _files_in(list(request.values()))]
-    try:
-        yield
-    except Exception:
-        for bucket, given in tags:
-            _restore(bucket, given)
-        for file, position in files:
+class Given(NamedTuple):
+    """What a request came with and an attempt changes in place: the tags of its metadata, and how far its files have
+    been read."""
+
+    tags: Sequence[tuple[MutableMapping[str, object], object]]
+    files: Sequence[tuple[_File, int]]
+
+    @classmethod
+    def of(cls, request: Request) -> "Given":
+        """That of a request, before an attempt at it."""
+        tags: Final = [(bucket, copied(bucket.get(_TAGS))) for bucket in _metadata_of(request)]
+        return cls(tags, [(file, file.tell()) for file in _files_in(request.values())])
+
+    def put_back(self) -> None:
+        """Give it to the request again, after the attempt has failed."""
+        for bucket, tags in self.tags:
+            _restore(bucket, tags)
+        for file, position in self.files:
             file.seek(position)
-        raise
 
 
 def _metadata_of(request: Request) -> Iterator[MutableMapping[str, object]]:
@@ -86,9 +88,11 @@ def _restore(bucket: MutableMapping[str, object], tags: object) -> None:
         bucket.pop(_TAGS, None)
 
 
-def _files_in(values: object) -> Iterator[_File]:
+def _files_in(values: Iterable[object]) -> Iterator[_File]:
     """The open files among `values`, also those in a list, or in a tuple with their name and type."""
-    for value in values if isinstance(values, (list, tuple)) else ():
+    for value in values:
+        if type(value) in _NO_FILES:
+            continue
         if isinstance(value, (list, tuple)):
             yield from _files_in(value) if not _is_text(value) else ()
         elif _is_seekable(value):
@@ -99,7 +103,7 @@ def _is_text(values: Sequence[object]) -> bool:
     return bool(values) and isinstance(values[0], (dict, int, float))  # messages, tools or tokens, which may be many
 
 
-def _is_seekable(value: object) -> bool:
+def _is_seekable(value: object) -> TypeGuard[_File]:
     try:
         return callable(safe_getattr(value, "read")) and value.seekable() is True  # type: ignore[attr-defined]
     except Exception:  # such as a closed file's ValueError
@@ -111,52 +115,11 @@ def isolate_attempts(make_call: Callable[..., Awaitable[Result]]) -> Callable[..
 
     @functools.wraps(make_call)
     async def make_call_alone(self: object, original_function: object, *args: object, **kwargs: object) -> Result:
-        with put_back_on_failure(kwargs):
+        given: Final = Given.of(kwargs)
+        try:
             return await make_call(self, original_function, *args, **of_its_own(kwargs))
+        except Exception:
+            given.put_back()
+            raise
 
     return make_call_alone
-
-
-def isolate_request(attempt_call: Callable[..., Result]) -> Callable[..., Result]:
-    """Wrap the compiled router's `attempt_call`, which makes the parameters of an attempt of those of the request."""
-
-    @functools.wraps(attempt_call)
-    def attempt_call_alone(core: object, plan: object, request: Request, *args: object, **kwargs: object) -> Result:
-        return attempt_call(core, plan, of_its_own(request), *args, **kwargs)
-
-    return attempt_call_alone
-
-
-def restore_on_failure(attempt: HostFunction) -> HostFunction:
-    """Wrap the compiled router's `_Driver.attempt` and its sync twin, which tell of a failure and do not raise it."""
-    if inspect.iscoroutinefunction(attempt):
-
-        async def attempt_alone(self: _Driver, step: object) -> dict[str, object]:
-            with _restoring_what_failed(self._request) as told:
-                told.update(await attempt(self, step))
-            return told
-
-        return functools.wraps(attempt)(attempt_alone)
-
-    def attempt_alone_sync(self: _Driver, step: object) -> dict[str, object]:
-        with _restoring_what_failed(self._request) as told:
-            told.update(attempt(self, step))
-        return told
-
-    return functools.wraps(attempt)(attempt_alone_sync)
-
-
-class _Failed(Exception):
-    """An attempt that has been told of."""
-
-
-@contextmanager
-def _restoring_what_failed(request: Request) -> Iterator[dict[str, object]]:
-    told: Final[dict[str, object]] = {}
-    try:
-        with put_back_on_failure(request):
-            yield told
-            if not told.get("ok"):
-                raise _Failed
-    except _Failed:
-        pass

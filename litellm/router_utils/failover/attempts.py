@@ -5,7 +5,6 @@ failed, whether another one could follow, and how the failed ones are listed for
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Final
 
 import litellm
@@ -69,7 +68,7 @@ def record_failure(turn: GroupTurn, error: Exception) -> FailedAttempt:
     if is_caller_fault(error) and status is None and kind in (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE):
         kind, status = FailureKind.TIMED_OUT, 408
     failed: Final = FailedAttempt(str(turn.attempt.deployment_id), turn.group, kind, status, failure.retry_after)
-    turn.attempt = replace(turn.attempt, failed=failed, error=error)
+    turn.attempt = turn.attempt._replace(failed=failed, error=error)
     turn.state.attempts.append(failed)
     return failed
 

@@ -4,9 +4,7 @@ methods. It decides nothing: `policy.next_step` does.
 """
 
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final, TypeVar
 
 import litellm
@@ -81,9 +79,9 @@ def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callab
         if turn is not None:
             turn.attempt = Attempt(
                 turn.attempt.number + 1,
-                is_sync=not inspect.iscoroutinefunction(original_function),
+                original_function,
                 is_recorded=_is_served_by_any(original_function, kwargs),
-                candidates=turn.attempt.candidates,
+                offered=turn.attempt.offered,
             )
         is_unlogged: Final = _is_unlogged(kwargs)
         try:
@@ -140,7 +138,7 @@ def record_selected_deployment(update_kwargs: Callable[..., None]) -> Callable[.
         if turn is not None and turn.attempt.is_recorded and turn.is_choosing:
             # Of a caller with credentials of their own, an id that is not the shared deployment's.
             name: Final = (kwargs.get("model_info") or {}).get("id")
-            turn.attempt = replace(turn.attempt, deployment_id=name)
+            turn.attempt = turn.attempt._replace(deployment_id=name)
 
     return _update_kwargs_with_deployment
 

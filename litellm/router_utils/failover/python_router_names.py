@@ -39,17 +39,16 @@ def resolve_group_names(find: Callable[..., Found]) -> Callable[..., Found]:
     """Wrap `Router._common_checks_available_deployment`, which finds the deployments that a name stands for. LiteLLM
     asks it to choose one and then, by the request's name alone, for whom a retry could go to: that is to be about those
     that were chosen from."""
-    signature: Final = inspect.signature(find)
 
     @functools.wraps(find)
-    def _common_checks_available_deployment(self: Router, *args: object, **kwargs: object) -> Found:
-        bound: Final = signature.bind(self, *args, **kwargs)
-        model, request = bound.arguments["model"], bound.arguments.get("request_kwargs")
+    def _common_checks_available_deployment(self: Router, model: str, *args: object, **kwargs: object) -> Found:
         turn: Final = current_turn()
+        given: Final = kwargs.get("request_kwargs")
+        request: Final = given if isinstance(given, dict) else None
         before: Final = _routed_before(turn, model) if turn is not None and request is None else None
         if before is not None:
-            bound.arguments["model"], bound.arguments["request_kwargs"] = before.group, before.request
-        found: Final = find(*bound.args, **bound.kwargs)
+            return find(self, before.group, *args, **{**kwargs, "request_kwargs": before.request})
+        found: Final = find(self, model, *args, **kwargs)
         if turn is not None and turn.is_choosing and request is not None and isinstance(found[1], list):
             turn.routed = Routed(model, request, found[1])
         return found
@@ -67,14 +66,11 @@ def _routed_before(turn: GroupTurn, name: str) -> Routed | None:
 def merge_team_deployments(find: Callable[..., Found]) -> Callable[..., Found]:
     """Wrap `Router._common_checks_available_deployment` of a release that knows no team: its proxy gives the router the
     internal name of one deployment of the team's model, which stands for all of them, as it does since 1.84."""
-    signature: Final = inspect.signature(find)
 
     @functools.wraps(find)
-    def _common_checks_available_deployment(self: Router, *args: object, **kwargs: object) -> Found:
-        bound: Final = signature.bind(self, *args, **kwargs)
-        model: Final = bound.arguments["model"]
-        alike: Final = _of_team_model(self, model, team_of(request_in(bound.arguments)))
-        return (model, alike) if alike else find(*bound.args, **bound.kwargs)
+    def _common_checks_available_deployment(self: Router, model: str, *args: object, **kwargs: object) -> Found:
+        alike: Final = _of_team_model(self, model, team_of(request_in(kwargs)))
+        return (model, alike) if alike else find(self, model, *args, **kwargs)
 
     return _common_checks_available_deployment
 

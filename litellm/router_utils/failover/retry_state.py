@@ -6,15 +6,15 @@ Kept in a context variable, because a retry, the choice of a deployment and a fa
 methods that share no argument.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from litellm.litellm_core_utils.context_slot import ContextSlot
 from litellm.litellm_core_utils.failure import FailureKind
 from litellm.router_utils.failover.policy import is_deployment_fault
-from litellm.router_utils.failover.router_view import Deployment, Request, Router
+from litellm.router_utils.failover.router_view import Deployment, Request, Router, ids_of
 
 
 class FailedAttempt(NamedTuple):
@@ -41,17 +41,25 @@ class RequestState:
         return frozenset(one.deployment_id for one in self.attempts if is_deployment_fault(one.kind))
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt of a group, from before a deployment is chosen; replaced whole by the next one."""
 
     number: int = 0  # of this group's, from 1; 0 before the first
-    is_sync: bool = False
+    function: object = None  # of the router, that makes it
     is_recorded: bool = False  # whether any deployment of the group can serve the request, so that the policy decides
-    candidates: frozenset[str | None] = frozenset()  # the ids of the deployments it could go to
+    offered: Sequence[Deployment] = ()  # the deployments it could go to
     deployment_id: str | None = None  # the one it went to
     failed: FailedAttempt | None = None  # what came of it; None also if no deployment could be chosen
     error: Exception | None = None  # as which it came
+
+    @property
+    def is_sync(self) -> bool:
+        return not inspect.iscoroutinefunction(self.function)
+
+    @property
+    def candidates(self) -> frozenset[str | None]:
+        """The ids of the deployments it could go to, which only a failure and a stream ask for."""
+        return ids_of(self.offered)
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,9 @@ class Affinity:
 
     preferred: frozenset[str | None] = frozenset()  # the ids of those at which it wants the attempt
     excluded: Sequence[Deployment] = ()  # those that a preference for a later `order` leaves out
+
+
+NO_AFFINITY: Final = Affinity()
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class GroupTurn:
     previous: "GroupTurn | None" = None  # the turn of the group that this one is a fallback of
     routed: Routed | None = None  # None until the group's name has been looked up
     attempt: Attempt = Attempt()
-    affinity: Affinity = Affinity()
+    affinity: Affinity = NO_AFFINITY
     shut_out: Sequence[Deployment] = ()  # the deployments it could go to, if all of them are cooling down
     waits: int = 0  # how many times it has waited for one of these
     let_through: frozenset[str] = frozenset()  # the ids of those it may ask though they are cooling down
@@ -98,30 +109,10 @@ class GroupTurn:
         return self.attempt.deployment_id is None
 
 
-class _Slot:
-    """What the context variable holds. A connection or task that is begun in the context keeps that for good: the turn
-    in it is let go of once it is over."""
+_TURN: Final = ContextSlot[GroupTurn]("litellm_failover_turn")
 
-    def __init__(self, turn: GroupTurn | None) -> None:
-        self.turn = turn
+current_turn: Final = _TURN.get
+"""The turn in whose context this is called, None where no request is under way."""
 
-
-_SLOT: Final[ContextVar[_Slot | None]] = ContextVar("litellm_failover_turn", default=None)
-
-
-def current_turn() -> GroupTurn | None:
-    """The turn in whose context this is called, None where no request is under way."""
-    slot: Final = _SLOT.get()
-    return None if slot is None else slot.turn
-
-
-@contextmanager
-def turn_under_way(turn: GroupTurn) -> Iterator[GroupTurn]:
-    """Have `turn` be the current one meanwhile."""
-    slot: Final = _Slot(turn)
-    token: Final = _SLOT.set(slot)
-    try:
-        yield turn
-    finally:
-        slot.turn = None
-        _SLOT.reset(token)
+turn_under_way: Final = _TURN.holding
+"""Have a turn be the current one meanwhile."""

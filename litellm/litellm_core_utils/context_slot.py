@@ -1,0 +1,46 @@
+"""
+A context variable that has something for as long as a block runs.
+
+A connection or a task that is begun in a context keeps what the context's variables hold for good: a slot lets go of it
+once the block is over.
+"""
+
+from contextvars import ContextVar, Token
+from typing import Final, Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class ContextSlot(Generic[Value]):
+    """A context variable, by its `name`, that is empty but in the blocks of `holding`."""
+
+    def __init__(self, name: str) -> None:
+        self._variable: Final[ContextVar[Holding[Value] | None]] = ContextVar(name, default=None)
+
+    def get(self) -> Value | None:
+        """What it has in the context in which this is called, None if nothing."""
+        held: Final = self._variable.get()
+        return None if held is None else held.value
+
+    def holding(self, value: Value) -> "Holding[Value]":
+        """A context manager for a block in which it has `value`, which entering it returns."""
+        return Holding(self._variable, value)
+
+
+class Holding(Generic[Value]):
+    """A block in which a slot has something. A class, since a generator costs each attempt more."""
+
+    def __init__(self, variable: "ContextVar[Holding[Value] | None]", value: Value) -> None:
+        self.value: Value | None = value
+        self._variable: Final = variable
+        self._token: Token[Holding[Value] | None] | None = None
+
+    def __enter__(self) -> Value:
+        self._token = self._variable.set(self)
+        assert self.value is not None
+        return self.value
+
+    def __exit__(self, *raised: object) -> None:
+        self.value = None
+        if self._token is not None:
+            self._variable.reset(self._token)
