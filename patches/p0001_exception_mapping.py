@@ -106,7 +106,7 @@ EDITS = {
     ),
     "litellm/llms/microsoft_365_copilot/chat/handler.py": (
         ForReleases(
-            {">=1.107": (AddArgument("_graph_error", "Microsoft365CopilotError", "headers=response.headers"),)},
+            {">=1.108": (AddArgument("_graph_error", "Microsoft365CopilotError", "headers=response.headers"),)},
             why="there is no provider that drops the headers before the mapping sees them",
             otherwise=Otherwise.NOT_NEEDED,
         ),

@@ -51,7 +51,7 @@ from fork.edits import (
     WidenCondition,
 )
 
-ROUTER = {"<1.107": "litellm_router_instance", ">=1.107": "ctx"}  # the name of the parameter
+ROUTER = {"<1.109": "litellm_router_instance", ">=1.109": "ctx"}  # the name of the parameter
 DECIDED_BY_THE_POLICY = '''
 """
 Whether a failure may cool the deployment down, by the policy table of `failover/policy.py`.

@@ -92,7 +92,7 @@ EDITS = {
         ),
         ForReleases(
             {
-                "<1.107": (
+                "<1.108": (
                     AddParameter("make_call", "timeout: float | httpx.Timeout | None = None"),
                     AddArgument("make_call", "client.post", "timeout=timeout"),
                     AddArgument("VertexLLM.async_streaming", "partial", "timeout=timeout"),
@@ -101,7 +101,7 @@ EDITS = {
                     AddArgument("VertexLLM.completion", "partial", "timeout=timeout"),
                 )
             },
-            why="1.109 heeds the timeout of Gemini's streams by itself",
+            why="1.108 heeds the timeout of Gemini's streams by itself",
             otherwise=Otherwise.NOT_NEEDED,
         ),
     ),

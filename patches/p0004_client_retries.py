@@ -34,7 +34,7 @@ EDITS = {
     "litellm/images/main.py": (
         ForReleases(
             {
-                "<1.107": (
+                "<1.109": (
                     InsertBeforeCall(
                         "image_generation",
                         "openai_chat_completions.image_generation",

@@ -60,7 +60,7 @@ EDITS = {
     ),
     "litellm/router.py": (
         ForReleases(
-            {"<1.107": (FIRST_EVENT, SYNC_CHAT, CHAT), ">=1.107,<1.110": (FIRST_EVENT, SYNC_CHAT, CHAT_OR_STREAM)},
+            {"<1.108": (FIRST_EVENT, SYNC_CHAT, CHAT), ">=1.108,<1.110": (FIRST_EVENT, SYNC_CHAT, CHAT_OR_STREAM)},
             why="the router is compiled; what it asks of Python is edited",
             otherwise=Otherwise.MOVED,
         ),

@@ -98,14 +98,14 @@ EDITS = {
     "litellm/google_genai/adapters/handler.py": (
         ForReleases(
             {
-                "<1.107": (
+                "<1.108": (
                     AddImport(UNWRAPPED, ("raise_original_error",)),
                     Decorate(
                         "GenerateContentToCompletionHandler.async_generate_content_handler", "raise_original_error"
                     ),
                 )
             },
-            why="1.109 raises what a completion for generateContent fails with as it is",
+            why="1.108 raises what a completion for generateContent fails with as it is",
             otherwise=Otherwise.NOT_NEEDED,
         ),
     ),

@@ -73,14 +73,14 @@ EDITS = {
         Decorate("openai_exception_handler", "answer_by_policy"),
         ForReleases(
             {
-                "<1.107": (
+                "<1.109": (
                     InsertAfterCall(
                         "async_data_generator",
                         "ProxyException",
                         "apply_failure_response(proxy_exception, {error}, of_stream=True)",
                     ),
                 ),
-                ">=1.107": (
+                ">=1.109": (
                     WrapCall(
                         "async_data_generator",
                         "route_failure_proxy_exception",

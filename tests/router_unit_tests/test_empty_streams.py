@@ -41,7 +41,7 @@ class TestWrapper:
         """LiteLLM's stream does not make up the end of an answer that never began."""
         with pytest.raises(APIConnectionError) as raised:
             await begun(mode, wrapper(source_in(mode, chunks)))
-        told_by_litellm = chunks and RELEASE >= (1, 107)
+        told_by_litellm = chunks and RELEASE >= (1, 109)
         assert classify(raised.value) is (FailureKind.INTERRUPTED if told_by_litellm else FailureKind.GARBLED)
 
     @pytest.mark.parametrize("noted_as", ["received_finish_reason", "intermittent_finish_reason"])
@@ -72,7 +72,7 @@ class TestWrapper:
         custom = [generic_chunk(text, finish_reason) for text, finish_reason in chunks]
         source = source_in(mode, native if provider == "openai" else custom)
         stream = await begun(mode, wrapper(source, provider))
-        if end == "stop" and provider == "openai" and RELEASE >= (1, 107):  # a provider that is known not to forget it
+        if end == "stop" and provider == "openai" and RELEASE >= (1, 109):  # a provider that is known not to forget it
             with pytest.raises(MidStreamFallbackError):
                 await the_rest(mode, stream)
         else:

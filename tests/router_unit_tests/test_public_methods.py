@@ -35,7 +35,7 @@ TEXT = "ping"
 
 
 def _adapter() -> Any:
-    folder = "experimental_pass_through" if RELEASE < (1, 104) else "pass_through" if RELEASE < (1, 107) else "messages"
+    folder = "experimental_pass_through" if RELEASE < (1, 104) else "pass_through" if RELEASE < (1, 109) else "messages"
     return importlib.import_module(f"litellm.llms.anthropic.{folder}.adapters.transformation").AnthropicAdapter()
 
 
