@@ -66,6 +66,7 @@ return requires_cooldown({router}, model_id, exception_status, exception_str, or
 '''
 
 COMPILED = "litellm.router_utils.failover.compiled_router_cooldown"
+REPORTS = "litellm.router_utils.failover.compiled_router_reports"
 DECIDED_IN_PYTHON = "the router decides on cooldowns in Python"
 
 
@@ -100,6 +101,7 @@ ADDS = (
     "tests/router_unit_tests/__init__.py",
     "tests/router_unit_tests/test_cancellation.py",
     "tests/router_unit_tests/test_cooldown_decision.py",
+    "tests/router_unit_tests/test_cooldown_reports.py",
     "tests/router_unit_tests/test_policy_functions.py",
     "tests/router_unit_tests/test_properties.py",
     "tests/router_unit_tests/test_reports.py",
@@ -114,6 +116,7 @@ ADDS = (
         {
             ">=1.110": (
                 "litellm/router_utils/failover/compiled_router_cooldown.py",
+                "litellm/router_utils/failover/compiled_router_reports.py",
                 "litellm/router_utils/failover/compiled_router_types.py",
                 "tests/router_unit_tests/test_compiled_router_stubs.py",
             )
@@ -177,6 +180,9 @@ EDITS = {
                     Decorate("failure_kind", "rename_connection_errors"),
                     Decorate("_Driver._failed", "cooldown_by_policy"),
                     reporting_by_policy("RustHealth.record_failure", "self._core"),
+                    AddImport(REPORTS, ("report_true_status", "report_true_status_sync")),
+                    Decorate("RustCore._answer_cache", "report_true_status"),
+                    Decorate("RustCore._answer_cache_sync", "report_true_status_sync"),
                 )
             },
             why=DECIDED_IN_PYTHON,

@@ -100,6 +100,7 @@ OTHER_KILLERS = {
         quick=COMPILED_ROUTER,
         thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
     ),
+    "compiled_router_reports": Killers(quick=("router_unit_tests/test_cooldown_reports.py",)),
     "compiled_router_types": Killers(quick=COMPILED_ROUTER),
     "driver_state": Killers(quick=COMPILED_ROUTER),
     "compiled_router_waiting": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),

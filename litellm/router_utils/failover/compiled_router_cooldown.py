@@ -19,6 +19,7 @@ from litellm.router_utils.failover.caller_fault import (
     limit_of,
     names_by_its_kind,
 )
+from litellm.router_utils.failover.compiled_router_reports import remember_status
 from litellm.router_utils.failover.compiled_router_types import Core, Driver, Outcome, Step
 from litellm.router_utils.failover.policy import CallerInput, cools_down_at_once, may_cool_down
 from litellm.router_utils.failover.router_view import Deployment, Router, has_own_policy_for, is_alone, router_of
@@ -49,6 +50,7 @@ def rename_connection_errors(failure_kind: Callable[[BaseException], str]) -> Ca
 def status_to_cool_by(status: int | None, error: object, core: Core, deployment_id: object) -> int | None:
     """The HTTP status by which the compiled router decides on a cooldown as the policy table does, given the one it
     would be told. A lone deployment is treated as before."""
+    remember_status(core, deployment_id, error)
     failure: Final = failure_of(error)
     if failure.kind is FailureKind.REQUEST_REJECTED and status in _COOLED_DOWN_AT_ONCE:
         return REJECTS  # a 404 about an id that the caller named

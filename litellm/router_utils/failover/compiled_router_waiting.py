@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from litellm.router_utils.failover.compiled_router_names import falls_back_by_tier, is_auto_router, recall_names
+from litellm.router_utils.failover.compiled_router_reports import cooling_deployment
 from litellm.router_utils.failover.compiled_router_types import Answer, Core, Step
 from litellm.router_utils.failover.driver_state import Driver, turn_at
 from litellm.router_utils.failover.fallbacks import visit_denied_fallbacks
@@ -19,9 +20,6 @@ from litellm.router_utils.failover.retry_state import GroupTurn
 from litellm.router_utils.failover.rotation_wait import wait_before_asking
 from litellm.router_utils.failover.router_view import Request, Router, order_of, router_of
 from litellm.router_utils.fallback_event_handlers import get_pre_routing_selection
-
-_PREFIX: Final = "deployment:"
-_SUFFIX: Final = ":cooldown"
 
 _DRIVER: Final[ContextVar[Callable[[], Driver | None]]] = ContextVar("litellm_failover_driver", default=lambda: None)
 
@@ -92,7 +90,9 @@ def _shut_out(core: Core, step: Step, found: Answer) -> tuple[GroupTurn, frozens
     driver: Final = _DRIVER.get()()
     if driver is None or driver._core is not core or step.get("op") != "batch_get" or not isinstance(found, list):
         return None
-    cooling: Final = {_id_of(key) for key, value in zip(step["keys"], found, strict=False) if value is not None}
+    cooling: Final = {
+        cooling_deployment(key) for key, value in zip(step["keys"], found, strict=False) if value is not None
+    }
     if not cooling:
         return None
     at_first: Final = (str(driver._request.get("model")), None)
@@ -118,11 +118,7 @@ def _names_in(router: Router, request: Request, group: str, order: int | None) -
 
 def _without(let_through: Collection[str], step: Step, found: Sequence[Answer]) -> Sequence[Answer]:
     """What was found of the cooldowns, but for those that the request is let through."""
-    return [None if _id_of(key) in let_through else value for key, value in zip(step["keys"], found, strict=False)]
-
-
-def _id_of(key: object) -> str | None:
-    """The id of the deployment whose cooldown the store has under `key`, None if it has something else there."""
-    name: Final = str(key)
-    is_cooldown: Final = name.startswith(_PREFIX) and name.endswith(_SUFFIX)
-    return name.removeprefix(_PREFIX).removesuffix(_SUFFIX) if is_cooldown else None
+    return [
+        None if cooling_deployment(key) in let_through else value
+        for key, value in zip(step["keys"], found, strict=False)
+    ]
