@@ -167,7 +167,7 @@ _ALSO_RIGHT: Final[Mapping[type[Exception], tuple[type[Exception], ...]]] = Mapp
 # `exception_type` knows these from the provider's own words; their status is 400 whatever the answer's was.
 _REQUEST_TOO_LARGE_OR_REFUSED: Final = (exceptions.ContextWindowExceededError, exceptions.ContentPolicyViolationError)
 
-_MAPPED_CLASSES: Final[tuple[type[Exception], ...]] = tuple(exceptions.LITELLM_EXCEPTION_TYPES)  # type: ignore[has-type]
+_MAPPED_CLASSES: Final[tuple[type[Exception], ...]] = tuple(exceptions.LITELLM_EXCEPTION_TYPES)
 _ANY_CLASS: Final[tuple[type[Exception], ...]] = (exceptions.APIConnectionError, *_MAPPED_CLASSES)
 _HEADERS_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 

@@ -18,7 +18,7 @@ from litellm.proxy.health_check_utils.background_health_checks import (
     restart_failed_loop,
 )
 
-from support.routing import COMPILED_ROUTER, deployment, routed
+from support.routing import COMPILED_ROUTER, cooldown_cache, deployment, routed
 
 DEFAULT = 77
 HEALTHY = {"x-ratelimit-remaining-requests": "9"}
@@ -50,11 +50,11 @@ def proxy_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch)
 
 
 def cool_down(router: Router, name: str, status: int = 401) -> None:
-    router.cooldown_cache.add_deployment_to_cooldown(name, RuntimeError("no"), status, LONG)
+    cooldown_cache(router).add_deployment_to_cooldown(name, RuntimeError("no"), status, LONG)
 
 
 def cooling_down(router: Router) -> list[str]:
-    return [name for name, _ in router.cooldown_cache.get_active_cooldowns(["a", "b"], parent_otel_span=None)]
+    return [name for name, _ in cooldown_cache(router).get_active_cooldowns(["a", "b"], parent_otel_span=None)]
 
 
 async def found(result: Any, name: str | None = "a", fails_meanwhile: Router | None = None) -> Any:

@@ -13,7 +13,7 @@ from litellm import Router
 from litellm.proxy.health_check_utils.failed_health_checks import mark_health_check_cooldowns
 from litellm.router_utils.failover.health_check_cooldown import may_cool_down, spare_last_deployment
 
-from support.routing import deployment, routed
+from support.routing import cooldown_cache, deployment, routed
 
 NOWHERE = "http://provider.invalid"
 LONG = 600.0
@@ -34,16 +34,16 @@ def server(router: Router, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def cool_down(router: Router, name: str) -> None:
-    router.cooldown_cache.add_deployment_to_cooldown(name, RuntimeError("no"), 401, LONG)
+    cooldown_cache(router).add_deployment_to_cooldown(name, RuntimeError("no"), 401, LONG)
 
 
-def test_replaceable_deployment_is_taken_out(router: Router) -> None:
+def test_replaceable_deployment_is_taken_out(router: Any) -> None:
     """A failed check takes out a deployment that another one of its group replaces."""
     assert may_cool_down(router, "a")
     assert may_cool_down(router, "b")
 
 
-def test_last_of_group_is_spared(router: Router) -> None:
+def test_last_of_group_is_spared(router: Any) -> None:
     """A failed check spares a deployment if the other one of its group is cooling down already."""
     cool_down(router, "b")
     assert not may_cool_down(router, "a")
@@ -64,7 +64,7 @@ def test_a_paused_deployment_replaces_none() -> None:
         assert not may_cool_down(router, "a")
 
 
-def test_unknown_deployment_is_not_cooled_down(router: Router) -> None:
+def test_unknown_deployment_is_not_cooled_down(router: Any) -> None:
     """A deployment that was removed while its check ran is not cooled down."""
     assert not may_cool_down(router, "removed")
 
@@ -77,14 +77,14 @@ def judged(*deployments: str) -> list[tuple[str, bool]]:
     return found
 
 
-def test_failed_check_is_judged_by_who_is_left(router: Router, server: SimpleNamespace) -> None:
+def test_failed_check_is_judged_by_who_is_left(router: Any, server: SimpleNamespace) -> None:
     """The function that cools down is asked about either, as upstream's tests want, and spares the last one."""
     assert judged("a", "b") == [("a", True), ("b", True)]
     cool_down(router, "b")
     assert judged("a", "b") == [("a", False), ("b", True)]
 
 
-def test_failed_request_is_not_judged_as_check(router: Router, server: SimpleNamespace) -> None:
+def test_failed_request_is_not_judged_as_check(router: Any, server: SimpleNamespace) -> None:
     """A failed request is not judged as a check, also after a round of checks that has raised."""
     cool_down(router, "b")
 

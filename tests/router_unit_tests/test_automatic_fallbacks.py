@@ -245,7 +245,7 @@ async def test_a_requests_own_fallbacks_win() -> None:
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as named, FaultyProvider() as other:
         groups = [alone(GROUP, primary), alone("other", other), alone("named", named)]
         with routed(groups, **{**ON, "num_retries": 0}) as router:
-            answer = await router.acompletion(model=GROUP, messages=MESSAGES, fallbacks=["named"])  # type: ignore[arg-type]
+            answer = await router.acompletion(model=GROUP, messages=MESSAGES, fallbacks=["named"])
             assert answer.choices[0].message.content == "pong"
             assert (named.attempts, other.attempts) == (1, 0)
             assert lost(await outcomes(router, 1, disable_fallbacks=True)) == [0]

@@ -17,7 +17,7 @@ from litellm.router_utils.failover.router_view import ids_of
 
 from support.compiled_host import NOWHERE, OTHER, answered, told_of
 from support.faulty_provider import FAULTS, FaultyProvider
-from support.routing import GROUP, MESSAGES, MODES, callbacks_put_back, deployment, outcomes, routed
+from support.routing import GROUP, MESSAGES, MODES, callbacks_put_back, cooldown_cache, deployment, outcomes, routed
 
 
 def what_becomes_of(told: dict[str, Any], size: int, retries: int = 0, **settings: Any) -> tuple[list[str], list[str]]:
@@ -35,8 +35,8 @@ def what_becomes_of(told: dict[str, Any], size: int, retries: int = 0, **setting
     with routed(group, num_retries=retries, **settings) as router:
         driver = importlib.import_module("litellm.router_rust.core")._Driver
         with mock.patch.object(driver, "attempt", attempt), pytest.raises(BaseLLMException):
-            asyncio.run(router.acompletion(model=GROUP, messages=MESSAGES))  # type: ignore[arg-type]
-        active = router.cooldown_cache.get_active_cooldowns(model_ids=list("abcd"), parent_otel_span=None)
+            asyncio.run(router.acompletion(model=GROUP, messages=MESSAGES))
+        active = cooldown_cache(router).get_active_cooldowns(model_ids=list("abcd"), parent_otel_span=None)
     return tried, [name for name, _ in active]
 
 

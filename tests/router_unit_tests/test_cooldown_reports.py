@@ -10,7 +10,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.router_utils import cooldown_callbacks
 
 from support.faulty_provider import REFUSED, Fault, FaultyProvider
-from support.routing import cooling_down, deployment, lost, outcomes, routed, until
+from support.routing import cooldown_cache, cooling_down, deployment, lost, outcomes, routed, until
 
 METRICS = ("get_prometheus_logger_from_callbacks", "_get_prometheus_logger_from_callbacks")  # since 1.109, before it
 FAULTS = {
@@ -59,5 +59,5 @@ async def test_cooldown_is_reported_truthfully(name: str, counted: list[str]) ->
             assert lost(await outcomes(router, 1)) == []
             assert await until(lambda: cooling_down(router) == {"a-failing"})
             assert await until(lambda: log.statuses and counted)
-            stored = dict(router.cooldown_cache.get_active_cooldowns(["a-failing"], parent_otel_span=None))
+            stored = dict(cooldown_cache(router).get_active_cooldowns(["a-failing"], parent_otel_span=None))
             assert (stored["a-failing"]["status_code"], counted, log.statuses) == (str(status), [str(status)], [status])

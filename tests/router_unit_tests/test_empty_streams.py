@@ -174,7 +174,7 @@ class TestRouter:
         monkeypatch.setattr(litellm, "acompletion", completion)
         group = [deployment(name, "openai", "http://127.0.0.1:9") for name in ("a", "b")]
         with routed(group, num_retries=2) as router:
-            stream: Any = await router.acompletion(GROUP, MESSAGES, stream=True)  # type: ignore[call-overload]
+            stream: Any = await router.acompletion(GROUP, MESSAGES, stream=True)
             told: list[str] = []
 
             async def read() -> None:

@@ -44,11 +44,11 @@ def _in(mode: str) -> Callable[[Router], Awaitable[str]]:
     return lambda router: ask(router, mode)
 
 
-async def _text(router: Router) -> str:
+async def _text(router: Any) -> str:
     return str((await router.atext_completion(**TEXT)).choices[0].text)
 
 
-async def _streamed_text(router: Router) -> str:
+async def _streamed_text(router: Any) -> str:
     answer = await router.atext_completion(**TEXT, stream=True)
     return "".join([chunk.choices[0].text or "" async for chunk in answer])
 

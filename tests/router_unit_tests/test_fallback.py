@@ -13,7 +13,19 @@ from litellm.router_utils.cooldown_cache import CooldownCache
 from litellm.types.router import AllowedFailsPolicy
 
 from support.faulty_provider import FAULTS, HEALTHY, PROVIDERS, Fault, FaultyProvider
-from support.routing import GROUP, MODES, back_offs, cooling_down, deployment, lost, minute, outcomes, routed, until
+from support.routing import (
+    GROUP,
+    MODES,
+    back_offs,
+    cooldown_cache,
+    cooling_down,
+    deployment,
+    lost,
+    minute,
+    outcomes,
+    routed,
+    until,
+)
 
 SUBSTITUTE = "the-fallback-group"
 FALLBACKS: dict[str, Any] = {"fallbacks": [{GROUP: [SUBSTITUTE]}]}
@@ -224,7 +236,7 @@ async def test_retry_after_is_honoured() -> None:
         with routed(primary_and_substitute(primary, substitute), **FALLBACKS) as router:
             assert await outcomes(router, 1) == ["pong"]
             assert await until(lambda: cooling_down(router) == {"primary"})
-            (active,) = router.cooldown_cache.get_active_cooldowns(model_ids=["primary"], parent_otel_span=None)
+            (active,) = cooldown_cache(router).get_active_cooldowns(model_ids=["primary"], parent_otel_span=None)
             assert active[1]["cooldown_time"] == 77
 
 
@@ -268,7 +280,7 @@ async def test_group_cooldowns_keep_reason(mode: str) -> None:
         with routed(group, num_retries=3, cooldown_time=60, **FALLBACKS) as router, back_offs():
             assert await outcomes(router, 1, mode) == ["pong"]
             assert await until(lambda: cooling_down(router) == {"primary", "b"})
-            active = router.cooldown_cache.get_active_cooldowns(model_ids=["primary", "b"], parent_otel_span=None)
+            active = cooldown_cache(router).get_active_cooldowns(model_ids=["primary", "b"], parent_otel_span=None)
             assert [str(stored["status_code"]) for _, stored in active] == ["429", "429"]
 
 

@@ -20,6 +20,7 @@ from support.routing import (
     GROUP,
     STRATEGIES,
     back_offs,
+    cooldown_cache,
     cooling_down,
     deployment,
     event_loop,
@@ -96,7 +97,7 @@ class BreakingAndHealing(RuleBasedStateMachine):
         self.now += seconds
         ended = [name for name, since in self.cooling_since.items() if self.now - since >= COOLDOWN]
         for name in ended if COMPILED_ROUTER else ():
-            store: Any = self.router.cooldown_cache.cooldown_store
+            store: Any = cooldown_cache(self.router).cooldown_store
             store.evict_local(name)
 
     @rule(group=st.sampled_from([GROUP, LONE_GROUP]))

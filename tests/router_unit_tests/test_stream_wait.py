@@ -20,7 +20,7 @@ AT_ONCE = 1.5
 
 async def _seconds_until_open(router: Router, **request: Any) -> float:
     began = time.monotonic()
-    stream: Any = await router.acompletion(model=GROUP, messages=MESSAGES, stream=True, **request)  # type: ignore[call-overload]
+    stream: Any = await router.acompletion(model=GROUP, messages=MESSAGES, stream=True, **request)
     took = time.monotonic() - began
     await stream.aclose()
     return took

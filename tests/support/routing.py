@@ -32,7 +32,7 @@ COMPILED_ROUTER = RELEASE >= (1, 110)
 """Its router is written in Rust, and this Python its host."""
 
 GROUP = "the-group"
-MESSAGES = [{"role": "user", "content": "ping"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "ping"}]
 DRAWN = ("simple-shuffle", "usage-based-routing-v2", "latency-based-routing")
 """Strategies that draw among equals: which requests stock LiteLLM loses under them is a matter of chance."""
 
@@ -69,8 +69,8 @@ def deployment(name: str, provider: str, url: str, *, group: str = GROUP, **para
 
 
 @contextmanager
-def routed(deployments: Sequence[dict[str, Any]], **settings: Any) -> Iterator[Router]:
-    """A Router over `deployments`, taken apart at the end."""
+def routed(deployments: Sequence[dict[str, Any]], **settings: Any) -> Iterator[Any]:
+    """A Router over `deployments`, taken apart at the end. On 1.110 most of its members have no type."""
     with callbacks_put_back():
         router = Router(model_list=list(deployments), **settings)
         try:
@@ -165,21 +165,27 @@ def back_offs() -> Iterator[list[float]]:
         yield waits
 
 
+def cooldown_cache(router: Any) -> Any:
+    """LiteLLM's store of cooldowns, which on 1.110 has no type."""
+    return router.cooldown_cache
+
+
 def cooling_down(router: Router) -> set[str]:
     """Ids of the deployments that are cooling down."""
-    active = router.cooldown_cache.get_active_cooldowns(model_ids=router.get_model_ids(), parent_otel_span=None)
+    active = cooldown_cache(router).get_active_cooldowns(model_ids=router.get_model_ids(), parent_otel_span=None)
     return {name for name, _ in active}
 
 
 def cooldown_seconds(router: Router, name: str) -> float:
     """For how long deployment `name` was put into cooldown."""
-    active = router.cooldown_cache.get_active_cooldowns(model_ids=[name], parent_otel_span=None)
+    active = cooldown_cache(router).get_active_cooldowns(model_ids=[name], parent_otel_span=None)
     return float(dict(active)[name]["cooldown_time"])
 
 
 def failures(router: Router, name: str) -> int:
     """Failures of deployment `name` the router has counted in this minute; a cooldown is decided right after."""
-    return get_deployment_failures_for_current_minute(router, deployment_id=name)
+    count: Any = get_deployment_failures_for_current_minute
+    return int(count(router, deployment_id=name))
 
 
 def minute() -> int:

@@ -51,8 +51,8 @@ def cooldown_failed_fallback(turn: GroupTurn) -> None:
         context: Final = routing_context(turn.router)
         is_due: Final = is_due_after(
             failed.kind,
-            get_deployment_failures_for_current_minute(context, deployment_id=name),
-            get_deployment_successes_for_current_minute(context, deployment_id=name),
+            get_deployment_failures_for_current_minute(context, deployment_id=name),  # type: ignore[misc]
+            get_deployment_successes_for_current_minute(context, deployment_id=name),  # type: ignore[misc]
             most_failed=DEFAULT_FAILURE_THRESHOLD_PERCENT,
             fewest=DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS,
         )
@@ -77,7 +77,7 @@ def cool_down_if_due(router: Router, deployment_id: str, error: Exception) -> No
     asked_for: Final = (deployment_setting(router, deployment_id, "cooldown_time"), failure_of(error).retry_after)
     lengths: Final = [seconds for seconds in asked_for if seconds is not None and seconds >= 0]
     status: Final = safe_getattr(error, "status_code")
-    _set_cooldown_deployments(
+    _set_cooldown_deployments(  # type: ignore[misc]  # LiteLLM's decorators have no types
         routing_context(router),
         original_exception=error,
         exception_status=status if isinstance(status, (int, str)) else "",

@@ -121,7 +121,8 @@ def _count_unlogged(router: Router, deployment_id: str, error: Exception) -> Non
 
 
 def _count(router: Router, deployment_id: str, error: Exception) -> None:
-    increment_deployment_failures_for_current_minute(routing_context(router), deployment_id)
+    context: Final = routing_context(router)
+    increment_deployment_failures_for_current_minute(context, deployment_id)  # type: ignore[misc]
     cool_down_if_due(router, deployment_id, error)
 
 

@@ -32,7 +32,7 @@ class Router(Protocol):
     """What of LiteLLM's `Router` is used here; nothing of it is set."""
 
     @property
-    def model_list(self) -> Sequence[Deployment]: ...
+    def model_list(self) -> Sequence[Any]: ...  # any-ok: a Deployment each, which 1.110 has no type for
 
     @property
     def model_names(self) -> Collection[str]: ...
