@@ -19,7 +19,8 @@ nox.options.stop_on_first_error = True  # so that the end of the output says wha
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 DEFAULT_BASE: str = PROJECT["tool"]["fork"]["base"]
-OLDEST_BASE, *_, NEWEST_BASE = nox.project.load_toml("fork/bases.toml")
+SUPPORTED = list(nox.project.load_toml("fork/bases.toml"))
+OLDEST_BASE, *_, NEWEST_BASE = SUPPORTED
 BASES = [OLDEST_BASE, DEFAULT_BASE]
 """What is tested day by day, and compared with stock: the oldest release and the default one. The tests of modules for
 the compiled router need the newest one; `releases` tests all."""
@@ -159,11 +160,10 @@ def patches(session: nox.Session) -> None:
 
 @nox.session
 def base(session: nox.Session) -> None:
-    """Enter a LiteLLM release into fork/bases.toml (VERSION)."""
+    """Enter a LiteLLM release into fork/bases.toml, with the wheels of all platforms (VERSION)."""
     if len(session.posargs) != 1:
         session.error("name the release: nox -s base -- VERSION")
-    session.install(*dependencies("build"))
-    session.install("--no-deps", f"litellm==={session.posargs[0]}")  # only its files are read
+    session.install("pip", "uv", *dependencies("build"))  # and nothing of the release, which is read unpacked
     session.run("python", "-m", "fork", "base", *session.posargs)
 
 
@@ -212,9 +212,12 @@ def printed(session: nox.Session, *command: str) -> str:
 
 
 def chosen_base(session: nox.Session) -> str:
-    """The release after --base, or the default one."""
-    arguments = [*session.posargs, None]
-    return arguments[arguments.index("--base") + 1] or DEFAULT_BASE if "--base" in arguments else DEFAULT_BASE
+    """The release after --base, or the default one; a supported one, as it is installed next."""
+    arguments = [*session.posargs, "--base", DEFAULT_BASE]
+    base = arguments[arguments.index("--base") + 1]
+    if base not in SUPPORTED:
+        session.error(f"{base} is no supported base: name one of {', '.join(SUPPORTED)} after --base")
+    return base
 
 
 def stock_interpreter(session: nox.Session) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fork import ForkError, base, imports, patches, series, tree
+from fork import ForkError, base, imports, patches, series, tree, wheels
 from fork.backend import base_version
 
 
@@ -35,8 +35,20 @@ def vendor(options: argparse.Namespace, root: Path) -> str:
 
 
 def add_base(options: argparse.Namespace, root: Path) -> str:
-    """Enter the LiteLLM release installed here into fork/bases.toml."""
-    return f"fork/bases.toml: LiteLLM {options.version} has the digest {base.add(options.version, root)}"
+    """Enter a LiteLLM release into fork/bases.toml, with all wheels that the index has of it."""
+    version = base.allowed(options.version)  # before anything of it is downloaded
+    names = wheels.names(version)
+    with TemporaryDirectory() as scratch:
+        found = {name: wheels.download(name, Path(scratch)) for name in names}
+        entry = base.add(version, wheels.unpacked(version, filter(None, found.values())), root)
+    missing = ", ".join(name for name in names if found[name] is None)
+    if missing:
+        raise wheels.WheelError(
+            f"LiteLLM {version} is in fork/bases.toml without {missing}, which could not be downloaded: a build from "
+            f"it is refused until `nox -s base -- {version}` has entered it."
+        )
+    lines = [f"fork/bases.toml: LiteLLM {version} has the digest {entry.sha256} and the wheels", *entry.wheels]
+    return "\n".join(lines)
 
 
 def apply(options: argparse.Namespace, root: Path) -> str:
@@ -88,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--diff", action="store_true", help="print a unified diff and write nothing")
     command.set_defaults(run=vendor)
     command = commands.add_parser("base", help=add_base.__doc__)
-    command.add_argument("version", help="the release, which must be the one installed")
+    command.add_argument("version", help="the release, of which nothing is installed")
     command.set_defaults(run=add_base)
     command = commands.add_parser("apply", help=apply.__doc__)
     command.add_argument("version", help="the release, which must be the one installed")

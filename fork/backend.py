@@ -173,12 +173,6 @@ def _dist_info(base: Base) -> dict[str, bytes]:
     return files
 
 
-def _tag(wheel: str) -> str:
-    """The tag a wheel's name ends in, from the Tag lines of its WHEEL file, one for each combination."""
-    tags = [line.split(":", 1)[1].strip().split("-") for line in wheel.splitlines() if line.startswith("Tag:")]
-    return "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags))  # noqa: B905
-
-
 class _Wheel(WheelFile):  # type: ignore[misc]  # wheel has no types
     """A wheel whose entries all carry the same time. It writes its RECORD itself, as its last entry."""
 
@@ -192,7 +186,7 @@ def _write_wheel(folder: Path, base: Base, files: Mapping[str, bytes]) -> str:
     """Write `files` and the .dist-info as a wheel; a file is executable where the base's is."""
     stem = _stem(base.version)
     dist_info = _dist_info(base)
-    wheel = f"{stem}-{_tag(dist_info['WHEEL'].decode())}.whl"
+    wheel = f"{stem}-{base.tag()}.whl"
     with _Wheel(folder / wheel, "w") as archive:
         for name, data in files.items():
             archive.writestr(name, data, mode=_mode(base.package[name]) if name in base.package else 0o644)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.machinery import PathFinder
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,14 +27,21 @@ else:
 
 PACKAGE = "litellm"
 PACKAGES = (PACKAGE, "litellm_cli")  # in newer releases the commands have one of their own
+LIBRARIES = "litellm.libs"  # auditwheel's folder for what compiled modules link to; the wheels for musl have one
 LOCAL_LABEL = "failover"
 PYTHON = SpecifierSet(">=3.10")  # what the modules of this branch need, whatever the base supports
 COMPILED = (".so", ".pyd", ".dylib")
-INSTALLER_FILES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-MALICIOUS = ("1.82.7", "1.82.8")  # published by an attacker
+PER_PLATFORM = (
+    f"{LIBRARIES}/",
+    "dist-info/WHEEL",
+    "dist-info/sboms/",
+)  # an SBOM says what compiled modules are made of
+INSTALLER_FILES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
+MALICIOUS = tuple(map(Version, ("1.82.7", "1.82.8", "1.107.0")))  # published by an attacker
 TABLE_HEAD = """\
-# The LiteLLM releases this branch can be built on. `sha256` is the digest of the release's files (fork/base.py says of
-# which ones), `python` the Python versions it is published for. `nox -s base -- <version>` adds a release.
+# The LiteLLM releases this branch can be built on. `sha256` is the digest of the files that are the same on every
+# platform (fork/base.py says which ones), `python` the Python versions the release is published for. `wheels` has, by
+# the tag of each wheel, the SHA-256 of the files that are its platform's own. `nox -s base -- <version>` adds one.
 """
 
 
@@ -42,10 +51,12 @@ class BaseError(ForkError):
 
 @dataclass(frozen=True)
 class Supported:
-    """What bases.toml holds of one release."""
+    """What bases.toml holds of one release: the digest of what is the same on every platform, the Python versions, and
+    by the tag of each wheel the SHA-256 of the files that are its platform's own, by path."""
 
     sha256: str
     python: str
+    wheels: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -66,18 +77,42 @@ class Base:
         return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("Requires-Python:")), "")
 
     def digest(self) -> str:
-        """SHA-256 (hex) over the sorted lines "path sha256" of every file that is the same on every platform.
+        """SHA-256 (hex) over the sorted lines "path sha256" of every packed file that is the same on every platform.
 
-        That is all that is packed (Python sources, data, metadata) but compiled modules and WHEEL, of which each
-        platform has its own. CR LF counts as LF: the wheels for Windows hold the same text with other line ends.
+        That are all but `platform_files`. CR LF counts as LF: the wheels for Windows hold the same text with other
+        line ends.
         """
-        metadata = {f"dist-info/{name}": path for name, path in self.dist_info.items() if name != "WHEEL"}
         total = hashlib.sha256()
-        for name, path in sorted({**self.package, **metadata}.items()):
-            if not name.endswith(COMPILED):
+        for name, path in sorted(self._packed().items()):
+            if not _is_per_platform(name):
                 text = path.read_bytes().replace(b"\r\n", b"\n")
                 total.update(f"{name} {hashlib.sha256(text).hexdigest()}\n".encode())
         return total.hexdigest()
+
+    def platform_files(self) -> dict[str, str]:
+        """SHA-256 (hex) of each file that is the platform's own, by path: compiled modules, what they link to, and what
+        describes them."""
+        own = {name: path for name, path in sorted(self._packed().items()) if _is_per_platform(name)}
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in own.items()}
+
+    def _packed(self) -> dict[str, Path]:
+        """All its files by path, those of the .dist-info folder below "dist-info"."""
+        return {**self.package, **{f"dist-info/{name}": path for name, path in self.dist_info.items()}}
+
+    def tag(self) -> str:
+        """The tag the wheel's name ends in, from the Tag lines of its WHEEL file, one for each combination; empty if it
+        has none."""
+        lines = self.dist_info["WHEEL"].read_text("utf-8").splitlines() if "WHEEL" in self.dist_info else []
+        tags = [line.split(":", 1)[1].strip().split("-") for line in lines if line.startswith("Tag:")]
+        return "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags))  # noqa: B905
+
+    def entry(self) -> Supported:
+        """What bases.toml says of the release, as far as this wheel of it shows."""
+        return Supported(self.digest(), self.requires_python(), {self.tag(): self.platform_files()})
+
+
+def _is_per_platform(name: str) -> bool:
+    return name.endswith(COMPILED) or name.startswith(PER_PLATFORM)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -91,19 +126,32 @@ def supported(root: Path) -> dict[str, Supported]:
     return {version: Supported(**table[version]) for version in sorted(table, key=Version)}
 
 
+def allowed(wanted: str) -> str:
+    """The version `wanted` in its normal form.
+
+    Raises BaseError if it is none, or one that an attacker has published, or a pre-release, post-release, development
+    or local version of such a one.
+    """
+    try:
+        version = Version(wanted)
+    except InvalidVersion:
+        raise BaseError(f"The base {wanted!r} is not a version: name a LiteLLM release such as 1.82.6.") from None
+    attackers = next((bad for bad in MALICIOUS if bad == Version(".".join(map(str, version.release)))), None)
+    if attackers is not None:
+        of = "" if version == attackers else f"belongs to {attackers}, which "
+        raise BaseError(
+            f"The base {version} {of}was published by an attacker and must not be used: use another release."
+        )
+    return str(version)
+
+
 def check(wanted: str, root: Path) -> str:
     """The supported release `wanted` names, before anything of it is installed.
 
-    Raises BaseError if it is not supported, or needs another Python than this.
+    Raises BaseError as `allowed` does, and if it is not supported, or needs another Python than this.
     """
     python = ".".join(map(str, sys.version_info[:3]))
-    try:
-        version = str(Version(wanted))
-    except InvalidVersion:
-        raise BaseError(f"The base {wanted!r} is not a version: name a LiteLLM release such as 1.82.6.") from None
-    if version in MALICIOUS:
-        raise BaseError(f"The base {version} was published by an attacker and must not be used: use another release.")
-    bases = supported(root)
+    version, bases = allowed(wanted), supported(root)
     if version not in bases:
         newest = max(bases, key=Version)
         newer = Version(version) > Version(newest)
@@ -120,26 +168,64 @@ def check(wanted: str, root: Path) -> str:
 
 
 def find(version: str, root: Path) -> Base:
-    """The supported release `version` as installed here, its files compared with the digest in bases.toml.
+    """The supported release `version` as installed here, its files compared with those that bases.toml knows.
 
-    Raises BaseError as `check` and `installed` do, and if the digest differs.
+    Raises BaseError as `check` and `installed` do, if a file differs, and if Python would import another LiteLLM.
     """
     version = check(version, root)
     base = installed(version)
-    expected, found = supported(root)[version].sha256, base.digest()
-    if found != expected:
-        raise BaseError(
-            f"The files of LiteLLM {version} are not the ones this branch was tested on and were not packed: "
-            f"fork/bases.toml expects the digest {expected}, found {found}."
-        )
+    _refuse_shadowed(base, root)
+    _refuse_changed(base, supported(root)[version])
     return base
+
+
+def _refuse_shadowed(base: Base, root: Path) -> None:
+    """Raises BaseError if something earlier on the path hides what was found, but for the repository `root`, which may
+    hold a vendored LiteLLM and is on the path of a build."""
+    path = [entry for entry in sys.path if Path(entry).resolve() != root.resolve()]
+    for package in PACKAGES:
+        init = base.package.get(f"{package}/__init__.py")
+        spec = PathFinder.find_spec(package, path)
+        imported = spec.origin if spec and spec.origin else "nowhere"
+        if init and Path(imported).resolve() != init.resolve():
+            raise BaseError(
+                f"The {package} that Python imports here is {imported}, and LiteLLM {base.version} is in "
+                f"{init.parent}: take the first one off the path."
+            )
+
+
+def _refuse_changed(base: Base, known: Supported) -> None:
+    """Raises BaseError if the files of `base` are not the `known` ones: what all platforms share, or what is the
+    wheel's own."""
+    what, tag, found = f"LiteLLM {base.version}", base.tag(), base.entry()
+    if found.sha256 != known.sha256:
+        raise BaseError(
+            f"The files of {what} are not the ones this branch was tested on and were not packed: "
+            f"fork/bases.toml expects the digest {known.sha256}, found {found.sha256}."
+        )
+    if tag not in known.wheels:
+        raise BaseError(
+            f"The wheel of {what} here is for {tag or 'nothing'}, which is none of those in fork/bases.toml and was "
+            f"not packed: if the index has it, `nox -s base -- {base.version}` enters it."
+        )
+    wrong = _differences(known.wheels[tag], found.wheels[tag])
+    if wrong:
+        raise BaseError(f"The wheel of {what} for {tag} is not the published one and was not packed: {wrong}.")
+
+
+def _differences(known: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """What differs between the digests in bases.toml and those found, by path; empty if nothing does."""
+    return ", ".join(
+        f"{path} should have the SHA-256 {known.get(path, '(none)')} and has {found.get(path, '(none)')}"
+        for path in sorted({*known, *found})
+        if known.get(path) != found.get(path)
+    )
 
 
 def installed(version: str) -> Base:
     """LiteLLM as installed in this environment, which must be the unpatched release `version`.
 
-    Raises BaseError if it is not there, is another release, is already patched, ships a .pth file, which would run in
-    every Python process of an environment it is installed in, or a file outside its packages.
+    Raises BaseError if it is not there, is another release or patched already, and as `read` does.
     """
     try:
         found = distribution(PACKAGE)
@@ -150,6 +236,15 @@ def installed(version: str) -> Base:
         ) from None
     if LOCAL_LABEL in found.version:
         raise BaseError(f"The LiteLLM here, {found.version}, is patched already: build where {version} is installed.")
+    return read(found, version)
+
+
+def read(found: Distribution, version: str) -> Base:
+    """What was `found`, installed or unpacked, as the release `version`.
+
+    Raises BaseError if it is another release, ships a .pth file, which would run in every Python process of an
+    environment it is installed in, or a file outside its packages.
+    """
     if found.version != version:
         raise BaseError(f"The LiteLLM here is {found.version} where {version} was asked for: install that one.")
     if found.files is None:
@@ -166,7 +261,7 @@ def installed(version: str) -> Base:
         located = Path(str(file.locate()))
         if not located.is_file():
             continue  # so that the digest differs, as it does where importlib.metadata leaves such a file out
-        if top in PACKAGES:
+        if top in (*PACKAGES, LIBRARIES):
             base.package[path.as_posix()] = located
         elif not top.endswith(".dist-info"):
             raise BaseError(f"LiteLLM {version} ships {path}, which is outside its packages and would not be packed.")
@@ -175,25 +270,40 @@ def installed(version: str) -> Base:
     return base
 
 
-def add(version: str, root: Path) -> str:
-    """Enter the LiteLLM installed here, which must be `version`, into bases.toml and return its digest.
+def add(version: str, wheels: Iterable[Base], root: Path) -> Supported:
+    """Enter the release `version`, of which `wheels` are given one after the other, into bases.toml beside those that
+    are there, and return its entry.
 
-    Raises BaseError as `installed` does, for a release known to be malicious, and if the table has another digest.
+    Raises BaseError, and enters nothing, for a release known to be malicious, if there is no wheel, and if one has
+    other files than another or than the table says.
     """
-    if version in MALICIOUS:
-        raise BaseError(f"LiteLLM {version} was published by an attacker and must not be added: use another release.")
-    base = installed(version)
-    bases = supported(root)
-    entry = Supported(base.digest(), base.requires_python())
-    if bases.get(version, entry) != entry:
-        raise BaseError(
-            f"fork/bases.toml has another digest for LiteLLM {version}, {bases[version].sha256}, than the one found, "
-            f"{entry.sha256}: find out why before you remove the old entry."
+    version, bases = allowed(version), supported(root)
+    for base in wheels:
+        found, tag = base.entry(), base.tag()
+        known = bases.get(version, found)
+        wrong = _differences(
+            {"the whole": known.sha256, **known.wheels.get(tag, found.wheels[tag])},
+            {"the whole": found.sha256, **found.wheels[tag]},
         )
-    bases[version] = entry
-    rows = (
-        f'\n["{name}"]\nsha256 = "{bases[name].sha256}"\npython = "{bases[name].python}"\n'
-        for name in sorted(bases, key=Version)
+        if wrong:
+            raise BaseError(
+                f"The wheel of LiteLLM {version} for {tag} differs from fork/bases.toml or from another of its wheels: "
+                f"{wrong}; find out why before you remove the old entry."
+            )
+        bases[version] = Supported(known.sha256, known.python, {**known.wheels, **found.wheels})
+    if version not in bases:
+        raise BaseError(f"There is no wheel of LiteLLM {version} to enter: see whether the index has one.")
+    rows = "".join(_rows(name, bases[name]) for name in sorted(bases, key=Version))
+    (root / "fork" / "bases.toml").write_text(TABLE_HEAD + rows, "utf-8")
+    return bases[version]
+
+
+def _rows(version: str, entry: Supported) -> str:
+    """A release's part of bases.toml, with a table for each wheel."""
+    tables = {f'["{version}"]': {"sha256": entry.sha256, "python": entry.python}}
+    for tag, files in sorted(entry.wheels.items()):
+        tables[f'["{version}".wheels."{tag}"]'] = {f'"{path}"': digest for path, digest in files.items()}
+    return "".join(
+        f"\n{head}\n" + "".join(f'{key} = "{value}"\n' for key, value in table.items())
+        for head, table in tables.items()
     )
-    (root / "fork" / "bases.toml").write_text(TABLE_HEAD + "".join(rows), "utf-8")
-    return entry.sha256

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
+from zipfile import ZipFile
 
 import pytest
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # last: a tree vendored into litellm/ must not hide the LiteLLM that is installed
 
 Install = Callable[..., Path]
+Publish = Callable[..., Path]
 
 PACKAGE_FILES = {
     "litellm/__init__.py": "from litellm.router import answer\n",
@@ -54,6 +56,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             f"{info}/entry_points.txt": "[console_scripts]\nlitellm=litellm:run\n",
             f"{info}/licenses/LICENSE": "their licence\n",
             f"{info}/INSTALLER": "pip\n",
+            f"{info}/uv_cache.json": "{}",
             **(files or {}),
         }
         for name, text in contents.items():
@@ -102,3 +105,36 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.write_text(text)
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """publish(tag, files={...}) puts a wheel into a folder, which is all that an installer knows, and returns it."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    config = tmp_path / "uv.toml"
+    config.write_text(f"[pip]\nno-index = true\nfind-links = ['{folder.as_posix()}']\n")
+    for name, value in {
+        "UV_CONFIG_FILE": config,
+        "UV_NO_CACHE": 1,
+        "PIP_NO_INDEX": 1,
+        "PIP_FIND_LINKS": folder,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+
+    def put(tag: str = "py3-none-any", *, version: str = "1.2.3", files: Mapping[str, str] | None = None) -> Path:
+        info = f"litellm-{version}.dist-info"
+        contents = {
+            **PACKAGE_FILES,
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: litellm\nVersion: {version}\nRequires-Python: >=3.10\n",
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n",
+            **(files or {}),
+        }
+        wheel = folder / f"litellm-{version}-{tag}.whl"
+        with ZipFile(wheel, "w") as archive:
+            for name, text in contents.items():
+                archive.writestr(name, text)
+            archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in [*contents, f"{info}/RECORD"]))
+        return wheel
+
+    return put

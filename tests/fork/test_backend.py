@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fork import backend
-from fork.base import add
+from fork.base import add, installed
 
 Install = Callable[..., Path]
 INFO = "litellm-1.2.3+failover.7.dist-info"
@@ -27,7 +27,7 @@ INFO = "litellm-1.2.3+failover.7.dist-info"
 def known(repository: Path, install: Install) -> Path:
     """The repository, with the installed base entered as supported."""
     install()
-    add("1.2.3", repository)
+    add("1.2.3", [installed("1.2.3")], repository)
     return repository
 
 
@@ -64,7 +64,7 @@ def test_the_base_is_a_build_requirement(known: Path, hook: Callable[..., list[s
 def test_the_setting_wins_over_the_default(known: Path, install: Install) -> None:
     """A base that the config settings name wins over the default."""
     install("1.2.4")
-    add("1.2.4", known)
+    add("1.2.4", [installed("1.2.4")], known)
     assert backend.get_requires_for_build_wheel({"base": "1.2.4"}) == ["litellm===1.2.4"]
 
 
@@ -143,6 +143,7 @@ def test_metadata_follows_base(known: Path, out: Path) -> None:
 def test_the_tag_is_the_base_s(known: Path, install: Install, out: Path, tags: tuple[str, ...], expected: str) -> None:
     """The wheel has the base's tag in its file name and in WHEEL."""
     install(tags=tags)
+    add("1.2.3", [installed("1.2.3")], known)
     name = backend.build_wheel(str(out))
     assert name == f"litellm-1.2.3+failover.7-{expected}.whl"
     wheel = contents(out / name)[f"{INFO}/WHEEL"].decode()
@@ -208,7 +209,7 @@ def test_file_modes_are_two(known: Path, install: Install, out: Path) -> None:
 def test_two_bases_make_two_packages(known: Path, install: Install, out: Path) -> None:
     """Two bases make two wheels from one commit in one folder, each with its own files."""
     install("1.2.4", files={"litellm/new.py": ""})
-    add("1.2.4", known)
+    add("1.2.4", [installed("1.2.4")], known)
     newer = backend.build_wheel(str(out), {"base": "1.2.4"})
     install("1.2.3")
     older = backend.build_wheel(str(out), {"base": "1.2.3"})

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fork.__main__ import main
 from fork.base import BaseError, add, check, find, installed, supported
 
 Install = Callable[..., Path]
+OTHER_PLATFORM = {"litellm/_native.pyd": "compiled", "litellm.libs/libgcc_s-0bf6.so.1": "linked to"}
+SBOM = "litellm-1.2.3.dist-info/sboms/native.json"
 
 
 @pytest.fixture
 def known(repository: Path, install: Install) -> Path:
     """The repository, with the installed base entered as supported."""
     install()
-    add("1.2.3", repository)
+    add("1.2.3", [installed("1.2.3")], repository)
     return repository
 
 
@@ -71,21 +73,16 @@ def test_a_file_by_another_name_is_refused(known: Path, install: Install) -> Non
     assert "expects the digest" in refusal(known)
 
 
-def test_a_file_more_is_refused(known: Path, install: Install) -> None:
-    """A base with one file more is refused, even if that file is empty."""
-    install(files={"litellm/extra_empty.py": ""})
-    assert "expects the digest" in refusal(known)
-
-
 def test_the_digest_is_the_same_on_every_platform(install: Install) -> None:
-    """Line ends, compiled modules and the wheel tag, which are a platform's own, do not change the digest."""
-    install()
+    """Line ends, and what is a platform's own (compiled modules, what they link to, their bill of materials, the
+    wheel's tag), do not change the digest."""
+    install(files={SBOM: "of Linux"})
     digest = installed("1.2.3").digest()
-    site = install(files={"litellm/_native.pyd": "compiled"}, tags=("cp310-abi3-win_amd64",))
+    site = install(files={**OTHER_PLATFORM, SBOM: "of another"}, tags=("cp310-abi3-win_amd64",))
     for path in (site / "litellm" / "router.py", site / "litellm-1.2.3.dist-info" / "METADATA"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     there = installed("1.2.3")
-    assert "litellm/_native.pyd" in there.package
+    assert OTHER_PLATFORM.keys() <= there.package.keys()
     assert there.requires_python() == ">=3.9,<4.0"
     assert there.digest() == digest
 
@@ -97,6 +94,8 @@ def test_the_digest_is_the_same_on_every_platform(install: Install) -> None:
         ("1.10", "The base 1.10 is newer than 1.2.3, the newest release this branch supports: use one of 1.2.3, or "),
         ("latest", "The base 'latest' is not a version"),
         ("1.82.8", "The base 1.82.8 was published by an attacker and must not be used"),
+        ("1.82.8.0", "The base 1.82.8.0 was published by an attacker and must not be used"),
+        ("1.107.0", "The base 1.107.0 was published by an attacker and must not be used"),
     ],
 )
 def test_an_unsupported_release_is_refused(known: Path, version: str, said: str) -> None:
@@ -137,12 +136,6 @@ def test_a_patched_base_is_refused(known: Path, install: Install) -> None:
     assert "1.2.3+failover.1, is patched already" in refusal(known)
 
 
-def test_pth_file_is_refused(known: Path, install: Install) -> None:
-    """A base that ships a .pth file, which would run in every Python process, is refused."""
-    install(files={"litellm_init.pth": "import os\n"})
-    assert refusal(known).startswith("LiteLLM 1.2.3 ships litellm_init.pth, code that would run")
-
-
 @pytest.mark.parametrize("path", ["other/__init__.py", "../../bin/unexpected"])
 def test_a_base_with_files_elsewhere_is_refused(known: Path, install: Install, path: str) -> None:
     """A base that ships a file outside its packages is refused, and the file is named."""
@@ -160,34 +153,49 @@ def test_a_base_without_a_record_is_refused(known: Path, install: Install) -> No
 def test_a_release_is_added_in_its_place(known: Path, install: Install) -> None:
     """Added releases are sorted as versions, and adding one twice is adding it once."""
     install("1.10.0")
-    add("1.10.0", known)
+    add("1.10.0", [installed("1.10.0")], known)
     install("1.2.0")
-    add("1.2.0", known)
-    add("1.2.0", known)
+    add("1.2.0", [installed("1.2.0")], known)
+    add("1.2.0", [installed("1.2.0")], known)
     table = (known / "fork" / "bases.toml").read_text()
     assert list(supported(known)) == ["1.2.0", "1.2.3", "1.10.0"]
     assert table.index('["1.2.3"]') < table.index('["1.10.0"]')
     assert supported(known)["1.2.0"].sha256 == installed("1.2.0").digest()
 
 
-def test_changed_release_is_not_added(known: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    """A known release with other files is not added, and its entry stays."""
-    before = (known / "fork" / "bases.toml").read_text()
-    install(files={"litellm/router.py": "tampered\n"})
-    assert main(["base", "1.2.3"]) == 2
-    assert "has another digest for LiteLLM 1.2.3" in capsys.readouterr().err
-    assert (known / "fork" / "bases.toml").read_text() == before
+def test_wheels_are_added_one_by_one(repository: Path, install: Install) -> None:
+    """The wheels of a release are entered beside those before, each with the digests of its compiled modules."""
+    module = "litellm/[nested]/_native.pyd"
+    install(files={module: "compiled"}, tags=("cp310-abi3-win_amd64", "cp310-abi3-win_arm64"))
+    add("1.2.3", [installed("1.2.3")], repository)
+    (install() / module).unlink()
+    entry = add("1.2.3", [installed("1.2.3")], repository)
+    assert entry.wheels.keys() == {"cp310-abi3-win_amd64.win_arm64", "py3-none-any"}
+    assert entry.wheels["cp310-abi3-win_amd64.win_arm64"][module] == hashlib.sha256(b"compiled").hexdigest()
+    assert entry.wheels["py3-none-any"].keys() == {"dist-info/WHEEL"}
+    assert supported(repository) == {"1.2.3": entry}
 
 
-def test_a_malicious_release_is_not_added(repository: Path, install: Install) -> None:
-    """A release that an attacker published is not added, even if it is installed."""
-    install("1.82.7")
-    with pytest.raises(BaseError, match=r"LiteLLM 1.82.7 was published by an attacker and must not be added"):
-        add("1.82.7", repository)
+@pytest.mark.parametrize("changed", ["litellm/router.py", "litellm/_native.pyd"])
+def test_changed_release_is_not_added(repository: Path, install: Install, changed: str) -> None:
+    """A wheel with other files than the table, or than another wheel, says is not added, and the entry stays."""
+    install(files={"litellm/_native.pyd": "compiled"})
+    add("1.2.3", [installed("1.2.3")], repository)
+    before = (repository / "fork" / "bases.toml").read_text()
+    install(files={"litellm/_native.pyd": "compiled", changed: "tampered"})
+    with pytest.raises(BaseError, match=r"The wheel of LiteLLM 1\.2\.3 for py3-none-any differs from fork/bases.toml"):
+        add("1.2.3", [installed("1.2.3")], repository)
+    assert (repository / "fork" / "bases.toml").read_text() == before
+
+
+def test_a_release_without_wheels_is_not_added(repository: Path) -> None:
+    """A release that has no wheel is not added."""
+    with pytest.raises(BaseError, match=r"There is no wheel of LiteLLM 1\.2\.3 to enter"):
+        add("1.2.3", [], repository)
 
 
 def test_the_table_of_this_repository_reads(pytestconfig: pytest.Config) -> None:
     """This repository's table has the default base and the release the failures were reported on."""
     bases = supported(pytestconfig.rootpath)
     assert {"1.82.6", "1.103.7"} <= bases.keys()
-    assert all(len(base.sha256) == 64 and base.python for base in bases.values())
+    assert all(len(base.sha256) == 64 and base.python and base.wheels for base in bases.values())

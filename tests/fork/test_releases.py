@@ -52,6 +52,14 @@ def test_missing_release_is_named(index: Path, tmp_path: Path) -> None:
         Environment("1.0.0", tmp_path / "work").prepare([])
 
 
+@pytest.mark.parametrize("version", ["1.82.7", "1.107.0rc2"])
+def test_attackers_release_is_not_installed(tmp_path: Path, version: str) -> None:
+    """A release that an attacker published has no environment, so that nothing of it is installed."""
+    with pytest.raises(ReleaseError, match="published by an attacker and must not be used"):
+        Environment(version, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("command", [environment.run, environment.output])
 def test_failing_command_is_named(command: Callable[..., object]) -> None:
     """A command that fails raises an error that names it and its exit code."""

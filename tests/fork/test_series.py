@@ -13,7 +13,7 @@ import pytest
 
 from fork import ForkError, patches, series
 from fork.__main__ import main
-from fork.base import Base, add, find
+from fork.base import Base, add, find, installed
 from fork.tree import TreeError, patched
 
 Install = Callable[..., Path]
@@ -58,7 +58,7 @@ def commit(folder: Path) -> None:
 def base(repository: Path, install: Install) -> Base:
     """The release that `repository`, two patches of which are committed, is built on."""
     install()
-    add("1.2.3", repository)
+    add("1.2.3", [installed("1.2.3")], repository)
     first = repository / "patches" / "p0001_answer.py"
     first.write_text(TEXT + first.read_text().partition("\n")[2] + ADDS)
     first.with_name("p0002_second.py").write_text(SECOND)

@@ -10,7 +10,7 @@ import pytest
 
 from fork import ForkError
 from fork.__main__ import main
-from fork.base import Base, add, find
+from fork.base import Base, add, find, installed
 from fork.tree import TreeError, own_files, patched, vendor
 
 Install = Callable[..., Path]
@@ -19,7 +19,7 @@ PATCHED = b"import os\nfrom litellm.extra.failover import ANSWER\n\n\ndef answer
 
 def base(repository: Path, install: Install, version: str = "1.2.3", **files: str) -> Base:
     install(version, files={f"litellm/{name}.py": text for name, text in files.items()})
-    add(version, repository)
+    add(version, [installed(version)], repository)
     return find(version, repository)
 
 
@@ -152,7 +152,7 @@ def test_a_mistake_ends_in_one_sentence(repository: Path, install: Install, caps
 def test_misfit_patch_is_named(repository: Path, install: Install) -> None:
     """A patch that does not fit the base is named with that base."""
     install(files={"litellm/router.py": "def other(): pass\n"})
-    add("1.2.3", repository)
+    add("1.2.3", [installed("1.2.3")], repository)
     with pytest.raises(ForkError, match=r"patches/p0001_answer.py: litellm/router.py \(base 1.2.3\), function answer"):
         patched(find("1.2.3", repository), repository)
 

@@ -12,6 +12,9 @@ from xml.etree import ElementTree
 
 from packaging.requirements import Requirement
 
+from fork import ForkError
+from fork.base import allowed
+
 ROOT = Path(__file__).parents[2]
 UV = [sys.executable, "-m", "uv"]
 SUITE = ["tests/exception_mapping", "tests/proxy_unit_tests", "tests/router_unit_tests", "tests/support"]
@@ -47,6 +50,10 @@ class Environment:
     """A virtual environment for one release, below `work`; installs by uv."""
 
     def __init__(self, base: str, work: Path) -> None:
+        try:
+            allowed(base)  # before anything of it is installed
+        except ForkError as error:
+            raise ReleaseError(str(error)) from None
         self.base = base
         self.work = work / base
         self.folder = self.work / "environment"
