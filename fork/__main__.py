@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fork import ForkError, base, imports, patches, series, tree, wheels
+from fork import ForkError, base, patches, series, tree, wheels
 from fork.backend import base_version
 
 
@@ -54,14 +54,10 @@ def add_base(options: argparse.Namespace, root: Path) -> str:
 def apply(options: argparse.Namespace, root: Path) -> str:
     """Say whether the patches apply to the LiteLLM release installed here, supported or not, with each name bound and
     each module of ours imported."""
-    from fork import names  # the only command that needs pyflakes
+    from fork import fit  # the only command that needs pyflakes
 
-    found = base.installed(options.version)
-    package = tree.patched(found, root)
-    changed = {path: data for path, data in package.items() if path in found.package and data != found.read(path)}
-    names.check(found, changed)
-    imports.check(package, tree.own_modules(root), found.version)
-    return f"the patches change {len(changed)} modules of LiteLLM {options.version}"
+    changed = fit.check(base.installed(options.version), root)
+    return f"the patches change {changed} modules of LiteLLM {options.version}"
 
 
 def list_modules(options: argparse.Namespace, root: Path) -> str:

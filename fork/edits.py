@@ -94,18 +94,36 @@ def apply_edits(source: bytes, edits: Sequence[Edit], where: Location) -> bytes:
 
     Encoding, line endings and all text no edit asked to change are returned as they came. Raises EditError.
     """
+    edited, refused = apply_each(source, edits, where)
+    if refused:
+        raise refused[0][1]
+    return edited
+
+
+def apply_each(
+    source: bytes | None, edits: Sequence[Edit], where: Location
+) -> tuple[bytes, list[tuple[Edit, EditError]]]:
+    """Apply those of `edits` that find their place in a module's source (None if there is no such module), and return
+    with it the others, each with what it is refused for. Raises EditError if before or after it is not Python."""
+    if source is None:
+        gone = "looked for the module, which is not there"
+        return b"", [(edit, where.error(gone, getattr(edit, "function", None))) for edit in edits]
     try:
         module = cst.parse_module(source)
     except cst.ParserSyntaxError as error:
         where.refuse(f"the base's source cannot be parsed ({error.message})")
+    refused: list[tuple[Edit, EditError]] = []
     try:
         for edit in edits:
-            module = edit.apply(module, where)
+            try:
+                module = edit.apply(module, where)
+            except EditError as error:
+                refused.append((edit, error))
         edited = module.bytes
         compile(edited, where.path, "exec", dont_inherit=True)
     except (SyntaxError, cst.CSTValidationError) as error:
         where.refuse(f"the edited module is not valid Python: {error}".rstrip("."))
-    return edited
+    return edited, refused
 
 
 @dataclass(frozen=True)

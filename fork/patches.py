@@ -19,7 +19,8 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from fork import ForkError
-from fork.edits import AnyEdits, ForReleases, apply_edits, parts_for
+from fork.edits import AnyEdits, ForReleases, parts_for
+from fork.edits import apply_each as edit_each
 from fork.renames import location
 from fork.syntax import EditError
 
@@ -28,6 +29,15 @@ FILE_NAME = re.compile(r"p(\d{4})_[a-z0-9_]+\.py")
 
 class PatchError(ForkError):
     """A file in `patches/` is not a patch."""
+
+
+class LostPlacesError(EditError):
+    """Edits that do not find their place. `lost` says of each which it is and where it looked for what, the message of
+    the first; one that builds on another may have lost its place with it."""
+
+    def __init__(self, lost: Sequence[str]) -> None:
+        super().__init__(lost[0])
+        self.lost = tuple(lost)
 
 
 @dataclass(frozen=True)
@@ -90,21 +100,29 @@ def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: s
     """The changed modules' sources by path; `read(path)` gives a module of the base release `base`,
     None where it has no such module.
 
-    Raises EditError, naming the patch, where an edit does not find its place or the base has no such module.
+    Raises LostPlacesError where an edit does not find its place or the base has no such module: it goes on with the
+    others, to name all.
     """
     changed: dict[str, bytes] = {}
+    lost: list[str] = []
     for patch in (patch for patch in patches if patch.applies_to(base)):
         for oldest_path, all_edits in patch.edits.items():
             where, edits = location(oldest_path, base), parts_for(all_edits, base)
             if not edits:
                 continue
             source = changed[where.path] if where.path in changed else read(where.path)
-            if source is None:
-                raise EditError(f"patches/{patch.name}.py edits {where.path}, which base {base} does not have.")
             try:
-                changed[where.path] = apply_edits(source, edits, where)
+                edited, refused = edit_each(source, edits, where)
             except EditError as error:
-                raise EditError(f"patches/{patch.name}.py: {error}") from None
+                lost.append(f"patches/{patch.name}.py: {error}")
+                continue
+            for edit, refusal in refused:
+                number = f"{type(edit).__name__} ({edits.index(edit) + 1} of {len(edits)})"
+                lost.append(f"patches/{patch.name}.py, {number}: {refusal}")
+            if source is not None:
+                changed[where.path] = edited
+    if lost:
+        raise LostPlacesError(lost)
     return changed
 
 

@@ -56,9 +56,14 @@ class Location:
         name, dot, rest = function.partition(".")
         return self.names.get(function) or self.names.get(name, name) + dot + rest
 
-    def refuse(self, why: str, function: str | None = None) -> NoReturn:
+    def error(self, why: str, function: str | None = None) -> EditError:
+        """What an edit of the module, or of the `function` in it, is refused with."""
         place = f"{self.path} (base {self.base})" + (f", function {self.current_name(function)}" if function else "")
-        raise EditError(f"{place}: {why}.")
+        return EditError(f"{place}: {why}.")
+
+    def refuse(self, why: str, function: str | None = None) -> NoReturn:
+        """Raise that error."""
+        raise self.error(why, function)
 
 
 def functions(node: cst.CSTNode, path: Sequence[str]) -> Iterator[cst.FunctionDef]:

@@ -1,103 +1,128 @@
-"""A scheduled job reads one sentence and an exit code about a release this branch does not know."""
+"""A scheduled job reads an exit code, and which edits a release this branch does not know has no place for."""
 
 from __future__ import annotations
 
-import subprocess
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import pytest
 
+from fork import wheels
+from fork.base import add, installed
 from releases import newest
-from releases.environment import Counts, Environment, ReleaseError
 
-UNKNOWN = "1.999.0"
+Install = Callable[..., Path]
+Publish = Callable[..., Path]
 
+TWO_MORE = '''"""fix: two more"""
 
-class Prepared(Environment):
-    """An environment that has everything, and lets go of `relaxed`."""
+from fork.edits import AddParameter, Decorate, InsertFirst
 
-    def __init__(self, relaxed: list[str]) -> None:
-        self.base = UNKNOWN
-        self.relaxed = relaxed
-
-    def program(self, name: str) -> Path:
-        return Path(sys.executable)
-
-    def install(self, *arguments: object) -> bool:
-        return True
-
-    def relax(self) -> list[str]:
-        return self.relaxed
+EDITS = {
+    "litellm/router.py": (Decorate("gone", "ours"), AddParameter("answer", "more=0"), InsertFirst("Lost.it", "pass")),
+    "litellm/nowhere.py": (Decorate("elsewhere", "ours"),),
+}
+'''
 
 
-def judged(
-    monkeypatch: pytest.MonkeyPatch, *, failed: int, refusal: str = "", relaxed: tuple[str, ...] = ()
-) -> tuple[int, str]:
-    """What is said of a release on which `fork apply` ends with `refusal`, and the tests fail as often without it."""
-
-    def apply(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess([], 2 if refusal else 0, stderr=f"litellm-failover: {refusal}\n")
-
-    monkeypatch.setattr(subprocess, "run", apply)
-    monkeypatch.setattr(newest, "counts", lambda environment: Counts(passed=9, failed=failed, error=3))
-    return newest.judged(UNKNOWN, Prepared(list(relaxed)), [])
-
-
-def test_addable_release_is_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new release that the patches fit is no alarm, and the sentence says how to add it."""
-    code, sentence = judged(monkeypatch, failed=800, relaxed=("certifi>=2099",))
-    assert code == 0
-    assert sentence == (
-        "LiteLLM 1.999.0 is new: the patches apply, and 800 tests fail without them (without certifi>=2099, which the "
-        "index does not have). Add it with `nox -s base -- 1.999.0`."
-    )
-
-
-def test_a_place_that_is_lost_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new release in which a patch loses its place is an alarm that names the patch and the place."""
-    code, sentence = judged(monkeypatch, failed=800, refusal="patches/p0001_a.py: litellm/b.py has moved.")
-    assert code == 1
-    assert sentence.endswith("this branch does not fit it: patches/p0001_a.py: litellm/b.py has moved.")
-
-
-def test_passing_release_is_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new release that passes the tests as it is, is an alarm: the patches may have been merged."""
-    code, sentence = judged(monkeypatch, failed=0)
-    assert (code, sentence.endswith("are the patches merged?")) == (1, True)
-
-
-@pytest.mark.parametrize(("release", "code"), [("1.103.7", 0), (UNKNOWN, 1)])
-def test_supported_release_is_not_judged(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    release: str,
-    code: int,
-) -> None:
-    """The newest release is judged only if it is not supported, and one sentence is printed."""
-    (tmp_path / "requirements.txt").write_text("pytest\n")
-    monkeypatch.setattr(sys, "argv", ["newest.py", str(tmp_path), str(tmp_path / "requirements.txt")])
-    monkeypatch.setattr(newest, "newest", lambda: release)
-    monkeypatch.setattr(newest, "Environment", lambda release, work: Prepared([]))
-    monkeypatch.setattr(newest, "judged", lambda release, environment, requirements: (1, f"{release}: {requirements}"))
-    assert newest.main() == code
-    said = "LiteLLM 1.103.7 is the newest release, and supported." if code == 0 else "1.999.0: ['pytest']"
-    assert capsys.readouterr().out == f"{said}\n"
-
-
-@pytest.mark.parametrize("step", ["newest", "judged"])
-def test_unavailable_release_is_alarm(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], step: str
-) -> None:
-    """A newest release that cannot be looked at, as while the index is away, is an alarm in one sentence."""
+@pytest.fixture
+def look(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """look("1.2.4") is the exit code of the session that is given this, and what it prints, without the seconds."""
+    monkeypatch.setattr(newest, "ROOT", repository)
     (tmp_path / "requirements.txt").write_text("")
-    monkeypatch.setattr(sys, "argv", ["newest.py", str(tmp_path), str(tmp_path / "requirements.txt")])
-    monkeypatch.setattr(newest, "newest", lambda: UNKNOWN)
-    monkeypatch.setattr(newest, "Environment", lambda release, work: Prepared([]))
-    monkeypatch.setattr(newest, step, mock.Mock(side_effect=ReleaseError("`uv pip compile` ended with 2: see above")))
-    assert newest.main() == 1
-    said = "The newest LiteLLM could not be looked at: `uv pip compile` ended with 2: see above\n"
-    assert capsys.readouterr().out == said
+
+    def run(*named: str) -> tuple[int, str]:
+        work = tmp_path / "work"
+        work.mkdir(exist_ok=True)
+        monkeypatch.setattr(sys, "argv", ["newest.py", str(work), str(tmp_path / "requirements.txt"), *named])
+        code = newest.main()
+        return code, re.sub(r"\d+ s:", "N s:", capsys.readouterr().out)
+
+    return run
+
+
+def test_newest_may_be_supported(
+    look: Callable[..., tuple[int, str]], repository: Path, install: Install, publish: Publish
+) -> None:
+    """The newest release on the index is looked at if none is named, and it is told if that is supported."""
+    publish(version="1.2.2")
+    publish(version="1.2.3")
+    install("1.2.3")
+    add("1.2.3", [installed("1.2.3")], repository)
+    assert look() == (0, "The newest release on the index is LiteLLM 1.2.3.\nLiteLLM 1.2.3 is supported.\n")
+    assert look("1.2.3") == (0, "LiteLLM 1.2.3 is supported.\n")
+
+
+def test_fitting_release_is_no_alarm(look: Callable[..., tuple[int, str]], publish: Publish) -> None:
+    """A new release that the patches fit is no alarm, and the sentence says how to add it."""
+    publish(version="1.2.4")
+    said = "the patches apply to 1 modules of it. Add it with `nox -s base -- 1.2.4`."
+    assert look("1.2.4") == (0, f"LiteLLM 1.2.4 is not in fork/bases.toml. Looked at in N s: {said}\n")
+
+
+def test_every_lost_place_is_named(look: Callable[..., tuple[int, str]], repository: Path, publish: Publish) -> None:
+    """Each edit that finds no place is named with its patch, module, function and what it looked for."""
+    (repository / "patches" / "p0002_more.py").write_text(TWO_MORE)
+    publish(version="1.2.4", files={"litellm/router.py": "def answer(): return 41\n"})
+    publish(version="1.2.5")
+    code, said = look("1.2.4")
+    assert code == 1
+    place, found = "litellm/router.py (base 1.2.4), function", "expected one place and found 0"
+    first, *lost = said.splitlines()
+    assert first.endswith("Looked at in N s: 4 edits find no place on LiteLLM 1.2.4:")
+    assert lost == [
+        f"  patches/p0001_answer.py, ReplaceBody (2 of 2): {place} answer: looked for a body in lines of its own, "
+        "found one beside the colon.",
+        f"  patches/p0002_more.py, Decorate (1 of 3): {place} gone: looked for the function, {found}.",
+        f"  patches/p0002_more.py, InsertFirst (3 of 3): {place} Lost.it: looked for the function, {found}.",
+        "  patches/p0002_more.py, Decorate (1 of 1): litellm/nowhere.py (base 1.2.4), function elsewhere: looked for "
+        "the module, which is not there.",
+    ]
+
+
+def test_unbound_name_is_alarm(look: Callable[..., tuple[int, str]], repository: Path, publish: Publish) -> None:
+    """A new release in which an edit finds its place and writes a name that is not bound there is an alarm."""
+    patch = repository / "patches" / "p0001_answer.py"
+    patch.write_text(patch.read_text().replace("return ANSWER", "return other"))
+    publish(version="1.2.4")
+    code, said = look("1.2.4")
+    assert code == 1
+    assert "undefined name 'other'" in said
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("1.2.9", "The index could not be asked for the wheels of LiteLLM 1.2.9: see above."),
+        ("1.107.0a1", "The base 1.107.0a1 belongs to 1.107.0, which was published by an attacker"),
+    ],
+)
+def test_release_not_to_be_had_is_alarm(
+    look: Callable[..., tuple[int, str]], publish: Publish, version: str, said: str
+) -> None:
+    """A release that is not there, or is an attacker's, is an alarm, and nothing of it is downloaded."""
+    publish(version="1.2.4")
+    code, sentence = look(version)
+    assert code == 1
+    assert f"Looked at in N s: {said}" in sentence
+
+
+def test_silent_index_is_alarm(look: Callable[..., tuple[int, str]], publish: Publish) -> None:
+    """An index that does not say which release is the newest is an alarm in one sentence."""
+    code, said = look()
+    assert code == 1
+    assert said.startswith("The release could not be looked at: `")
+
+
+def test_wheel_not_got_is_alarm(
+    look: Callable[..., tuple[int, str]], publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release none of whose wheels can be downloaded is an alarm in one sentence."""
+    publish(version="1.2.4")
+    monkeypatch.setattr(wheels, "download", lambda name, folder: None)
+    said = "The release could not be looked at: no wheel of LiteLLM 1.2.4 could be downloaded: see above\n"
+    assert look("1.2.4") == (1, said)

@@ -69,9 +69,12 @@ def test_patches_build_on_each_other(tmp_path: Path) -> None:
     [
         (
             PATCH.replace("/a.py", "/gone.py"),
-            "patches/p0001_a.py edits litellm/gone.py, which base 1.2.3 does not have.",
+            "patches/p0001_a.py, Decorate (1 of 1): litellm/gone.py (base 1.2.3), function f: looked for the module, ",
         ),
-        (PATCH.replace("/a.py", "/b.py"), "patches/p0001_a.py: litellm/b.py (base 1.2.3), function f: looked for the "),
+        (
+            PATCH.replace("/a.py", "/b.py"),
+            "patches/p0001_a.py, Decorate (1 of 1): litellm/b.py (base 1.2.3), function f: looked for the f",
+        ),
     ],
 )
 def test_a_patch_whose_target_moved_is_named(tmp_path: Path, patch: str, said: str) -> None:

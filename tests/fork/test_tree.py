@@ -153,7 +153,9 @@ def test_misfit_patch_is_named(repository: Path, install: Install) -> None:
     """A patch that does not fit the base is named with that base."""
     install(files={"litellm/router.py": "def other(): pass\n"})
     add("1.2.3", [installed("1.2.3")], repository)
-    with pytest.raises(ForkError, match=r"patches/p0001_answer.py: litellm/router.py \(base 1.2.3\), function answer"):
+    with pytest.raises(
+        ForkError, match=r"p0001_answer.py, ReplaceBody \(2 of 2\): litellm/router.py \(base 1.2.3\), function answer"
+    ):
         patched(find("1.2.3", repository), repository)
 
 

@@ -1,57 +1,58 @@
-"""Looks at the newest release on the index, if this branch does not support it yet: `nox -s releases -- newest`.
+"""Looks at the newest release on the index, or at one that is named: `nox -s releases -- newest [VERSION]`.
 
-Ends in one sentence. Exit code 0: it is supported, or the patches apply to it and the tests fail without them.
-Exit code 1: it cannot be built on, as when a patch has lost its place, or no test fails any more.
+Nothing of it is installed: a wheel is downloaded and the patches are applied to what it holds. Exit code 0: it is
+supported, or the patches apply to it. Exit code 1: they do not, and each edit that has lost its place is named.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
+import time
 from pathlib import Path
 
-from fork.base import PACKAGE, supported
-from releases.environment import ROOT, UV, Environment, ReleaseError, arguments, counts, output
+from fork import ForkError, fit, wheels
+from fork.base import PACKAGE, allowed, supported
+from releases.environment import ROOT, UV, ReleaseError, arguments, output
 
 
 def newest() -> str:
-    """The newest LiteLLM an installer would choose."""
+    """The newest LiteLLM an installer would choose, which is printed."""
     resolved = output(*UV, "pip", "compile", "--quiet", "--no-header", "--no-deps", "--no-annotate", "-", given=PACKAGE)
-    return resolved.strip().removeprefix(f"{PACKAGE}==")
+    release = resolved.strip().removeprefix(f"{PACKAGE}==")
+    print(f"The newest release on the index is LiteLLM {release}.")
+    return release
 
 
-def judged(release: str, environment: Environment, requirements: list[str]) -> tuple[int, str]:
-    """The exit code and the sentence for a release that is not in bases.toml."""
-    relaxed = environment.prepare(requirements)
-    without = f" (without {', '.join(relaxed)}, which the index does not have)" if relaxed else ""
-    applied = [str(environment.program("python")), "-m", "fork", "apply", release]
-    tried = subprocess.run(applied, cwd=ROOT, capture_output=True, text=True, check=False)
-    if tried.returncode:
-        why = tried.stderr.strip().removeprefix("litellm-failover: ")
-        return 1, f"LiteLLM {release} is new, and this branch does not fit it: {why}"
-    failed = counts(environment).failed  # without the errors: what imports our modules cannot pass
-    if not failed:
-        return 1, f"LiteLLM {release} is new and passes every test as it is{without}: are the patches merged?"
-    said = f"the patches apply, and {failed} tests fail without them{without}"
-    return 0, f"LiteLLM {release} is new: {said}. Add it with `nox -s base -- {release}`."
+def changed_modules(release: str, work: Path) -> int:
+    """How many modules of `release` the patches change; raises ForkError if they do not apply, ReleaseError if there is
+    nothing to apply them to."""
+    found = (wheels.download(name, work) for name in wheels.names(allowed(release)))
+    for base in wheels.unpacked(release, filter(None, found)):
+        return fit.check(base, ROOT)  # the modules are the same in each wheel, so one will do
+    raise ReleaseError(f"no wheel of LiteLLM {release} could be downloaded: see above")
 
 
-def looked_at(work: Path, requirements: list[str]) -> tuple[int, str]:
-    """The exit code and the sentence for the newest release, whichever it is."""
-    release = newest()
+def looked_at(release: str, work: Path) -> tuple[int, str]:
+    """The exit code, and what to say of a release."""
     if release in supported(ROOT):
-        return 0, f"LiteLLM {release} is the newest release, and supported."
-    return judged(release, Environment(release, work), requirements)
+        return 0, f"LiteLLM {release} is supported."
+    began = time.monotonic()
+    try:
+        changed = changed_modules(release, work)
+        code, said = 0, f"the patches apply to {changed} modules of it. Add it with `nox -s base -- {release}`."
+    except ForkError as error:
+        code, said = 1, str(error)
+    return code, f"LiteLLM {release} is not in fork/bases.toml. Looked at in {time.monotonic() - began:.0f} s: {said}"
 
 
 def main() -> int:
-    """The arguments are a folder to work in and a file of requirements."""
-    work, requirements, _ = arguments()
+    """The arguments are a folder to work in, a file of requirements, and maybe a release."""
+    work, _, named = arguments()
     try:
-        code, sentence = looked_at(work, requirements)
+        code, said = looked_at(named[0] if named else newest(), work)
     except ReleaseError as error:
-        code, sentence = 1, f"The newest LiteLLM could not be looked at: {error}"
-    print(sentence)
+        code, said = 1, f"The release could not be looked at: {error}"
+    print(said)
     return code
 
 
