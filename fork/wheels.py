@@ -36,7 +36,7 @@ def names(version: str) -> list[str]:
         if done.returncode:
             raise WheelError(f"The index could not be asked for the wheels of LiteLLM {version}: see above.")
         wheels = [wheel for package in read_toml(lock)["packages"] for wheel in package.get("wheels", [])]
-    return sorted((wheel.get("url") or wheel["path"]).rpartition("/")[2] for wheel in wheels)
+    return sorted(wheel["url"].rpartition("/")[2] for wheel in wheels)
 
 
 def download(name: str, folder: Path) -> Path | None:
