@@ -146,7 +146,8 @@ def mutants(session: nox.Session) -> None:
 @nox.session
 def vendor(session: nox.Session) -> None:
     """Write the whole patched source to litellm/, hidden from git (--diff: show what the patches change)."""
-    session.install(f"litellm==={chosen_base(session)}", *dependencies("build"))
+    session.install(*dependencies("build"))
+    session.install("--no-deps", f"litellm==={chosen_base(session)}")  # only its files are read
     session.run("python", "-m", "fork", "vendor", *session.posargs)
 
 

@@ -114,6 +114,16 @@ def test_the_wheel_is_the_patched_package(known: Path, out: Path) -> None:
     assert files[f"{INFO}/entry_points.txt"] == b"[console_scripts]\nlitellm=litellm:run\n"
 
 
+def test_linked_libraries_are_packed(known: Path, install: Install, out: Path) -> None:
+    """The wheel for musl holds the libraries that its compiled modules link to."""
+    linked = "litellm.libs/libgcc_s-0bf6.so.1"
+    install(
+        files={"litellm/_native.abi3.so": "compiled", linked: "linked to"}, tags=("cp310-abi3-musllinux_1_2_x86_64",)
+    )
+    add("1.2.3", [installed("1.2.3")], known)
+    assert contents(out / backend.build_wheel(str(out)))[linked] == b"linked to"
+
+
 def test_the_wheel_imports(known: Path, out: Path) -> None:
     """The wheel's package can be imported by a Python that has nothing else on its path."""
     with zipfile.ZipFile(out / backend.build_wheel(str(out))) as archive:
