@@ -26,7 +26,7 @@ from packaging.specifiers import SpecifierSet
 from wheel.wheelfile import WheelFile
 
 from fork import ForkError
-from fork.base import LOCAL_LABEL, PACKAGE, PYTHON, Base, check, find, read_toml
+from fork.base import LIBRARIES, LOCAL_LABEL, PACKAGE, PYTHON, Base, check, find, read_toml
 from fork.compat import warnings
 from fork.patches import load
 from fork.tree import own_files, patched, vendor
@@ -105,6 +105,11 @@ def build_editable(
     All of the repository: `fork`, `patches` and `tests` can then be imported too, as with any flat project.
     """
     base = _base(config_settings)
+    if any(name.startswith(f"{LIBRARIES}/") for name in base.package):
+        raise BackendError(
+            f"LiteLLM {base.version} for {base.tag()} finds what its compiled modules link to, {LIBRARIES}/, only "
+            "beside litellm/, which an editable install keeps elsewhere: install it without -e."
+        )
     vendor(base, Path.cwd())
     others = {name: path.read_bytes() for name, path in base.package.items() if not name.startswith(f"{PACKAGE}/")}
     link = {f"__editable__.{PACKAGE}.pth": f"{Path.cwd()}\n".encode()}

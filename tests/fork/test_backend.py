@@ -115,13 +115,17 @@ def test_the_wheel_is_the_patched_package(known: Path, out: Path) -> None:
 
 
 def test_linked_libraries_are_packed(known: Path, install: Install, out: Path) -> None:
-    """The wheel for musl holds the libraries that its compiled modules link to."""
+    """The wheel for musl holds what its compiled modules link to, and an editable install, which cannot, is refused."""
     linked = "litellm.libs/libgcc_s-0bf6.so.1"
     install(
         files={"litellm/_native.abi3.so": "compiled", linked: "linked to"}, tags=("cp310-abi3-musllinux_1_2_x86_64",)
     )
     add("1.2.3", [installed("1.2.3")], known)
     assert contents(out / backend.build_wheel(str(out)))[linked] == b"linked to"
+    assert "finds what its compiled modules link to, litellm.libs/, only beside litellm/, " in refusal(
+        backend.build_editable, str(out)
+    )
+    assert not (known / "litellm" / "router.py").exists()
 
 
 def test_the_wheel_imports(known: Path, out: Path) -> None:
