@@ -33,6 +33,8 @@ def by_alias(aliases: object, name: str, fallbacks: Fallbacks) -> Fallbacks:
 def by_any_name(router: Router, name: str, fallbacks: Fallbacks, routed: Routed | None) -> Fallbacks:
     """`fallbacks`, in any format LiteLLM takes, with those of a group, whichever of its names they stand under, under
     the one that was asked for; `routed` is what the router has made of that, None if it has not looked it up."""
+    if not fallbacks:
+        return fallbacks
     first: Final = [routed.group] if routed is not None and tier_comes_first() else []
     return _under_name(name, names_of(router, name, routed), fallbacks, first)
 
