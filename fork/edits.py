@@ -19,9 +19,11 @@ import libcst as cst
 from packaging.specifiers import SpecifierSet
 
 from fork.syntax import (
+    Display,
     EditError,
     Location,
     appended,
+    assigned_value,
     end_of_imports,
     holds_import,
     imported_names,
@@ -30,6 +32,7 @@ from fork.syntax import (
     one_argument_a_line,
     or_joined,
     parenthesized,
+    parse_expression,
     parse_statements,
     replaced,
     same_code,
@@ -158,6 +161,49 @@ class AddImport:
             line = f"from {self.module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
         (statement,) = parse_statements(line, where.refuse)
         return cst.ensure_type(statement, cst.SimpleStatementLine)
+
+
+@dataclass(frozen=True)
+class AddItem:
+    """Append `item`, such as `"name"` or `"name": False`, to the collection that `name` is at the top of the module: a
+    display of a tuple, list, set or dict with a comma after its last item, alone or as the only argument of a call,
+    such as that of `frozenset`."""
+
+    name: str
+    item: str
+
+    def apply(self, module: cst.Module, where: Location) -> cst.Module:
+        statement, display = self._found(module, where)
+        added = self._parsed(display, where)
+        if any(same_code(added, present) for present in display.elements):
+            where.refuse(f"{self.name} already has the item `{self.item}`")
+        end = module.code_for_node(display).rpartition(",")[2]
+        if not display.elements or end.strip() not in (")", "]", "}"):
+            where.refuse(f"the items of {self.name} do not end in a comma without a remark behind it")
+        elements = cast(Sequence[cst.BaseElement], display.elements)  # or those of a dict, which are laid out alike
+        items = appended(elements, added, cst.SimpleWhitespace(""))
+        return replaced(module, statement, display, display.with_changes(elements=items))
+
+    def _found(self, module: cst.Module, where: Location) -> tuple[cst.SimpleStatementLine, Display]:
+        """The one statement that assigns the collection, and the collection."""
+        found: list[tuple[cst.SimpleStatementLine, Display]] = []
+        for statement in module.body:
+            value = assigned_value(statement, self.name)
+            if isinstance(value, cst.Call) and len(value.args) == 1:
+                value = value.args[0].value
+            if isinstance(statement, cst.SimpleStatementLine) and isinstance(value, Display):
+                found.append((statement, value))
+        if len(found) != 1:
+            where.refuse(f"looked for the collection {self.name}, expected one place and found {len(found)}")
+        return found[0]
+
+    def _parsed(self, display: Display, where: Location) -> cst.BaseElement:
+        opening, closing = "{}" if isinstance(display, (cst.Dict, cst.Set)) else "[]"
+        parsed = parse_expression(f"{opening}{self.item}{closing}", where.refuse)
+        kind = cst.Dict if isinstance(display, cst.Dict) else (cst.Set, cst.List)
+        if not isinstance(parsed, kind) or len(parsed.elements) != 1:
+            where.refuse(f"`{self.item}` is not one item of {self.name}")
+        return cast(cst.BaseElement, parsed.elements[0])
 
 
 @dataclass(frozen=True)

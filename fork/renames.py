@@ -30,6 +30,7 @@ RENAMES = (
     Rename("1.104", "litellm/llms/anthropic/experimental_pass_through/", "litellm/llms/anthropic/pass_through/"),
     Rename("1.109", "litellm/llms/anthropic/pass_through/", "litellm/llms/anthropic/messages/"),
     Rename("1.109", "litellm/router.py", "litellm/router_python_core.py", IN_THE_ROUTERS_CORE),
+    Rename("1.110", "litellm/router_python_core.py", "litellm/router.py", {"Router": "Router"}),
 )
 """Oldest first. `since` lies between the releases of bases.toml, which are all that is known of."""
 

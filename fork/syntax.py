@@ -17,7 +17,8 @@ from fork import ForkError
 
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 Refusal = Callable[[str], NoReturn]
-Item = TypeVar("Item", cst.Param, cst.Arg)
+Item = TypeVar("Item", cst.Param, cst.Arg, cst.BaseElement)
+Display = cst.Tuple | cst.List | cst.Set | cst.Dict
 
 LAYOUT = (  # what the names of fields open with that hold layout, not meaning
     "whitespace",
@@ -89,6 +90,18 @@ def _statements_in(node: cst.CSTNode) -> Iterator[tuple[str, Sequence[cst.CSTNod
         held = getattr(node, field_name, None)
         parts = held if isinstance(held, Sequence) else [held]
         yield field_name, [part for part in parts if isinstance(part, cst.CSTNode)]
+
+
+def assigned_value(statement: cst.CSTNode, name: str) -> cst.BaseExpression | None:
+    """What `statement` assigns to `name`, with an annotation or without; None if it is no such assignment."""
+    match statement:
+        case cst.SimpleStatementLine(body=[cst.AnnAssign(target=cst.Name(value=found), value=value)]) if found == name:
+            return value
+        case cst.SimpleStatementLine(
+            body=[cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=found))], value=value)]
+        ) if found == name:
+            return value
+    return None
 
 
 def begins_with(statement: cst.CSTNode, call: cst.Call) -> bool:
