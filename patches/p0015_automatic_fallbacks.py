@@ -16,7 +16,12 @@ same mode whose context window, where known, holds the request, in the
 order they are declared in. Configured `fallbacks`, `default_fallbacks` and
 those of the request win. A group that the request's key or team may not
 use is never asked, nor is another team's, nor one that stands for a
-pattern of names. What a group rejects, no other is asked.
+pattern of names. What a group rejects, no other is asked. Whose key may use
+none of them is retried as if there were none.
+
+The compiled router wants to know a request's fallbacks before it fails: it
+is told of all groups, and which of them are for the request once it asks
+whether it may go to one.
 
 Tests
 -----
@@ -24,25 +29,78 @@ Groups of several modes and sizes, over sockets. Keys of different rights,
 at a real proxy.
 """
 
-from fork.edits import AddImport, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
+from fork.edits import AddImport, AddItem, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
+
+FAILOVER = "litellm.router_utils.failover"
+TOLD_IN_PYTHON = "the router looks its fallbacks up in Python"
+COMPILED = "the router is compiled; its settings and what it is told of a request's fallbacks are edited"
+ADAPTERS = (
+    "keep_refusal_as_answer",
+    "refuse_unfit_groups",
+    "skip_denied_groups",
+    "tell_declared_groups",
+    "tell_no_fallback_fit",
+)
 
 ADDS = (
     "litellm/router_utils/failover/automatic_fallbacks.py",
     "tests/router_unit_tests/test_automatic_fallbacks.py",
+    "tests/router_unit_tests/test_fallback_permissions.py",
+    ForReleases(
+        {
+            "<1.110": ("litellm/router_utils/failover/python_router_fallbacks.py",),
+            ">=1.110": ("litellm/router_utils/failover/compiled_router_fallbacks.py",),
+        },
+        why="each of them needs one of the two",
+        otherwise=Otherwise.MOVED,
+    ),
 )
 EDITS = {
     "litellm/router.py": (
         ForReleases(
             {
                 "<1.110": (
-                    AddImport("litellm.router_utils.failover.automatic_fallbacks", ("add_automatic_fallbacks",)),
+                    AddImport(f"{FAILOVER}.python_router_fallbacks", ("add_automatic_fallbacks", "skip_denied_groups")),
                     AddParameter("Router.__init__", "automatic_fallbacks: bool = False"),
                     InsertFirst("Router.__init__", "self.automatic_fallbacks = automatic_fallbacks"),
                     Decorate("Router.async_function_with_fallbacks_common_utils", "add_automatic_fallbacks"),
+                    Decorate("Router.make_call", "skip_denied_groups"),
+                ),
+                ">=1.110": (AddParameter("_router_init", "automatic_fallbacks: bool = False"),),
+            },
+            why=COMPILED,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_api.py": (
+        ForReleases(
+            {">=1.110": (AddItem("ROUTER_INIT_ARGS", '"automatic_fallbacks"'),)},
+            why=TOLD_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/surface/settings.py": (
+        ForReleases(
+            {">=1.110": (AddItem("PLAIN_DEFAULTS", '"automatic_fallbacks": False'),)},
+            why=TOLD_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/core.py": (
+        ForReleases(
+            {
+                ">=1.110": (
+                    AddImport(f"{FAILOVER}.compiled_router_fallbacks", ADAPTERS),
+                    AddItem("_SERVED_ARGUMENTS", '"automatic_fallbacks"'),
+                    Decorate("RustCore._routing_fields", "tell_declared_groups"),
+                    Decorate("_Driver.allow_fallback", "refuse_unfit_groups"),
+                    Decorate("_Driver.attempt", "skip_denied_groups"),
+                    Decorate("_Driver._blocked", "keep_refusal_as_answer"),
+                    Decorate("_Driver._fallbacks_failed", "tell_no_fallback_fit"),
                 )
             },
-            why="the router is compiled, and knows a request's fallbacks before the request has failed",
-            otherwise=Otherwise.MISSING,
+            why=TOLD_IN_PYTHON,
+            otherwise=Otherwise.MOVED,
         ),
     ),
 }

@@ -139,13 +139,22 @@ OTHER_KILLERS = {
         ("group_names", "python_router_names", "compiled_router_names"),
         Killers(quick=("router_unit_tests/test_model_names.py",)),
     ),
+    **dict.fromkeys(
+        ("automatic_fallbacks", "python_router_fallbacks", "compiled_router_fallbacks"),
+        Killers(
+            quick=(
+                "router_unit_tests/test_automatic_fallbacks.py",
+                "router_unit_tests/test_fallback_permissions.py",
+                "router_unit_tests/test_model_names.py",
+            )
+        ),
+    ),
     "single_attempts": Killers(quick=("router_unit_tests/test_public_methods.py",)),
     "python_router": Killers(
         quick=(*ATTEMPTS, "router_unit_tests/test_wrapped_methods.py"),
         thorough=(
             "router_unit_tests/test_policy_decisions.py",
             "router_unit_tests/test_fallback.py",
-            "router_unit_tests/test_automatic_fallbacks.py",
         ),
     ),
     "policy": Killers(

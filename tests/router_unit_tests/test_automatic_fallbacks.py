@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 from typing import Any
 
@@ -24,7 +25,6 @@ from support.routing import (
     until,
 )
 
-pytestmark = pytest.mark.skipif(COMPILED_ROUTER, reason="not available with the compiled router, as a build says")
 ON: dict[str, Any] = {"automatic_fallbacks": True, "num_retries": 2, "cooldown_time": 60}
 RATE_LIMITED = FAULTS["429"]
 NOWHERE = "http://127.0.0.1:9"
@@ -210,6 +210,7 @@ async def test_fallback_respects_key(key: str, place: str) -> None:
             assert answer == "pong" if asked else isinstance(answer, litellm.RateLimitError)
 
 
+@pytest.mark.skipif(COMPILED_ROUTER, reason="the compiled router has no such method")
 def test_the_routers_method_keeps_its_parameters() -> None:
     """The router's wrapped method shows the parameters it has."""
     assert "model_group" in inspect.signature(litellm.Router.async_function_with_fallbacks_common_utils).parameters
@@ -250,3 +251,80 @@ async def test_a_requests_own_fallbacks_win() -> None:
             assert (named.attempts, other.attempts) == (1, 0)
             assert lost(await outcomes(router, 1, disable_fallbacks=True)) == [0]
             assert other.attempts == 0
+
+
+async def test_fallback_keeps_configured_fallbacks() -> None:
+    """A group that stands in for another one falls back to what is configured for it before the next one is asked."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider(FAULTS["503"]) as other, FaultyProvider() as good:
+        with FaultyProvider() as last:
+            groups = [alone(GROUP, primary), alone("other", other), alone("last", last), alone("named", good)]
+            settings: dict[str, Any] = {**ON, "num_retries": 0, "fallbacks": [{"other": ["named"]}]}
+            with routed(groups, **settings) as router:
+                assert await outcomes(router, 1) == ["pong"]
+        assert (primary.attempts, other.attempts, last.attempts, good.attempts) == (1, 1, 0, 1)
+
+
+async def test_rejecting_fallback_makes_way() -> None:
+    """A group that rejects what it was asked in place of another one makes way for the next."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider(FAULTS["400"]) as other, FaultyProvider() as last:
+        with routed([alone(GROUP, primary), alone("other", other), alone("last", last)], **ON) as router:
+            assert await outcomes(router, 1) == ["pong"]
+        assert (primary.attempts, other.attempts, last.attempts) == (1, 1, 1)
+
+
+async def test_declared_groups_may_change() -> None:
+    """A group that is declared while the router runs is asked, and one that is deleted is not."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as first, FaultyProvider() as later:
+        settings = {**ON, "num_retries": 0, "disable_cooldowns": True}
+        with routed([alone(GROUP, primary), alone("first", first)], **settings) as router:
+            assert await outcomes(router, 1) == ["pong"]
+            router.delete_deployment("first-a")
+            router.add_deployment(litellm.Deployment(**alone("later", later)))
+            assert await outcomes(router, 1) == ["pong"]
+            assert (first.attempts, later.attempts) == (1, 1)
+
+
+async def test_switch_may_be_turned() -> None:
+    """The switch is an attribute of the router, which is heeded from the next request on."""
+    with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:
+        settings: dict[str, Any] = {"num_retries": 0, "disable_cooldowns": True}
+        with routed([alone(GROUP, primary), alone("other", other)], **settings) as router:
+            for is_on in (False, True):
+                router.automatic_fallbacks = is_on
+                assert lost(await outcomes(router, 1)) == ([] if is_on else [0])
+            assert other.attempts == 1
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+async def test_rejected_request_names_no_fallback(
+    mode: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log and the message say of a rejected request is the same as without the switch."""
+    monkeypatch.setattr(logging.getLogger("LiteLLM Router"), "propagate", True)
+    said = []
+    for settings in (ON, {**ON, "automatic_fallbacks": False}):
+        caplog.clear()
+        with FaultyProvider(Fault.status(400)) as primary, FaultyProvider() as other:
+            with routed([alone(GROUP, primary), alone("other", other)], **settings) as router:
+                (error,) = await outcomes(router, 1, mode)
+                logged = [record.message for record in caplog.records if record.name == "LiteLLM Router"]
+                said.append((str(error).replace(primary.url, ""), [line for line in logged if "allback" in line]))
+    assert said[0] == said[1]
+
+
+REFUSAL = {
+    **{"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": "refusal"},
+    **{"stop_details": {"type": "refusal", "category": "x"}, "usage": {"input_tokens": 1, "output_tokens": 1}},
+}
+
+
+async def test_refusal_is_the_answer() -> None:
+    """A model that answers that it refuses has answered: no other group is asked in its place."""
+    refusing = Fault.status(200, body=json.dumps(REFUSAL).encode())
+    with FaultyProvider(refusing) as primary, FaultyProvider() as other:
+        named = ((GROUP, primary), ("other", other))
+        groups = [deployment(f"{name}-a", "anthropic", provider.url, group=name) for name, provider in named]
+        with routed(groups, **ON) as router:
+            answer = await router.aanthropic_messages(model=GROUP, messages=MESSAGES, max_tokens=9)
+    assert answer["stop_reason"] == "refusal"
+    assert (primary.attempts, other.attempts) == (1, 0)

@@ -108,9 +108,3 @@ def test_a_core_is_enough_to_know_its_router() -> None:
         gc.collect()
         assert core._core_owner() is None
         assert ids_of(driver_state.router_of(core).model_list) == {"a"}
-
-
-def test_unavailable_switch_is_refused() -> None:
-    """A switch that is not available with the compiled router is refused by name."""
-    with pytest.raises(TypeError, match="automatic_fallbacks"), routed([], automatic_fallbacks=True):
-        pass

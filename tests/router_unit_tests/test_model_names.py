@@ -233,7 +233,6 @@ async def test_a_name_keeps_what_is_set_for_it() -> None:
             assert (bad.attempts, good.attempts) == (1, 1)
 
 
-@pytest.mark.skipif(COMPILED_ROUTER, reason="not available with the compiled router, as a build says")
 @pytest.mark.parametrize("kind", ASKED_FOR)
 async def test_automatic_fallbacks_know_the_group(kind: str) -> None:
     """The group is not its own substitute under another name."""

@@ -53,6 +53,7 @@ class Host:
         self._request: Any = request
         self._plan: Any = SimpleNamespace(handler=handler, kind=kind)
         self._last_error: Any = None
+        self._level_errors: Any = {}
         self._level = self._fallback_depth = 0
         self.failover = DriverState()
 

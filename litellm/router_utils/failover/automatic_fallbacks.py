@@ -1,60 +1,42 @@
 """
 Finds the model groups that can serve a request in place of one that has no configured fallback: the router's switch
-`automatic_fallbacks` (#25080).
+`automatic_fallbacks` (#25080). The routers of both kinds are told of them by an adapter each.
 """
 
-import functools
-import inspect
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure import classify
 from litellm.router_utils.failover.fallbacks import fallback_groups, register_fallback_source
-from litellm.router_utils.failover.group_names import by_any_name, names_of, routed_as
+from litellm.router_utils.failover.group_names import by_any_name, names_of
 from litellm.router_utils.failover.policy import is_deployment_fault
-from litellm.router_utils.failover.retry_state import Routed
+from litellm.router_utils.failover.retry_state import GroupTurn, Routed
 from litellm.router_utils.failover.router_view import Deployment, Request, Router, leaves_no_deployment, router_setting
 
-Result = TypeVar("Result")
 Shared = TypeVar("Shared")
 
+SETTING: Final = "automatic_fallbacks"
 _DEFAULT_MODE: Final = "chat"  # LiteLLM's for a model that says nothing
 
 
-def add_automatic_fallbacks(fall_back: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
-    """Wrap `Router.async_function_with_fallbacks_common_utils`, which a request of any kind comes to once its model
-    group has failed it, to give it fallbacks where the user has configured none."""
-    signature: Final = inspect.signature(fall_back)
-
-    @functools.wraps(fall_back)
-    async def async_function_with_fallbacks_common_utils(self: Router, *args: object, **kwargs: object) -> Result:
-        if not router_setting(self, "automatic_fallbacks"):
-            return await fall_back(self, *args, **kwargs)
-        bound: Final = signature.bind(self, *args, **kwargs)
-        if _is_of_the_deployments(bound.arguments["e"]):
-            request: Final = bound.arguments["kwargs"]
-            model_group: Final = str(bound.arguments["model_group"])
-            groups: Final = automatic_fallbacks(self, model_group, request, routed_as(model_group))
-            permitted: Final = [group for group in groups if await _may_use(self, group, request)]
-            if permitted:
-                bound.arguments["fallbacks"] = permitted
-        return await fall_back(*bound.args, **bound.kwargs)
-
-    return async_function_with_fallbacks_common_utils
+def has_automatic_fallbacks(router: Router, model_group: str, request: Request, routed: Routed | None) -> bool:
+    """Whether the groups to ask in place of `model_group` are for the switch to say: it is on, no fallbacks are
+    configured, by any of the group's names, or come with the request, and it is no fallback itself."""
+    if not router_setting(router, SETTING) or request.get("fallback_depth") or "fallbacks" in request:
+        return False
+    return not fallback_groups(model_group, by_any_name(router, model_group, router.fallbacks, routed))
 
 
 def automatic_fallbacks(router: Router, model_group: str, request: Request, routed: Routed | None = None) -> list[str]:
     """The groups to ask in place of `model_group`, in the order they are declared in: of the same mode, and with a
     context window the request fits into as far as that is known. None if fallbacks are configured, or for what is a
     fallback already. `routed` is what the router has made of the name, None if it has not looked it up."""
-    if not router_setting(router, "automatic_fallbacks") or request.get("fallback_depth") or "fallbacks" in request:
+    if not has_automatic_fallbacks(router, model_group, request, routed):
         return []
-    if fallback_groups(model_group, by_any_name(router, model_group, router.fallbacks, routed)):
-        return []
-    groups: Final = _groups(router)
+    groups: Final = declared_groups(router)
     own: Final = [groups.pop(name, []) for name in names_of(router, model_group, routed)]
     asked: Final = () if routed is None else routed.deployments
     mode: Final = _of_all(map(_mode, [*asked, *itertools.chain.from_iterable(own)]))
@@ -64,12 +46,28 @@ def automatic_fallbacks(router: Router, model_group: str, request: Request, rout
     return [name for name, limit in limits.items() if limit is None or limit >= tokens]
 
 
-def _is_of_the_deployments(error: Exception) -> bool:
+def is_of_the_deployments(error: BaseException | None) -> bool:
     """Whether another group may do what this one could not: not if the request itself was rejected."""
     return leaves_no_deployment(error) or is_deployment_fault(classify(error))
 
 
-def _groups(router: Router) -> dict[str, list[Deployment]]:
+async def visit_denied_groups(turn: GroupTurn) -> None:
+    """Have the turn, one of whose attempts has failed, know as visited those of its automatic fallbacks that its
+    request's key may not use: who has no other one is retried as if there were none."""
+    visited: Final = turn.state.visited_groups
+    while turn.previous is not None:  # to the group that was asked for: a fallback has none
+        turn = turn.previous
+    if _key_of(turn.request) is None:
+        return
+    try:
+        for name in automatic_fallbacks(turn.router, turn.group, turn.request, turn.routed):
+            if name not in visited and not await may_use(turn.router, name, turn.request):
+                visited.add(name)
+    except Exception as error:  # must not take the provider's failure from the caller
+        verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", turn.group, error)
+
+
+def declared_groups(router: Router) -> dict[str, list[Deployment]]:
     """The deployments of each group, without a team's own and without those that stand for a pattern of names."""
     groups: Final[dict[str, list[Deployment]]] = {}
     for deployment in router.model_list:
@@ -112,10 +110,15 @@ def _tokens(request: Request) -> int:
         return 0
 
 
-async def _may_use(router: Any, model_group: str, request: Request) -> bool:  # any-ok: LiteLLM asks for its own class
-    """Whether the key and the team of a request to the proxy may use `model_group`; any other request may."""
+def _key_of(request: Request) -> Any:  # any-ok: the proxy's own class, which lies above
+    """The key that a request to the proxy came with, None for any other request."""
     metadata: Final = {**(request.get("litellm_metadata") or {}), **(request.get("metadata") or {})}
-    key: Final = metadata.get("user_api_key_auth")
+    return metadata.get("user_api_key_auth")
+
+
+async def may_use(router: Any, model_group: str, request: Request) -> bool:  # any-ok: LiteLLM asks for its own class
+    """Whether the key and the team of a request to the proxy may use `model_group`; any other request may."""
+    key: Final = _key_of(request)
     if key is None:
         return True
     from litellm.proxy._types import ProxyException

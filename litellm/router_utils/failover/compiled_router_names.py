@@ -57,7 +57,7 @@ def resolve_fallback_names(routing_fields: Callable[..., Outcome]) -> Callable[.
         fields: Final = routing_fields(self, request, *args, **kwargs)
         try:
             group: Final = str(request.get("model"))
-            listed: Final = _deployments_of(self, request, group)
+            listed: Final = deployments_of(self, request, group)
             retries: Final = _retries_of(self, request, group) if is_auto_router(listed) else {}
             return {**fields, **_fallbacks_of(self, fields, Routed(group, None, listed)), **retries}
         except Exception as error:  # a setting that makes no sense must not take the request from the caller
@@ -74,7 +74,7 @@ def _fallbacks_of(core: Core, fields: Outcome, routed: Routed) -> Outcome:
     return {one: fallbacks for one, fallbacks in named.items() if fallbacks is not before[one]}
 
 
-def _deployments_of(core: Core, request: Request, group: str) -> Sequence[Deployment]:
+def deployments_of(core: Core, request: Request, group: str) -> Sequence[Deployment]:
     """The deployments of a group. Those that a pattern stands for are listed under the name that was asked for, and
     wanted as they are configured."""
     router: Final = router_of(core)
@@ -120,7 +120,7 @@ def recall_names(driver: Driver, turn: GroupTurn, tier: object) -> None:
     group: Final = str(tier or turn.group)
     is_known: Final = turn.routed is not None and turn.routed.group == group
     if not is_known and turn.group == str(driver._request.get("model")):
-        turn.routed = Routed(group, None, _deployments_of(driver._core, driver._request, turn.group))
+        turn.routed = Routed(group, None, deployments_of(driver._core, driver._request, turn.group))
 
 
 def _told_behind_auto_router(driver: Driver, turn: GroupTurn, told: Outcome, decided: NextStep | None) -> Outcome:

@@ -21,10 +21,17 @@ class Host(Protocol):
     def sleep_sync(self, seconds: float) -> None: ...
 
 
+class Registry(Protocol):
+    """The deployments that the host keeps."""
+
+    _registry_version: int  # another one after each change
+
+
 class Core(Protocol):
     """A `RustCore`: one router's state."""
 
     _host: Host
+    _hosted: Registry
     _resolved: object  # its settings
     _walked_fallbacks: Mapping[str, object]  # the router's own, by the name of the setting
 
@@ -43,5 +50,6 @@ class Driver(Protocol):
     _request: Request
     _plan: Plan
     _last_error: Exception
+    _level_errors: Mapping[int, BaseException]  # what each group has failed with, by its level
     _level: int
     _fallback_depth: int

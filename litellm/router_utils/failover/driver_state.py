@@ -36,12 +36,13 @@ class Choice:
 @dataclass
 class DriverState:
     """The turns that model groups have had at the request, by their level: the first group's is 0, that of its
-    fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None for the one asked for.
-    `given` is what an attempt is to leave as it was."""
+    fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None for the one asked for,
+    `substitutes` the automatic fallbacks of that, once it has failed, `given` what an attempt is to leave as it was."""
 
     turns: dict[int, GroupTurn] = field(default_factory=dict)
     choice: Choice = field(default_factory=Choice)
     group: tuple[str, int | None] | None = None
+    substitutes: Sequence[str] | None = None
     given: object = None
 
     @property
