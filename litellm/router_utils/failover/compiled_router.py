@@ -34,14 +34,20 @@ from litellm.router_utils.failover.driver_state import (
     turn_at,
     turn_of_step,
 )
-from litellm.router_utils.failover.fallback_cooldown import cooldown_after_fallback, cooldown_failed_fallback
+from litellm.router_utils.failover.fallback_cooldown import (
+    cool_down_if_due,
+    cooldown_after_fallback,
+    cooldown_failed_fallback,
+)
 from litellm.router_utils.failover.fallbacks import can_fall_back
 from litellm.router_utils.failover.policy import NextStep, next_step
+from litellm.router_utils.failover.retries import retries_by_policy
 from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
-from litellm.router_utils.failover.router_view import any_in_rotation
+from litellm.router_utils.failover.router_view import any_in_rotation, has_own_policy_for
 
 NEVER_RETRIED: Final = "NotFoundError"
 """A failure's class, by its name, that the compiled router never retries."""
+_RETRIES_AFTER_404: Final = "NotFoundErrorRetries"
 
 # The stages of a choice: those whose answer is who stays, and those whose answer is who goes.
 _FIRST_STAGE: Final = "callback_filters"
@@ -135,9 +141,24 @@ def _after_attempt(driver: Driver, step: Step, told: Outcome) -> Outcome:
         return told
     decided: Final = _decided(driver, turn, step, told)
     said = told if decided is None else {**told, **_WORDS[decided](step, told)}
+    if NEVER_RETRIED in told["classes"] and NEVER_RETRIED not in said["classes"] and _count_by_own_policy(turn):
+        said = {**said, "outside_deployment": True}  # it has been counted
     for reword in _rewordings:
         said = reword(driver, turn, said, decided)
     return said
+
+
+def _count_by_own_policy(turn: GroupTurn) -> bool:
+    """Count a missing model by what the deployment's own `allowed_fails_policy` has for it, if it has: to be retried,
+    the failure is told the compiled router under another name. Whether it has been counted."""
+    failed, error = turn.attempt.failed, turn.attempt.error
+    if failed is None or error is None:
+        return False
+    deployment: Final = turn.router.get_model_info(id=failed.deployment_id) or {}
+    if not has_own_policy_for(turn.router, deployment, error):
+        return False
+    _with_a_loop([functools.partial(cool_down_if_due, turn.router, failed.deployment_id, error)])
+    return True
 
 
 def _decided(driver: Driver, turn: GroupTurn, step: Step, told: Outcome) -> NextStep | None:
@@ -150,7 +171,9 @@ def _decided(driver: Driver, turn: GroupTurn, step: Step, told: Outcome) -> Next
     try:
         untried: Final = _has_untried(driver, turn, step)
         may_fall_back: Final = not untried and can_fall_back(turn)
-        return next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
+        decided: Final = next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
+        is_users: Final = told["status"] == 404 and retries_by_policy(turn, _RETRIES_AFTER_404) is not None
+        return None if is_users and decided is NextStep.RETRY else decided
     except Exception as error:  # must not take the provider's failure from the caller
         verbose_router_logger.warning("LiteLLM decides on the retries of %s: %s", turn.group, error)
         return None

@@ -30,12 +30,17 @@ def max_retries(turn: GroupTurn, deployment_id: str) -> float:
 
 def max_rate_limit_retries(turn: GroupTurn) -> int:
     """The retries after a rate limit: by a retry policy, by the request itself, or by the router."""
-    own: Final = turn.request.get("num_retries")
-    policy: Final = _policies_of_groups(turn).get(turn.group) or router_setting(turn.router, "retry_policy")
-    name: Final = "RateLimitErrorRetries"
-    by_policy: Final = policy.get(name) if isinstance(policy, Mapping) else safe_getattr(policy, name)
-    first: Final = (by_policy if own != 0 else None, own, router_setting(turn.router, "num_retries"))
+    by_policy: Final = retries_by_policy(turn, "RateLimitErrorRetries")
+    first: Final = (by_policy, turn.request.get("num_retries"), router_setting(turn.router, "num_retries"))
     return next((count for count in first if isinstance(count, int)), 0)
+
+
+def retries_by_policy(turn: GroupTurn, name: str) -> int | None:
+    """The retries that a retry policy has under `name`, such as "NotFoundErrorRetries"; None where none has any, or the
+    request wants no retries."""
+    policy: Final = _policies_of_groups(turn).get(turn.group) or router_setting(turn.router, "retry_policy")
+    found: Final = policy.get(name) if isinstance(policy, Mapping) else safe_getattr(policy, name)
+    return found if isinstance(found, int) and turn.request.get("num_retries") != 0 else None
 
 
 def _policies_of_groups(turn: GroupTurn) -> Mapping[str, object]:
