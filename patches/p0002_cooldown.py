@@ -25,6 +25,9 @@ Change
   for nobody else: a 404 about an id the caller named, a time limit or
   credentials of the caller's own, a rejected request. Nor does a caller
   say how long a cooldown lasts.
+- A deployment that stands for a pattern of names (`openai/*`), which was
+  never cooled down, is while another one of the pattern is in rotation; a
+  404 about the model that a caller asked it for counts for nobody else.
 - A lone deployment, `allowed_fails`, `allowed_fails_policy`,
   `cooldown_time` and `disable_cooldowns` are treated as before.
 - Since 1.110 the router is compiled and decides from the name of a class
@@ -66,6 +69,7 @@ return requires_cooldown({router}, model_id, exception_status, exception_str, or
 '''
 
 COMPILED = "litellm.router_utils.failover.compiled_router_cooldown"
+PATTERNS = "litellm.router_utils.failover.compiled_router_patterns"
 REPORTS = "litellm.router_utils.failover.compiled_router_reports"
 DECIDED_IN_PYTHON = "the router decides on cooldowns in Python"
 
@@ -83,6 +87,10 @@ def reporting_by_policy(function: str, core: str) -> ReplaceExpression:
     return ReplaceExpression(function, REPORTED, by=REPORTED_BY_POLICY.format(core=core))
 
 
+NEVER_COOLED_DOWN = {  # what LiteLLM never cools down: each deployment that stands for a pattern of names
+    "<1.109": ("litellm_router_instance", "litellm_router_instance.provider_default_deployment_ids"),
+    ">=1.109": ("ctx", "ctx.settings().provider_default_deployment_ids"),
+}
 WHOSE_FAILURE = "litellm.router_utils.failover.caller_fault"
 COUNTING = (
     AddImport(WHOSE_FAILURE, ("ignore_caller_faults",)),
@@ -116,6 +124,7 @@ ADDS = (
         {
             ">=1.110": (
                 "litellm/router_utils/failover/compiled_router_cooldown.py",
+                "litellm/router_utils/failover/compiled_router_patterns.py",
                 "litellm/router_utils/failover/compiled_router_reports.py",
                 "litellm/router_utils/failover/compiled_router_types.py",
                 "tests/router_unit_tests/test_compiled_router_stubs.py",
@@ -127,12 +136,28 @@ ADDS = (
 )
 EDITS = {
     "litellm/router_utils/cooldown_handlers.py": (
-        AddImport("litellm.router_utils.failover.cooldown", ("cools_down_now", "requires_cooldown")),
+        AddImport(
+            "litellm.router_utils.failover.cooldown", ("cools_down_now", "may_cool_pattern_down", "requires_cooldown")
+        ),
         AddParameter("_is_cooldown_required", "original_exception: Exception | None = None"),
         ForReleases(
             {
                 releases: (ReplaceBody("_is_cooldown_required", DECIDED_BY_THE_POLICY.format(router=router)),)
                 for releases, router in ROUTER.items()
+            },
+            why="each of them needs one of the two",
+            otherwise=Otherwise.MOVED,
+        ),
+        ForReleases(
+            {
+                releases: (
+                    ReplaceExpression(
+                        "_should_run_cooldown_logic",
+                        f"deployment in {ids}",
+                        by=f"deployment in {ids} and not may_cool_pattern_down({router}, deployment)",
+                    ),
+                )
+                for releases, (router, ids) in NEVER_COOLED_DOWN.items()
             },
             why="each of them needs one of the two",
             otherwise=Otherwise.MOVED,
@@ -176,6 +201,8 @@ EDITS = {
                             "drop_caller_cooldown_time",
                         ),
                     ),
+                    AddImport(PATTERNS, ("cool_patterns_down",)),
+                    Decorate("RustCore._provider_default_ids", "cool_patterns_down"),
                     Decorate("_start_fields", "drop_caller_cooldown_time"),
                     Decorate("failure_kind", "rename_connection_errors"),
                     Decorate("_Driver._failed", "cooldown_by_policy"),
@@ -194,6 +221,8 @@ EDITS = {
             {
                 ">=1.110": (
                     AddImport(COMPILED, ("exclude_caller_faults", "status_to_cool_by", "skip_caller_faults")),
+                    AddImport(PATTERNS, ("keep_last_of_pattern",)),
+                    Decorate("RustHealthCallbacks.per_user_deployment", "keep_last_of_pattern"),
                     Decorate("RustHealthCallbacks.failure_exits", "exclude_caller_faults"),
                     Decorate("RustHealthCallbacks.trigger_fallback_cooldown", "skip_caller_faults"),
                     ReplaceExpression(

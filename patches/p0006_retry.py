@@ -90,6 +90,7 @@ ADDS = (
     "tests/router_unit_tests/test_failed_streams.py",
     "tests/router_unit_tests/test_first_event.py",
     "tests/router_unit_tests/test_next_step.py",
+    "tests/router_unit_tests/test_pattern_cooldown.py",
     "tests/router_unit_tests/test_policies_by_class.py",
     "tests/router_unit_tests/test_policy_decisions.py",
     "tests/router_unit_tests/test_retry.py",

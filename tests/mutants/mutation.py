@@ -98,11 +98,16 @@ OTHER_KILLERS = {
     "compiled_router_cooldown": Killers(quick=COMPILED_ROUTER),
     "compiled_router": Killers(
         quick=COMPILED_ROUTER,
-        thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
+        thorough=(
+            "router_unit_tests/test_fallback.py",
+            "router_unit_tests/test_user_settings.py",
+            "router_unit_tests/test_policies_by_class.py",
+        ),
     ),
     "compiled_router_reports": Killers(quick=("router_unit_tests/test_cooldown_reports.py",)),
     "compiled_router_types": Killers(quick=COMPILED_ROUTER),
     "driver_state": Killers(quick=COMPILED_ROUTER),
+    "compiled_router_patterns": Killers(quick=("router_unit_tests/test_pattern_cooldown.py",)),
     "compiled_router_waiting": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
     "error_object": Killers(quick=("exception_mapping/test_error_codes.py",)),
     "failure_evidence": Killers(quick=FAILURES, thorough=DECISIONS),
@@ -117,7 +122,11 @@ OTHER_KILLERS = {
         thorough=("router_unit_tests/test_attempts.py",),
     ),
     "cooldown": Killers(
-        quick=("router_unit_tests/test_cooldown_decision.py", "router_unit_tests/test_reports.py"),
+        quick=(
+            "router_unit_tests/test_cooldown_decision.py",
+            "router_unit_tests/test_reports.py",
+            "router_unit_tests/test_pattern_cooldown.py",
+        ),
         thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
     ),
     "rotation_wait": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),

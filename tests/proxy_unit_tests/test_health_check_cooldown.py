@@ -64,6 +64,12 @@ def test_a_paused_deployment_replaces_none() -> None:
         assert not may_cool_down(router, "a")
 
 
+def test_pattern_is_spared() -> None:
+    """A failed check, which asks for one model, spares a deployment that stands for a pattern of names."""
+    with routed([deployment(name, "openai", NOWHERE, group="openai/*") for name in "ab"]) as router:
+        assert not may_cool_down(router, "a")
+
+
 def test_unknown_deployment_is_not_cooled_down(router: Any) -> None:
     """A deployment that was removed while its check ran is not cooled down."""
     assert not may_cool_down(router, "removed")

@@ -111,6 +111,9 @@ NOTHING_OWN = CallerInput()
         ("TIMED_OUT", 504, CallerInput(limits_the_time=True), True, True),
         ("TIMED_OUT", None, NOTHING_OWN, True, True),
         ("UNREACHABLE", None, CallerInput(limits_the_time=True), False, True),
+        ("MODEL_MISSING", 404, CallerInput(names_the_model=True), False, False),
+        ("MODEL_MISSING", 404, NOTHING_OWN, False, True),
+        ("BAD_CREDENTIALS", 401, CallerInput(names_the_model=True), False, True),
     ],
 )
 def test_own_doing_counts_for_nobody_else(
@@ -123,7 +126,7 @@ def test_own_doing_counts_for_nobody_else(
 
 def test_a_request_has_nothing_of_its_own_by_default() -> None:
     """Where nothing is said of a request, it names nothing, limits nothing and brings nothing along."""
-    assert CallerInput() == (False, False, False)
+    assert not any(CallerInput())
 
 
 def test_a_moment_is_three_seconds() -> None:

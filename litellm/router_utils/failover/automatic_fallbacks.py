@@ -14,7 +14,14 @@ from litellm.router_utils.failover.fallbacks import fallback_groups, register_fa
 from litellm.router_utils.failover.group_names import by_any_name, names_of
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.retry_state import GroupTurn, Routed
-from litellm.router_utils.failover.router_view import Deployment, Request, Router, leaves_no_deployment, router_setting
+from litellm.router_utils.failover.router_view import (
+    Deployment,
+    Request,
+    Router,
+    is_pattern,
+    leaves_no_deployment,
+    router_setting,
+)
 
 Shared = TypeVar("Shared")
 
@@ -72,7 +79,7 @@ def declared_groups(router: Router) -> dict[str, list[Deployment]]:
     groups: Final[dict[str, list[Deployment]]] = {}
     for deployment in router.model_list:
         name = str(deployment["model_name"])
-        if "*" not in name and not (deployment.get("model_info") or {}).get("team_id"):
+        if not is_pattern(deployment) and not (deployment.get("model_info") or {}).get("team_id"):
             groups.setdefault(name, []).append(deployment)
     return groups
 

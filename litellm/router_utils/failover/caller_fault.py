@@ -27,6 +27,7 @@ from litellm.router_utils.failover.router_view import (
     Router,
     has_own_policy_for,
     id_of,
+    is_pattern,
     router_setting,
 )
 
@@ -121,6 +122,7 @@ def caller_input(
         names_an_id=is_about_an_id or names_an_id(request),
         limits_the_time=is_shorter(limit, _limit_for_all(router, deployment, bool(request.get("stream")))),
         brings_credentials=_brings_credentials(request),
+        names_the_model=is_pattern(deployment),
     )
 
 

@@ -14,10 +14,10 @@ from litellm.router_utils.failover.compiled_router import NEVER_RETRIED, HostFun
 from litellm.router_utils.failover.compiled_router_types import Core, Outcome, Step
 from litellm.router_utils.failover.driver_state import Driver, turn_of_step
 from litellm.router_utils.failover.fallbacks import can_fall_back, configured_fallbacks, fallback_groups
-from litellm.router_utils.failover.group_names import FALLBACK_LISTS, by_alias, by_any_name, is_pattern, team_of
+from litellm.router_utils.failover.group_names import FALLBACK_LISTS, by_alias, by_any_name, team_of
 from litellm.router_utils.failover.policy import NextStep, is_deployment_fault
 from litellm.router_utils.failover.retry_state import GroupTurn, Routed
-from litellm.router_utils.failover.router_view import Deployment, Request, router_of
+from litellm.router_utils.failover.router_view import Deployment, Request, is_pattern, router_of
 from litellm.types.router import RetryPolicy
 
 _AUTO_ROUTER: Final = "auto_router/"

@@ -10,7 +10,14 @@ from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import FailureKind, classify, failure_of, kind_of_status
 from litellm.router_utils.failover.caller_fault import is_caller_fault
 from litellm.router_utils.failover.policy import cools_down_at_once, may_cool_down
-from litellm.router_utils.failover.router_view import COOLS_DOWN_ALONE, Router, is_alone
+from litellm.router_utils.failover.router_view import (
+    COOLS_DOWN_ALONE,
+    Router,
+    another_in_rotation,
+    group_of,
+    is_alone,
+    is_pattern,
+)
 
 ANSWERED_BY_A_FALLBACK: Final = "answered_by_a_fallback"
 
@@ -51,6 +58,18 @@ def is_out_for_fallbacks(router: Router, deployment_id: str, status_code: str | 
     except (TypeError, ValueError, OverflowError):
         return False
     return not by_litellm and is_alone(router, deployment_id)
+
+
+def stands_for_pattern(router: object, deployment_id: str) -> bool:
+    """Whether a deployment stands for a pattern of names. `router` may be its `RoutingContext`."""
+    return any(map(is_pattern, group_of(router, deployment_id) or ()))
+
+
+def may_cool_pattern_down(router: object, deployment_id: str) -> bool:
+    """Whether a deployment that LiteLLM never cools down may be: it stands for a pattern of names, and another one of
+    the pattern is in rotation for those who ask for other models than the one that failed. `router` may be its
+    `RoutingContext`."""
+    return stands_for_pattern(router, deployment_id) and another_in_rotation(router, deployment_id)
 
 
 def served_by_fallback(error: object) -> bool:

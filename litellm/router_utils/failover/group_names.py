@@ -8,12 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from litellm.router_utils.failover.retry_state import Routed, current_turn
-from litellm.router_utils.failover.router_view import Deployment, Request, Router, router_setting, tier_comes_first
+from litellm.router_utils.failover.router_view import (
+    Deployment,
+    Request,
+    Router,
+    is_pattern,
+    router_setting,
+    tier_comes_first,
+)
 
 Fallbacks = Any  # any-ok: three formats of LiteLLM's, each as the user has written it
 
 FALLBACK_LISTS: Final = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
-_PATTERN: Final = "*"
 
 
 def group_of_alias(aliases: object, name: object) -> str | None:
@@ -81,11 +87,6 @@ def routed_as(name: object) -> Routed | None:
     """What the router has made of `name` for the request under way, None if the request is not at that group."""
     turn: Final = current_turn()
     return turn.routed if turn is not None and turn.group == name else None
-
-
-def is_pattern(deployment: Deployment) -> bool:
-    """Whether a deployment stands for each model whose name matches its own."""
-    return _PATTERN in str(deployment["model_name"])
 
 
 def deployments_by(router: Router, name: str, team_id: str | None) -> Sequence[Deployment]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from litellm.router_utils.failover.router_view import Router, any_in_rotation, group_of
+from litellm.router_utils.failover.router_view import Router, another_in_rotation, group_of, is_pattern
 
 _checked_router: Final[ContextVar[Router | None]] = ContextVar("checked_router", default=None)
 """The router whose deployments are being judged by their checks, None while a request is."""
@@ -41,8 +41,7 @@ def spare_last_deployment(cools_down: Callable[..., bool]) -> Callable[..., bool
 
 
 def may_cool_down(router: Router, deployment_id: str) -> bool:
-    """Whether a failed check may cool the deployment down: while another one of its model group is in rotation."""
+    """Whether a failed check may cool the deployment down: while another one of its model group is in rotation, and not
+    for one model of the many that the deployment stands for."""
     group: Final = group_of(router, deployment_id) or ()
-    infos: Final = [deployment["model_info"] for deployment in group]
-    others: Final = [info["id"] for info in infos if info["id"] != deployment_id and info.get("blocked") is not True]
-    return any_in_rotation(router, others)
+    return not any(map(is_pattern, group)) and another_in_rotation(router, deployment_id)

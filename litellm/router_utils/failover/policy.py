@@ -134,11 +134,13 @@ def is_worth_waiting_for(seconds: float | None, limit: float = LONGEST_WAIT) -> 
 
 class CallerInput(NamedTuple):
     """What a request has of its own that a failure may be about: the id of something one provider holds, a time limit
-    shorter than the deployment's, credentials. Other callers' requests do not have it."""
+    shorter than the deployment's, credentials, the model, where the deployment stands for many. Other callers' requests
+    do not have it."""
 
     names_an_id: bool = False
     limits_the_time: bool = False
     brings_credentials: bool = False
+    names_the_model: bool = False
 
 
 def kind_for(failure: Failure, own: CallerInput) -> FailureKind:
@@ -155,5 +157,7 @@ def counts_for_all_callers(failure: Failure, own: CallerInput, *, timed_out: boo
     if failure.proven and not may_cool_down(kind):
         return False
     if own.brings_credentials and kind is FailureKind.BAD_CREDENTIALS:
+        return False
+    if own.names_the_model and kind is FailureKind.MODEL_MISSING:
         return False
     return not (own.limits_the_time and failure.http_status is None and timed_out)

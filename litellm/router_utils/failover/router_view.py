@@ -88,6 +88,11 @@ def order_of(deployment: Deployment) -> int | None:
     return None
 
 
+def is_pattern(deployment: Deployment) -> bool:
+    """Whether a deployment stands for each model whose name matches its own, such as `openai/*`."""
+    return "*" in str(deployment.get("model_name"))
+
+
 def request_in(arguments: Mapping[str, object]) -> Request:
     """The request among the arguments of one of the router's methods that choose, empty if it is not there."""
     found: Final = arguments.get("request_kwargs")
@@ -187,6 +192,17 @@ def any_in_rotation(router: Router, deployment_ids: Collection[str]) -> bool:
         return False
     cooling_down: Final = router.cooldown_cache.get_active_cooldowns(list(deployment_ids), parent_otel_span=None)
     return len(deployment_ids) > len(cooling_down)
+
+
+def another_in_rotation(router: Any, deployment_id: str) -> bool:  # any-ok: a router or its `RoutingContext`
+    """Whether another deployment of the model group that deployment `deployment_id` is in is neither cooling down nor
+    paused."""
+    infos: Final = [deployment["model_info"] for deployment in group_of(router, deployment_id) or ()]
+    others: Final = {str(info["id"]) for info in infos if info.get("blocked") is not True} - {deployment_id}
+    if not others:
+        return False
+    store: Final[Cooldowns] = getattr(router, "cooldown_cache", None) or router.health().cooldowns
+    return len(others) > len(store.get_active_cooldowns(list(others), parent_otel_span=None))
 
 
 def leaves_no_deployment(error: object) -> bool:
