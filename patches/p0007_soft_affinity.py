@@ -9,8 +9,9 @@ session that keeps to a dead one land there.
 Change
 ------
 The deployment that a session, a key or a cached prompt is at is preferred
-among those the other filters leave, until it fails the request. What one
-deployment alone can read, a response that another one continues, stays
+among those the other filters leave, until it fails the request. A strategy
+that finds it over its `rpm` or `tpm` is asked again about all of them. What
+one deployment alone can read, a response that another one continues, stays
 there.
 
 Tests
@@ -25,9 +26,22 @@ SOFT_AFFINITY = AddImport("litellm.router_utils.failover.affinity", ("soft_affin
 
 ADDS = (
     "tests/router_unit_tests/test_every_strategy.py",
+    "tests/router_unit_tests/test_limits_of_preferred.py",
     "tests/router_unit_tests/test_wrapped_methods.py",
 )
+STRATEGIES = {
+    "lowest_cost": "LowestCostLoggingHandler",
+    "lowest_latency": "LowestLatencyLoggingHandler",
+    "lowest_tpm_rpm_v2": "LowestTPMLoggingHandler_v2",
+}
 EDITS = {
+    **{
+        f"litellm/router_strategy/{module}.py": (
+            AddImport("litellm.router_utils.failover.affinity", ("ask_others_over_limits",)),
+            Decorate(f"{strategy}.async_get_available_deployments", "ask_others_over_limits"),
+        )
+        for module, strategy in STRATEGIES.items()
+    },
     "litellm/router_utils/pre_call_checks/deployment_affinity_check.py": (
         SOFT_AFFINITY,
         Decorate("DeploymentAffinityCheck.async_filter_deployments", "soft_affinity"),

@@ -102,6 +102,7 @@ OTHER_KILLERS = {
             "router_unit_tests/test_fallback.py",
             "router_unit_tests/test_user_settings.py",
             "router_unit_tests/test_policies_by_class.py",
+            "router_unit_tests/test_limits_of_preferred.py",
         ),
     ),
     "compiled_router_reports": Killers(quick=("router_unit_tests/test_cooldown_reports.py",)),
@@ -141,7 +142,10 @@ OTHER_KILLERS = {
         quick=("router_unit_tests/test_retry_state.py", *ATTEMPTS), thorough=("router_unit_tests/test_fallback.py",)
     ),
     "attempts": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_public_methods.py",)),
-    "affinity": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_every_strategy.py",)),
+    "affinity": Killers(
+        quick=(*ATTEMPTS, "router_unit_tests/test_limits_of_preferred.py"),
+        thorough=("router_unit_tests/test_every_strategy.py",),
+    ),
     "fallback_cooldown": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
     "fallbacks": Killers(quick=("router_unit_tests/test_fallbacks_left.py", "router_unit_tests/test_model_names.py")),
     **dict.fromkeys(

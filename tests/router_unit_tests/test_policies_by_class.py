@@ -69,8 +69,8 @@ async def test_allowed_fails_are_of_any_class(fault: str, allowed: int) -> None:
 async def test_policy_counts_retries(of: str, fault: str, count: int) -> None:
     """A retry policy that names a class decides alone how often it is retried, elsewhere too."""
     policy = RetryPolicy(**{f"{CLASSES[fault]}Retries": count})
-    per_group = {"model_group_retry_policy": {GROUP: policy}}
-    settings = {"router": {"retry_policy": policy}, "model group": per_group}.get(of, {})
+    per_group: dict[str, Any] = {"model_group_retry_policy": {GROUP: policy}}
+    settings: dict[str, Any] = {"router": {"retry_policy": policy}, "model group": per_group, "request": {}}[of]
     failing = FAULTS[fault]
     with pair(failing, failing, {}, disable_cooldowns=True, **settings) as (router, first, second), back_offs():
         await outcomes(router, 1, **(per_group if of == "request" else {}))

@@ -4,13 +4,22 @@ session, a key or a cached prompt keeps to one, that one for as long as it answe
 """
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from litellm.router_utils.failover.retry_state import NO_AFFINITY, GroupTurn, current_turn
-from litellm.router_utils.failover.router_view import Deployment, id_of, ids_of, order_of, request_in
+from litellm.router_utils.failover.router_view import (
+    Deployment,
+    id_of,
+    ids_of,
+    order_of,
+    request_in,
+    says_no_deployment,
+)
 
+Result = TypeVar("Result")
 AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
 
 _PREVIOUS_RESPONSE: Final = "previous_response_id"
@@ -34,10 +43,39 @@ def exclude_failed_deployments(deployments: list[AnyDeployment]) -> list[AnyDepl
     wish: Final = turn.affinity
     if wish is NO_AFFINITY:
         turn.attempt = turn.attempt._replace(offered=left)
+        turn.others = ()
         return left
     turn.attempt = turn.attempt._replace(offered=[*left, *wish.excluded])
     turn.affinity = NO_AFFINITY
-    return [deployment for deployment in left if id_of(deployment) in wish.preferred] or left
+    preferred: Final = [deployment for deployment in left if id_of(deployment) in wish.preferred]
+    turn.others = left if preferred else ()
+    return preferred or left
+
+
+def ask_others_over_limits(choose: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Wrap the `async_get_available_deployments` of a strategy that heeds `rpm` and `tpm`: where the deployment that is
+    preferred is over them, it is asked again without the preference."""
+    signature: Final = inspect.signature(choose)
+
+    @functools.wraps(choose)
+    async def async_get_available_deployments(self: object, *args: object, **kwargs: object) -> Result:
+        turn: Final = current_turn()
+        others: Final = turn.others if turn is not None and turn.is_choosing else ()
+        if turn is None or not others:
+            return await choose(self, *args, **kwargs)
+        turn.others = ()
+        try:
+            chosen: Final = await choose(self, *args, **kwargs)
+            if chosen is not None:
+                return chosen
+        except Exception as error:
+            if not says_no_deployment(error):
+                raise
+        bound: Final = signature.bind(self, *args, **kwargs)
+        bound.arguments["healthy_deployments"] = list(others)
+        return await choose(*bound.args, **bound.kwargs)
+
+    return async_get_available_deployments
 
 
 def soft_affinity(

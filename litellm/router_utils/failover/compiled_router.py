@@ -27,6 +27,7 @@ from litellm.router_utils.failover.compiled_router_cooldown import (
 )
 from litellm.router_utils.failover.compiled_router_types import Answer, Outcome, Step
 from litellm.router_utils.failover.driver_state import (
+    Choice,
     Driver,
     choosing_turn,
     region_of,
@@ -43,7 +44,7 @@ from litellm.router_utils.failover.fallbacks import can_fall_back
 from litellm.router_utils.failover.policy import NextStep, next_step
 from litellm.router_utils.failover.retries import retries_by_policy
 from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
-from litellm.router_utils.failover.router_view import any_in_rotation, has_own_policy_for
+from litellm.router_utils.failover.router_view import any_in_rotation, has_own_policy_for, order_of, router_of
 
 NEVER_RETRIED: Final = "NotFoundError"
 """A failure's class, by its name, that the compiled router never retries."""
@@ -51,6 +52,7 @@ _RETRIES_AFTER_404: Final = "NotFoundErrorRetries"
 
 # The stages of a choice: those whose answer is who stays, and those whose answer is who goes.
 _FIRST_STAGE: Final = "callback_filters"
+_STRATEGY: Final = "strategy"  # of all but simple-shuffle, which is the compiled router's own
 _KEEPS: Final = (_FIRST_STAGE, "tags", "embedding_batch")
 _DROPS: Final = ("text_only", "route_incapable", "media_refusing")
 _OF_THE_GATEWAY: Final = frozenset(
@@ -229,12 +231,28 @@ def attach_attempts_to_error(
 @contextmanager
 def _choosing(driver: Driver, step: Step) -> Iterator[None]:
     """Have the callbacks' filters know the turn that chooses, and remember what they leave out."""
-    if step["stage"] != _FIRST_STAGE:
+    choice: Final = driver.failover.choice
+    is_first: Final = step["stage"] == _FIRST_STAGE
+    if not is_first and not _asks_preferred(choice, step):
         yield
         return
     with turn_under_way(choosing_turn(driver, str(step["model"]))) as turn:
+        if not is_first:
+            found: Final = [turn.router.get_model_info(id=str(one)) for one in step["candidates"]]
+            turn.others = [deployment for deployment in found if deployment is not None]
         yield
-    driver.failover.choice.affinity = turn.affinity
+    if is_first:
+        choice.affinity = turn.affinity
+
+
+def _asks_preferred(choice: Choice, step: Step) -> bool:
+    """Whether in `step` the strategy is asked about the preferred deployment first."""
+    return (
+        step["stage"] == _STRATEGY
+        and choice.is_asked_first
+        and choice.preferred in step.get("candidates", ())
+        and step.get("records") is None  # deployments that share an id
+    )
 
 
 def _asked(driver: Driver, step: Step) -> Step:
@@ -253,7 +271,7 @@ def _asked(driver: Driver, step: Step) -> Step:
     # A stage without candidates chooses nothing. The strategy is asked about the preferred one alone.
     if candidates and list(candidates) != [choice.preferred]:
         choice.left = candidates
-    return step
+    return {**step, "candidates": [choice.preferred]} if _asks_preferred(choice, step) else step
 
 
 def _answered(driver: Driver, step: Step, answer: Answer) -> Answer:
@@ -262,12 +280,32 @@ def _answered(driver: Driver, step: Step, answer: Answer) -> Answer:
     if step["stage"] == _FIRST_STAGE:
         answer = _preferring(choice.affinity.preferred, answer)
         choice.preferred = answer[1] if isinstance(answer, tuple) else None
+        choice.is_asked_first = choice.preferred is not None and _is_for_the_strategy(driver, step, choice.preferred)
+        if choice.is_asked_first:  # by the compiled router it would be asked about the preferred one alone
+            answer = answer[0], None
     choice.left = _left_by(driver, step["stage"], choice.left, answer)
     if not isinstance(answer, dict) or not answer.get("raised"):
         return answer
     turn: Final = turn_at(driver, driver._level, str(step["model"]), driver._fallback_depth, None)
     decided: Final = step_without_deployment(driver._last_error, may_fall_back=can_fall_back(turn))
     return {**answer, "status": REJECTS} if decided is NextStep.FALL_BACK else answer
+
+
+def _is_for_the_strategy(driver: Driver, step: Step, preferred: str) -> bool:
+    """Whether a strategy in Python chooses, and is going to be asked about the `preferred` deployment: it is not of a
+    later `order` than others, which only a preference leads to."""
+    try:
+        strategy, _ = driver._core._prefetch_strategy_and_selector(str(step["model"]), driver._request)
+        if strategy in (None, "simple-shuffle"):
+            return False
+        router: Final = router_of(driver._core)
+        orders: Final = {one: order_of(router.get_model_info(id=str(one)) or {}) for one in step["candidates"]}
+        first: Final = min((order for order in orders.values() if order is not None), default=None)
+        wanted: Final = step.get("target_order")
+        return orders.get(preferred) == (first if wanted is None else wanted)
+    except Exception as error:  # a setting that makes no sense must not take the request from the caller
+        verbose_router_logger.warning("The strategy for %s is not known: %s", step["model"], error)
+        return False
 
 
 def _preferring(names: Collection[str | None], answer: Answer) -> Answer:

@@ -35,6 +35,8 @@ class Core(Protocol):
     _resolved: object  # its settings
     _walked_fallbacks: Mapping[str, object]  # the router's own, by the name of the setting
 
+    def _prefetch_strategy_and_selector(self, model: str, request: Request) -> tuple[str | None, object]: ...
+
 
 class Plan(Protocol):
     """How an endpoint is served."""

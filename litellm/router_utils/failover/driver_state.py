@@ -20,11 +20,13 @@ from litellm.router_utils.failover.router_view import Deployment, id_of, router_
 class Choice:
     """How far a driver's choice of a deployment has come: the ids of those it can still fall on, `among` those of a
     model group and an `order` in it, the one of these that is `preferred`, if any is, and what a callback that keeps to
-    one deployment wants."""
+    one deployment wants. `is_asked_first` says that the strategy is asked about the preferred one, and about the others
+    should that be over its limits."""
 
     among: tuple[str, int | None] = ("", None)
     left: Sequence[str] = ()
     preferred: str | None = None
+    is_asked_first: bool = False
     affinity: Affinity = Affinity()
 
     @property

@@ -95,6 +95,7 @@ class GroupTurn:
     routed: Routed | None = None  # None until the group's name has been looked up
     attempt: Attempt = Attempt()
     affinity: Affinity = NO_AFFINITY
+    others: Sequence[Deployment] = ()  # those beside the preferred one, should that be over its limits
     shut_out: Sequence[Deployment] = ()  # the deployments it could go to, if all of them are cooling down
     waits: int = 0  # how many times it has waited for one of these
     let_through: frozenset[str] = frozenset()  # the ids of those it may ask though they are cooling down

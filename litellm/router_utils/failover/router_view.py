@@ -208,7 +208,12 @@ def another_in_rotation(router: Any, deployment_id: str) -> bool:  # any-ok: a r
 def leaves_no_deployment(error: object) -> bool:
     """Whether the router found no deployment to choose, for cooldowns or limits of its own. Its strategies raise three
     classes for that, ValueError among them, with this text in common."""
-    return isinstance(error, ValueError) and RouterErrors.no_deployments_available.value in str(error)
+    return isinstance(error, ValueError) and says_no_deployment(error)
+
+
+def says_no_deployment(error: object) -> bool:
+    """Whether this is what a strategy raises, in any class, where no deployment is below its limits."""
+    return RouterErrors.no_deployments_available.value in str(error)
 
 
 def counts_allowed_fails(router: Router, deployment_id: str) -> bool:
