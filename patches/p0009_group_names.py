@@ -36,6 +36,7 @@ LOOKED_UP_IN_PYTHON = "the router looks names up in Python"
 LOOKED_UP_IN_RUST = "the router is compiled, and looks names up by itself"
 
 ADDS = (
+    "tests/router_unit_tests/named_groups.py",
     "tests/router_unit_tests/test_model_names.py",
     ForReleases(
         {

@@ -10,11 +10,13 @@ from typing import Any
 import litellm
 import pytest
 
+from router_unit_tests.named_groups import ASKED_FOR, asked, router_of
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
 from support.routing import (
     COMPILED_ROUTER,
     GROUP,
     MESSAGES,
+    ask,
     back_offs,
     cooling_down,
     deployment,
@@ -328,3 +330,12 @@ async def test_refusal_is_the_answer() -> None:
             answer = await router.aanthropic_messages(model=GROUP, messages=MESSAGES, max_tokens=9)
     assert answer["stop_reason"] == "refusal"
     assert (primary.attempts, other.attempts) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", ASKED_FOR)
+async def test_automatic_fallbacks_know_the_group(kind: str) -> None:
+    """The group is not its own substitute under another name."""
+    settings: dict[str, Any] = {"automatic_fallbacks": True}
+    with router_of(kind, FAULTS["429"], count=1, **settings) as (router, bad, good), back_offs() as waits:
+        assert await ask(router, "async", **asked(kind)) == "pong"
+        assert (bad.attempts, good.attempts, waits) == (1, 1, [])

@@ -9,11 +9,23 @@ from typing import Any
 
 import pytest
 
+from router_unit_tests.named_groups import (
+    ALIAS,
+    ASKED_FOR,
+    AUTO,
+    FALLBACK,
+    NEVER_COOLED_DOWN,
+    OF_TEAM,
+    OTHER_NAMES,
+    SETTINGS,
+    asked,
+    auto_router,
+    named,
+    router_of,
+)
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
-from support.routing import COMPILED_ROUTER, GROUP, MODES, RELEASE, ask, back_offs, deployment, outcomes, routed
+from support.routing import COMPILED_ROUTER, GROUP, MODES, ask, back_offs, deployment, outcomes, routed
 
-ALIAS = "the-alias"
-FALLBACK = "the-fallback"
 ALIASES: dict[str, Any] = {"plain": {ALIAS: GROUP}, "hidden": {ALIAS: {"model": GROUP, "hidden": True}}}
 
 
@@ -62,76 +74,6 @@ async def test_a_fallback_may_be_named_by_an_alias(mode: str) -> None:
     with lone(FAULTS["503"], **settings) as (router, attempts), back_offs():
         assert await ask(router, mode) == "pong"
         assert attempts() == (1, 1)
-
-
-# --- a team's model, the tiers of an auto router, patterns, ids
-
-TEAM = "team-1"
-INTERNAL = "model_name_team-1_1"
-AUTO = "the-auto-router"
-OF_TEAM: dict[str, Any] = {"metadata": {"user_api_key_team_id": TEAM}}
-SETTINGS: dict[str, Any] = {"num_retries": 2, "cooldown_time": 60}
-FINDS_TEAMS = RELEASE >= (1, 84)
-"""Before, the proxy gives the router the internal name of a team's model."""
-
-# The name of a request and what comes with it; the router's group or groups; the group's other name.
-ASKED_FOR: dict[str, dict[str, Any]] = {
-    "alias": {"model": ALIAS},
-    "hidden alias": {"model": ALIAS},
-    "internal name": {"model": INTERNAL, **OF_TEAM},
-    "public name": {"model": GROUP if FINDS_TEAMS else INTERNAL, **OF_TEAM},
-    "auto router": {"model": AUTO},
-    "alias of an auto router": {"model": ALIAS},
-    "pattern": {"model": "openai/gpt-x"},
-    "provider": {"model": "gpt-4o-mini"},
-}
-OTHER_NAMES = {"public name": INTERNAL, "pattern": "openai/*", "provider": "openai/gpt-4o-mini"}
-ALIAS_OF = {"alias": GROUP, "hidden alias": {"model": GROUP, "hidden": True}, "alias of an auto router": AUTO}
-NEVER_COOLED_DOWN = ("pattern", "provider")
-"""LiteLLM cools no deployment down that stands for a pattern of names."""
-
-if RELEASE < (1, 103):  # before, LiteLLM looks auto routers up by their own name
-    del ASKED_FOR["alias of an auto router"]
-
-
-def named(kind: str, number: int, url: str) -> dict[str, Any]:
-    """A deployment of the group that a request of this kind asks for, by one of its names."""
-    one = deployment("ab"[number], "openai", url)
-    if kind in ("internal name", "public name"):
-        one["model_name"] = f"model_name_{TEAM}_{number + 1}"
-        one["model_info"].update(team_id=TEAM, team_public_model_name=GROUP)
-    if kind in NEVER_COOLED_DOWN:
-        one["model_name"] = one["litellm_params"]["model"] = "openai/*"
-    return one
-
-
-def auto_router(tier: str) -> dict[str, Any]:
-    """One that chooses `tier` for every request."""
-    tiers = dict.fromkeys(("SIMPLE", "MEDIUM", "COMPLEX", "REASONING"), tier)
-    params = {"model": "auto_router/complexity_router", "complexity_router_config": {"tiers": tiers}}
-    return {
-        "model_name": AUTO,
-        "litellm_params": {**params, "complexity_router_default_model": tier},
-        "model_info": {"id": "auto"},
-    }
-
-
-@contextmanager
-def router_of(kind: str, fault: Fault, *, count: int, **settings: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """A router over a group that has the name of this kind, of which the first of `count` deployments has `fault`, and
-    a fallback group, if the group is lone; with the provider of the first and of the last."""
-    with FaultyProvider(fault) as bad, FaultyProvider(HEALTHY) as good:
-        group = [named(kind, 0, bad.url)]
-        group.append(named(kind, 1, good.url) if count == 2 else deployment("z", "openai", good.url, group=FALLBACK))
-        group += [auto_router(GROUP)] if "auto" in kind else []
-        aliases = {ALIAS: ALIAS_OF[kind]} if kind in ALIAS_OF else {}
-        with routed(group, **{**SETTINGS, "model_group_alias": aliases, **settings}) as router:
-            yield router, bad, good
-
-
-def asked(kind: str) -> dict[str, Any]:
-    """The parameters of a request of this kind, for it alone: LiteLLM writes into the metadata."""
-    return {name: dict(value) if isinstance(value, dict) else value for name, value in ASKED_FOR[kind].items()}
 
 
 @pytest.mark.parametrize("fault", ["429", "503"])
@@ -231,15 +173,6 @@ async def test_a_name_keeps_what_is_set_for_it() -> None:
         with router_of(kind, FAULTS["503"], count=1, fallbacks=own) as (router, bad, good), back_offs():
             assert await ask(router, "async", **asked(kind)) == "pong"
             assert (bad.attempts, good.attempts) == (1, 1)
-
-
-@pytest.mark.parametrize("kind", ASKED_FOR)
-async def test_automatic_fallbacks_know_the_group(kind: str) -> None:
-    """The group is not its own substitute under another name."""
-    settings: dict[str, Any] = {"automatic_fallbacks": True}
-    with router_of(kind, FAULTS["429"], count=1, **settings) as (router, bad, good), back_offs() as waits:
-        assert await ask(router, "async", **asked(kind)) == "pong"
-        assert (bad.attempts, good.attempts, waits) == (1, 1, [])
 
 
 async def test_a_retry_policy_holds_for_a_tier() -> None:
