@@ -5,6 +5,7 @@ A connection or a task that is begun in a context keeps what the context's varia
 once the block is over.
 """
 
+import contextlib
 from contextvars import ContextVar, Token
 from typing import Final, Generic, TypeVar
 
@@ -42,5 +43,6 @@ class Holding(Generic[Value]):
 
     def __exit__(self, *raised: object) -> None:
         self.value = None
-        if self._token is not None:
-            self._variable.reset(self._token)
+        with contextlib.suppress(ValueError):  # of a coroutine that is closed in another context than its own
+            if self._token is not None:
+                self._variable.reset(self._token)

@@ -265,9 +265,9 @@ def _agreed(mapped: Exception, original: object, model: str, provider: str) -> E
         told: Final = Failure(kind_of_status(recognised), recognised, Basis.ERROR_OBJECT, found.retry_after)
         return _with_failure(mapped, told)
     if not found.proven and _knows_more(mapped):
-        return _with_failure(
-            mapped, found._replace(kind=failure_of(mapped).kind, http_status=None, basis=Basis.LITELLM)
-        )
+        status: Final = safe_getattr(mapped, "status_code")
+        said: Final = kind_of_status(status) if isinstance(status, int) else found.kind
+        return _with_failure(mapped, found._replace(kind=said, http_status=None))  # by its words, which prove nothing
     return _with_failure(_of_expected_class(mapped, found, original, model, provider), found)
 
 

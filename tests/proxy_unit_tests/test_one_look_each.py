@@ -45,11 +45,14 @@ async def test_each_attempt_is_looked_at_once(looks: dict[str, mock.Mock], mode:
     assert {name: look.call_count for name, look in looks.items()} == dict.fromkeys(LOOKS, ATTEMPTS)
 
 
-async def test_wording_proves_nothing_after_mapping() -> None:
+@pytest.mark.parametrize("provider", ["gemini", "groq", "mistral", "openai", "replicate", "xai"])
+@pytest.mark.parametrize("words", ["403 Forbidden", "429 Too Many Requests", "connection refused", "rate limit hit"])
+def test_wording_proves_nothing_after_mapping(words: str, provider: str) -> None:
     """A text that proves nothing by itself proves nothing once it has been through `exception_type` either."""
-    worded = Exception("connection refused")
-    with pytest.raises(litellm.APIConnectionError) as raised:
-        litellm.exception_type(model="m", original_exception=worded, custom_llm_provider="xai")
-    assert failure.failure_of(worded).kind is failure.FailureKind.UNREACHABLE
-    assert failure.failure_of(raised.value).kind is failure.FailureKind.UNREACHABLE
-    assert not failure.failure_of(raised.value).proven
+    worded = Exception(words)
+    assert not failure.failure_of(worded).proven
+    with mock.patch.object(failure, "_search", wraps=failure._search) as search:
+        with pytest.raises(Exception, match=words) as raised:
+            litellm.exception_type(model="m", original_exception=worded, custom_llm_provider=provider)
+        assert not failure.failure_of(raised.value).proven
+    assert search.call_count == 1

@@ -189,7 +189,7 @@ AGENTS: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("parts", AGENTS.values(), ids=AGENTS)
-def test_what_a_request_has_with_it_is_no_reference(parts: list[dict[str, Any]]) -> None:
+def test_what_comes_along_is_no_reference(parts: list[dict[str, Any]]) -> None:
     """The input of a caller's own tool, and reasoning that is sent whole, are at no provider."""
     from litellm.router_utils.failover.caller_fault import names_an_id
 

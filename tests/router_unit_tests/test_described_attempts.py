@@ -9,6 +9,7 @@ import litellm
 import litellm.google_genai
 import pytest
 from litellm.litellm_core_utils.failure_evidence import FailureKind
+from litellm.router_utils.failover.attempts import describe_attempts
 from litellm.router_utils.failover.retry_state import FailedAttempt
 
 from support.attempts import BROKEN, RATE_LIMITED, REJECTED, failing, fails, status
@@ -31,6 +32,21 @@ async def test_the_message_names_what_was_tried(router: Any) -> None:
     )
     lines = [f"{GROUP}, deployment b: rate_limited (429)", f"{GROUP}, deployment a: unreachable"]
     assert error.message == f"no\nAttempts that failed: {'; '.join(lines)}"
+
+
+def test_similar_ids_are_told_apart() -> None:
+    """Ids that begin alike are shown whole, and other long ones by their beginning."""
+    names = ("azure-gpt-4o-eastus", "azure-gpt-4o-eastus2", "c" * 64)
+    attempts = [FailedAttempt(name, GROUP, FailureKind.RATE_LIMITED, 429) for name in names]
+    lines = [f"{GROUP}, deployment {name}: rate_limited (429)" for name in (*names[:2], f"{'c' * 16}…")]
+    assert describe_attempts(attempts) == f"\nAttempts that failed: {'; '.join(lines)}"
+
+
+def test_one_kind_of_a_deployment_once() -> None:
+    """Attempts that failed in one way on one deployment are one entry, with each status once."""
+    attempts = [FailedAttempt("eu-1", GROUP, FailureKind.SERVER_ERROR, code) for code in (500, 502, 500)]
+    said = f"{GROUP}, deployment eu-1: server_error (500, 502), 3 times"
+    assert describe_attempts(attempts) == f"\nAttempts that failed: {said}"
 
 
 @pytest.mark.parametrize(

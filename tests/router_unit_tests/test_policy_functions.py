@@ -116,7 +116,7 @@ NOTHING_OWN = CallerInput()
         ("BAD_CREDENTIALS", 401, CallerInput(names_the_model=True), False, True),
     ],
 )
-def test_own_doing_counts_for_nobody_else(
+def test_own_doing_counts_for_nobody(
     kind: str, status: int | None, own: CallerInput, timed_out: bool, counts: bool
 ) -> None:
     """What a request has of its own counts for nobody else where the failure is about that."""

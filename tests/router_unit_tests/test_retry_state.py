@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,3 +75,11 @@ async def test_turn_is_over_with_its_request() -> None:
     assert current_turn() is None
     end.set()
     assert await task is None
+
+
+def test_turn_may_end_in_another_context() -> None:
+    """A coroutine that is closed in another context than its own ends in silence."""
+    held = turn_under_way(turn())
+    contextvars.copy_context().run(held.__enter__)
+    held.__exit__(None, None, None)
+    assert current_turn() is None

@@ -4,7 +4,7 @@ failed, whether another one could follow, and how the failed ones are listed for
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import litellm
@@ -105,16 +105,26 @@ def describe_attempts(attempts: Sequence[FailedAttempt]) -> str:
     to_list: Final = not all(is_rejected(one.kind) for one in attempts)
     if not to_list or safe_getattr(litellm, "expose_router_debug_in_errors") is False:
         return ""
-    counted: Final = Counter(map(_described, attempts))
-    listed: Final = (text if count == 1 else f"{text}, {count} times" for text, count in counted.items())
-    return f"\nAttempts that failed: {'; '.join(listed)}"
+    alike: Final[dict[tuple[str, str, FailureKind], list[FailedAttempt]]] = {}
+    for one in attempts:
+        alike.setdefault((one.model_group, one.deployment_id, one.kind), []).append(one)
+    shown: Final = _shown_ids({one.deployment_id for one in attempts})
+    return f"\nAttempts that failed: {'; '.join(_described(some, shown) for some in alike.values())}"
 
 
-def _described(attempt: FailedAttempt) -> str:
-    name: Final = attempt.deployment_id
-    shown: Final = name if len(name) <= _LONGEST_ID else f"{name[:_LONGEST_ID]}…"
-    status: Final = "" if attempt.status_code is None else f" ({attempt.status_code})"
-    return f"{attempt.model_group}, deployment {shown}: {attempt.kind.value}{status}"
+def _described(alike: Sequence[FailedAttempt], shown: Mapping[str, str]) -> str:
+    """Attempts on one deployment that failed in one way."""
+    name, group, kind = alike[0][:3]
+    statuses: Final = ", ".join(dict.fromkeys(str(one.status_code) for one in alike if one.status_code is not None))
+    count: Final = "" if len(alike) == 1 else f", {len(alike)} times"
+    return f"{group}, deployment {shown[name]}: {kind.value}{f' ({statuses})' if statuses else ''}{count}"
+
+
+def _shown_ids(names: Collection[str]) -> Mapping[str, str]:
+    """The ids as they are shown: the beginning of a long one, unless another one begins like that."""
+    beginnings: Final = Counter(name[:_LONGEST_ID] for name in names)
+    is_short: Final = {name: len(name) <= _LONGEST_ID or beginnings[name[:_LONGEST_ID]] > 1 for name in names}
+    return {name: name if is_short[name] else f"{name[:_LONGEST_ID]}…" for name in names}
 
 
 def attach_attempts(error: BaseException, attempts: Sequence[FailedAttempt]) -> None:

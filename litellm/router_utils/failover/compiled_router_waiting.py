@@ -1,6 +1,6 @@
 """
 What becomes, under LiteLLM's compiled router (since 1.110), of a request for which all deployments of its group are
-cooling down: as `all_cooling_down` says. The router reads cooldowns through its host, once to choose and once to
+cooling down: as `rotation_wait` says. The router reads cooldowns through its host, once to choose and once to
 count whom a retry could go to; a wait is before the answer to that.
 """
 

@@ -3,6 +3,7 @@ What the router written in Python, before LiteLLM 1.110, is told to do after a f
 methods. It decides nothing: `policy.next_step` does.
 """
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
@@ -54,9 +55,9 @@ def track_retry_state(with_fallbacks: Callable[..., Awaitable[Result]]) -> Calla
 
     @functools.wraps(with_fallbacks)
     async def async_function_with_fallbacks(self: Router, *args: object, **kwargs: object) -> Result:
-        # A request that is made within another is one of its own.
-        previous: Final = current_turn() if kwargs.get("fallback_depth") else None
+        previous: Final = _turn_that_falls_back(kwargs)
         turn: Final = start_turn(self, kwargs, str(kwargs.get("model")), previous)
+        turn.task = asyncio.current_task()
         with turn_under_way(turn):
             try:
                 response: Final = await with_fallbacks(self, *args, **kwargs)
@@ -70,6 +71,14 @@ def track_retry_state(with_fallbacks: Callable[..., Awaitable[Result]]) -> Calla
     return async_function_with_fallbacks
 
 
+def _turn_that_falls_back(request: Request) -> GroupTurn | None:
+    """The turn whose group `request` is made in place of. What a hook asks within an attempt, or `silent_model` in a
+    task beside it, may bring the attempt's depth along and is a request of its own."""
+    turn: Final = current_turn()
+    is_own: Final = turn is None or turn.is_attempting or turn.task is not asyncio.current_task()
+    return turn if request.get("fallback_depth") and not is_own else None
+
+
 def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
     """Wrap `Router.make_call`, through which each attempt of each kind of request goes."""
 
@@ -77,6 +86,7 @@ def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callab
     async def make_call_and_record(self: Router, original_function: object, *args: object, **kwargs: object) -> Result:
         turn: Final = current_turn()
         if turn is not None:
+            turn.is_attempting = True
             turn.attempt = Attempt(
                 turn.attempt.number + 1,
                 original_function,
@@ -92,6 +102,9 @@ def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callab
             if turn is not None and not turn.is_choosing:
                 _record(turn, error, kwargs, is_unlogged=is_unlogged)
             raise
+        finally:
+            if turn is not None:
+                turn.is_attempting = False
 
     return make_call_and_record
 

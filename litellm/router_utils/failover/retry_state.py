@@ -93,7 +93,9 @@ class GroupTurn:
     state: RequestState = field(default_factory=RequestState)
     previous: "GroupTurn | None" = None  # the turn of the group that this one is a fallback of
     routed: Routed | None = None  # None until the group's name has been looked up
+    task: object = None  # in which it was begun
     attempt: Attempt = Attempt()
+    is_attempting: bool = False
     affinity: Affinity = NO_AFFINITY
     others: Sequence[Deployment] = ()  # those beside the preferred one, should that be over its limits
     shut_out: Sequence[Deployment] = ()  # the deployments it could go to, if all of them are cooling down
