@@ -87,6 +87,10 @@ def reporting_by_policy(function: str, core: str) -> ReplaceExpression:
     return ReplaceExpression(function, REPORTED, by=REPORTED_BY_POLICY.format(core=core))
 
 
+SPARED_UNLESS_OF_A_PATTERN = """(
+    deployment in {ids}
+    and not may_cool_pattern_down({router}, deployment)
+)"""
 NEVER_COOLED_DOWN = {  # what LiteLLM never cools down: each deployment that stands for a pattern of names
     "<1.109": ("litellm_router_instance", "litellm_router_instance.provider_default_deployment_ids"),
     ">=1.109": ("ctx", "ctx.settings().provider_default_deployment_ids"),
@@ -154,7 +158,7 @@ EDITS = {
                     ReplaceExpression(
                         "_should_run_cooldown_logic",
                         f"deployment in {ids}",
-                        by=f"deployment in {ids} and not may_cool_pattern_down({router}, deployment)",
+                        by=SPARED_UNLESS_OF_A_PATTERN.format(ids=ids, router=router),
                     ),
                 )
                 for releases, (router, ids) in NEVER_COOLED_DOWN.items()
