@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from proxy.load import grows, load
 from proxy.routes import ROUTES, ask, comes_true
 from support.faulty_provider import FAULTS, HEALTHY, SILENT, Fault, FaultyProvider, litellm_params
 from support.gateway import Gateway
@@ -32,32 +30,6 @@ def outcome_of(gateway: Gateway, stream: bool = False) -> str:
     return "answered" if response.is_success and "pong" in response.text else response.text
 
 
-@contextmanager
-def load(gateway: Gateway) -> Iterator[list[str]]:
-    """Callers that ask without a pause, every other one for a stream; what became of each request."""
-    outcomes: list[str] = []
-    enough = threading.Event()
-
-    def keep_asking(stream: bool) -> None:
-        while not enough.is_set():
-            outcomes.append(outcome_of(gateway, stream))
-
-    with ThreadPoolExecutor(CALLERS) as pool:
-        futures = [pool.submit(keep_asking, bool(number % 2)) for number in range(CALLERS)]
-        try:
-            yield outcomes
-        finally:
-            enough.set()
-    for future in futures:
-        future.result()
-
-
-def grows(number: Callable[[], int], by: int) -> bool:
-    """Whether it does, before patience ends."""
-    enough = number() + by
-    return comes_true(lambda: number() >= enough)
-
-
 def die_and_come_back(provider: FaultyProvider, death: Fault, outcomes: list[str]) -> None:
     """It is dead for some requests of each caller, and then serves some."""
     provider.fault = death
@@ -69,7 +41,7 @@ def die_and_come_back(provider: FaultyProvider, death: Fault, outcomes: list[str
 def test_provider_restarts_lose_no_request(tmp_path: Path) -> None:
     """No request is lost while providers die and come back, and each is used again when it is back."""
     with FaultyProvider() as one, FaultyProvider() as other, Gateway(config(one, other), tmp_path) as gateway:
-        with load(gateway) as outcomes:
+        with load(CALLERS, lambda number: outcome_of(gateway, stream=bool(number % 2))) as outcomes:
             for death, provider in itertools.product(("refused", "reset", "503", "429"), (one, other)):
                 die_and_come_back(provider, FAULTS[death], outcomes)
         assert set(outcomes) == {"answered"}

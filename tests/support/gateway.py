@@ -37,7 +37,7 @@ class Gateway:
     """
 
     def __init__(self, config: dict[str, Any] | Path, folder: Path, **environment: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._config = config
@@ -107,7 +107,8 @@ class Gateway:
         raise GatewayError(f"the proxy did not answer within {START_DEADLINE:.0f} s:\n{self.log[-4000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
