@@ -67,9 +67,9 @@ async def await_first_event(stream: AsyncIterator[object]) -> AsyncIterator[obje
     """`stream`, an async iterator, once the first event of its answer is there; iterated, it begins at its beginning.
 
     Events that only open the answer do not count. Where no other deployment could be asked, a proxy waits for one
-    event, whichever that is, so that its caller hears of a failure by a status; nobody else waits, and `stream` itself
-    comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED if it ends without an
-    answer.
+    event that LiteLLM has not made up, so that its caller hears of a failure by a status; nobody else waits, and
+    `stream` itself comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED if it
+    ends without an answer.
     """
     caller: Final = waiting_caller()
     can_be_retried: Final = is_retry_possible()
@@ -167,6 +167,7 @@ def keep_stream_failure(anext: Callable[..., Awaitable[Result]]) -> Callable[...
 def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Callable[[Stream], AsyncIterator[bytes]]:
     """Wrap `AnthropicStreamWrapper.async_anthropic_sse_wrapper`, which puts a failure into an event of the stream.
     Before the first event of the answer, where the request can still go elsewhere, it has the failure itself with it.
+    What opens the answer until then is marked, since the wrapper has made it up.
     """
 
     @functools.wraps(sse)
@@ -178,7 +179,7 @@ def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> C
                 yield _ErrorEvent(event, failure)
                 continue
             begun = begun or not _is_preamble(event)
-            yield event
+            yield event if begun else _MadeUpEvent(event)
 
     return async_anthropic_sse_wrapper
 
@@ -208,6 +209,10 @@ class _ErrorEvent(bytes):
         told: Final = super().__new__(cls, event)
         told.failure = failure
         return told
+
+
+class _MadeUpEvent(bytes):
+    """An event of a bridge's own, which shows of no deployment that it answers."""
 
 
 class PeekedStream:
@@ -264,6 +269,8 @@ class _Opening:
         if isinstance(item, _ErrorEvent):
             raise item.failure
         self.held_back.append(item)
+        if isinstance(item, _MadeUpEvent):
+            return
         if isinstance(item, (bytes, str)):
             self._add_piece(item if isinstance(item, bytes) else item.encode())
         else:

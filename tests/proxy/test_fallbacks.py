@@ -20,7 +20,7 @@ LONG = 600
 """Seconds of a cooldown that outlasts the tests."""
 
 ADDED = 0.05
-"""Seconds a fallback may take longer than the same group asked by its name."""
+"""Seconds a fallback may take longer than the same group asked by its name; on a busy machine, two requests' time."""
 
 SAMPLES = 15
 
@@ -126,7 +126,7 @@ def test_the_way_to_the_fallback_is_short(limited: Limited, stream: bool) -> Non
     added = median(by_fallback) - median(direct)
     print(f"median of {SAMPLES}: {median(direct) * 1000:.1f} ms, by way of the limited group {added * 1000:+.1f} ms")
     assert limited.provider.attempts - asked == SAMPLES
-    assert added < ADDED
+    assert added < max(ADDED, 2 * median(direct))
 
 
 # --- which fallback it is, and what is said where there is none

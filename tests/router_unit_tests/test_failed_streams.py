@@ -14,6 +14,7 @@ import pytest
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.stream_start import await_first_event, keep_stream_failure, raise_before_first_event
+from litellm.litellm_core_utils.stream_wait import notify_caller, retry_possible_if
 
 from support.streams import NOTHING_YET, TELLING, Source, begun, chunk, in_both_modes, sse, the_rest
 
@@ -133,6 +134,17 @@ class TestFailing:
         assert (scope.cancelled_caught, source.closed) == (True, True)
 
 
+MESSAGE_BLOCK = NOTHING_YET["message's block"]
+
+
+class Caller:
+    """Who waits at a proxy."""
+
+    def stream_opened(self) -> None: ...
+
+    def event_held_back(self) -> None: ...
+
+
 FAILED = sse('{"type": "error", "error": {"type": "api_error", "message": "cut"}}')
 
 
@@ -159,7 +171,7 @@ class Translation:
 
 
 class TestTranslation:
-    @pytest.mark.parametrize("before", [[], [NOTHING_YET["message"], NOTHING_YET["message's block"]]])
+    @pytest.mark.parametrize("before", [[], [NOTHING_YET["message"], MESSAGE_BLOCK]])
     async def test_translation_fails_before_answer(self, before: list[bytes]) -> None:
         """A translated stream fails as its source did if the answer has not begun."""
         broken = ConnectionResetError("cut")
@@ -167,6 +179,22 @@ class TestTranslation:
             await await_first_event(Translation(Source([*before, broken])).events())
         assert raised.value is broken
         assert [event async for event in Translation(Source([*before, broken])).events()] == [*before, FAILED]
+
+    @pytest.mark.parametrize("opening", [[], [NOTHING_YET["message"]], [NOTHING_YET["message"], MESSAGE_BLOCK]])
+    async def test_made_up_opening_hides_no_failure(self, opening: list[bytes]) -> None:
+        """A proxy's caller hears of a lone stream's failure though the translation has made up an opening."""
+        broken = ConnectionResetError("cut")
+        with notify_caller(Caller()), retry_possible_if(lambda: False):
+            with pytest.raises(ConnectionResetError) as raised:
+                await await_first_event(Translation(Source([*opening, broken])).events())
+        assert raised.value is broken
+
+    async def test_opening_of_provider_is_passed_on(self) -> None:
+        """A lone stream begins, for a proxy's caller, with the first event that its provider has sent."""
+        source = Source([NOTHING_YET["message"], ConnectionResetError("cut")])
+        with notify_caller(Caller()), retry_possible_if(lambda: False):
+            stream = await await_first_event(source)
+        assert await stream.__anext__() == NOTHING_YET["message"]
 
     @pytest.mark.parametrize("end", [[], [NOTHING_YET["message's keep-alive"]]])
     async def test_translation_tells_late_failure(self, end: list[bytes]) -> None:
