@@ -165,7 +165,8 @@ def keep_stream_failure(anext: Callable[..., Awaitable[Result]]) -> Callable[...
 
 
 def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Callable[[Stream], AsyncIterator[bytes]]:
-    """Wrap `AnthropicStreamWrapper.async_anthropic_sse_wrapper`, which puts a failure into an event of the stream.
+    """Wrap what makes the bytes of an `AnthropicStreamWrapper` or an `AnthropicResponsesStreamWrapper`, which puts a
+    failure into an event of the stream.
     Before the first event of the answer, where the request can still go elsewhere, it has the failure itself with it.
     What opens the answer until then is marked, since the wrapper has made it up.
     """
@@ -173,13 +174,14 @@ def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> C
     @functools.wraps(sse)
     async def async_anthropic_sse_wrapper(self: Stream) -> AsyncIterator[bytes]:
         begun = False
-        async for event in sse(self):
-            failure = safe_getattr(self, "failure")
-            if isinstance(failure, Exception) and not begun:
-                yield _ErrorEvent(event, failure)
-                continue
-            begun = begun or not _is_preamble(event)
-            yield event if begun else _MadeUpEvent(event)
+        async with contextlib.aclosing(sse(self)) as events:  # type: ignore[type-var]  # an async generator
+            async for event in events:
+                failure = safe_getattr(self, "failure")
+                if isinstance(failure, Exception) and not begun:
+                    yield _ErrorEvent(event, failure)
+                    continue
+                begun = begun or not _is_preamble(event)
+                yield event if begun else _MadeUpEvent(event)
 
     return async_anthropic_sse_wrapper
 
