@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from proxy.routes import comes_true
 
+BUSY = 120.0
+"""Seconds a busy machine has for some requests of each of many callers."""
+
 
 @contextmanager
 def load(callers: int, outcome_for: Callable[[int], str]) -> Iterator[list[str]]:
@@ -34,4 +37,4 @@ def load(callers: int, outcome_for: Callable[[int], str]) -> Iterator[list[str]]
 def grows(number: Callable[[], int], by: int) -> bool:
     """Whether it does, before patience ends."""
     enough = number() + by
-    return comes_true(lambda: number() >= enough)
+    return comes_true(lambda: number() >= enough, BUSY)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
+from packaging.version import Version
 
 from support.faulty_provider import HEALTHY, MODELS, UNRESOLVABLE, Fault, FaultyProvider, Kind, litellm_params
 from support.gateway import MASTER_KEY, Gateway
@@ -21,6 +23,7 @@ TIMEOUT = 1.0
 PATIENCE = 20.0
 """Seconds a caller waits for an answer, and a test for what takes a few seconds; only a broken proxy reaches it."""
 
+NAMES_AN_OVERLOAD = Version(version("litellm")).release >= (1, 110)
 QUESTION = "asked by a caller, not by a health check"
 MESSAGES = [{"role": "user", "content": QUESTION}]
 API_KEY = "sk-test"
@@ -132,10 +135,15 @@ def error_of(response: httpx.Response, route: Route) -> dict[str, Any]:
     else:
         assert set(body) == {"error"}, body
         assert set(body["error"]) >= {"message", "type", "param", "code"}
-        assert body["error"]["code"] == str(response.status_code)
+        assert body["error"]["code"] in codes_for(response.status_code)
     error = body["error"]
     assert isinstance(error, dict)
     return error
+
+
+def codes_for(status: int) -> tuple[str, ...]:
+    """The `code` of an error in OpenAI's format: its status, or LiteLLM's own word for an overload, since 1.110."""
+    return (str(status), "server_is_overloaded") if status == 529 and NAMES_AN_OVERLOAD else (str(status),)
 
 
 def events_of(response: httpx.Response) -> list[str | dict[str, Any]]:
@@ -144,9 +152,9 @@ def events_of(response: httpx.Response) -> list[str | dict[str, Any]]:
     return [line if line == "[DONE]" else json.loads(line) for line in lines]
 
 
-def comes_true(condition: Callable[[], bool]) -> bool:
-    """Whether it does, before patience ends."""
-    deadline = time.monotonic() + PATIENCE
+def comes_true(condition: Callable[[], bool], patience: float = PATIENCE) -> bool:
+    """Whether it does, within so many seconds."""
+    deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -8,7 +8,6 @@ with RedisServer(tmp_path) as redis:
 from __future__ import annotations
 
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -63,14 +62,6 @@ class RedisServer:
         with Redis(port=self.port) as client:
             return bool(client.exists(key))
 
-    def freeze(self) -> None:
-        """Let it keep its connections and answer nothing, until `thaw()`."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on after `freeze()`."""
-        self._signal(signal.SIGCONT)
-
     def __enter__(self) -> RedisServer:
         return self.start()
 
@@ -78,11 +69,6 @@ class RedisServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is None:
-            raise RedisError("this Redis is not running; start() it first")
-        self._process.send_signal(number)
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_DEADLINE
