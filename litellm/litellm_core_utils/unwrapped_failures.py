@@ -4,7 +4,7 @@ Has two kinds of requests fail as LiteLLM has every other kind fail: moderations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import litellm
@@ -46,7 +46,7 @@ def max_retries_of(params: GenericLiteLLMParams) -> int:
     return litellm.DEFAULT_MAX_RETRIES if params.max_retries is None else params.max_retries
 
 
-def timeout_of(params: GenericLiteLLMParams) -> float | httpx.Timeout:
+def timeout_of(params: GenericLiteLLMParams) -> Any:  # any-ok: seconds, or httpx's or httpx2's Timeout
     """The seconds that OpenAI's client waits for a moderation; no limit where none is set."""
     timeout: Final = params.timeout
     return httpx.Timeout(None) if timeout is None or isinstance(timeout, str) else timeout
@@ -54,7 +54,7 @@ def timeout_of(params: GenericLiteLLMParams) -> float | httpx.Timeout:
 
 def raise_original_error(handler: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Wrap `GenerateContentToCompletionHandler.async_generate_content_handler`, which asks for a completion and, before
-    1.109, makes a ValueError of whatever that fails with: no status and no class is left of it.
+    1.108, makes a ValueError of whatever that fails with: no status and no class is left of it.
 
     Raises the completion's own exception.
     """

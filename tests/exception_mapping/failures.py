@@ -7,7 +7,13 @@ from typing import Any
 
 import httpx
 
-REQUEST = httpx.Request("POST", "https://provider.test/v1/chat/completions")
+REQUEST: Any = httpx.Request("POST", "https://provider.test/v1/chat/completions")
+"""Of no type, as what follows: newer releases of openai ask for a request of httpx2, and take httpx's."""
+
+
+def answered(status: int) -> Any:
+    """An answer without a body, as httpx has it."""
+    return httpx.Response(status, request=REQUEST)
 
 
 class Failed(Exception):

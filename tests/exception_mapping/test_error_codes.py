@@ -32,7 +32,7 @@ REQUEST_REJECTED, SERVER_ERROR = FailureKind.REQUEST_REJECTED, FailureKind.SERVE
 Json = dict[str, Any]
 
 
-def answer(status: int, body: Json, headers: dict[str, str] | None = None) -> httpx.Response:
+def answer(status: int, body: Json, headers: dict[str, str] | None = None) -> Any:
     return httpx.Response(status, json=body, headers=headers, request=REQUEST)
 
 

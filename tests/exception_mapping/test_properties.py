@@ -30,7 +30,7 @@ class PlainError(Exception):
         self.status_code = status_code
 
 
-def answer(status: int, text: str) -> httpx.Response:
+def answer(status: int, text: str) -> Any:
     return httpx.Response(status, json={"error": {"message": text}}, request=REQUEST)
 
 

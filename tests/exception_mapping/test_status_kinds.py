@@ -24,6 +24,7 @@ from litellm.llms.base_llm.chat.transformation import BaseLLMException
 from exception_mapping.failures import (
     REQUEST,
     Failed,
+    answered,
     http_status_error,
     of_class,
     raised_from,
@@ -147,7 +148,7 @@ def requests_error() -> requests.HTTPError:
 
 ANSWERS: dict[str, Callable[[], Exception]] = {
     "httpx": lambda: httpx.HTTPStatusError("failed", request=REQUEST, response=httpx.Response(500, request=REQUEST)),
-    "openai": lambda: openai.InternalServerError("failed", response=httpx.Response(500, request=REQUEST), body=None),
+    "openai": lambda: openai.InternalServerError("failed", response=answered(500), body=None),
     "anthropic": lambda: of_class("anthropic", "InternalServerError", type(of_class("anthropic", "APIStatusError"))),
     "aiohttp": lambda: aiohttp.ClientResponseError(None, (), status=500),  # type: ignore[arg-type]
     "requests": requests_error,

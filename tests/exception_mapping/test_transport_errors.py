@@ -21,7 +21,7 @@ from litellm.litellm_core_utils.failure import Basis, Failure, classify, failure
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
-from exception_mapping.failures import REQUEST, Failed, of_class, raised_from, raised_while_handling
+from exception_mapping.failures import REQUEST, Failed, answered, of_class, raised_from, raised_while_handling
 
 TRANSPORT_ERRORS: dict[str, tuple[BaseException, FailureKind]] = {
     "refused": (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), FailureKind.UNREACHABLE),
@@ -106,7 +106,7 @@ CLASSES: list[tuple[BaseException, FailureKind]] = [
     (requests.exceptions.ContentDecodingError(), FailureKind.GARBLED),
     (urllib3.exceptions.ProtocolError(), FailureKind.INTERRUPTED),
     (urllib3.exceptions.SSLError(), FailureKind.UNREACHABLE),
-    (openai.APIResponseValidationError(httpx.Response(200, request=REQUEST), None), FailureKind.GARBLED),
+    (openai.APIResponseValidationError(answered(200), None), FailureKind.GARBLED),
     (ssl.SSLError("handshake"), FailureKind.UNREACHABLE),
     (ssl.SSLEOFError("closed"), FailureKind.INTERRUPTED),
     (ssl.SSLZeroReturnError("closed"), FailureKind.INTERRUPTED),
