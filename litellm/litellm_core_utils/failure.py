@@ -77,6 +77,7 @@ class Failure(NamedTuple):
 OF_SOMEBODY_ELSE: Final = Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
 
 _RETRY_AFTER: Final = "retry-after"
+_ENDS: Final = (StopIteration, StopAsyncIteration)  # an iterator's, which say nothing
 _MAX_WORDING: Final = 4000  # characters
 TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
 _HTTP_CLIENTS: Final = frozenset({"aiohttp", "httpx", "httpx2", "openai", "requests"})
@@ -169,7 +170,7 @@ def _search(failure: object) -> Failure:
         if vague is not None and (_is_a_bug(link) or type(link) is RuntimeError):
             # openai wraps these too: "the client has been closed"
             return Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
-        if proof.evidence is not Evidence.NO_STATUS:
+        if proof.evidence is not Evidence.NO_STATUS and not isinstance(link, _ENDS):
             links.append(link)
     if vague is not None:
         return Failure(vague, None, Basis.TRANSPORT)

@@ -13,6 +13,7 @@ import anyio
 import h11
 import httpcore
 import httpx
+import litellm
 import openai
 import pytest
 import requests
@@ -246,3 +247,11 @@ def test_vague_class_does_not_hide_cause() -> None:
         classify(raised_from(httpx.ConnectError(""), openai.APITimeoutError(request=REQUEST)))
         is FailureKind.UNREACHABLE
     )
+
+
+@pytest.mark.parametrize("end", [StopIteration(), StopAsyncIteration()])
+def test_end_of_an_iterator_proves_nothing(end: Exception) -> None:
+    """What LiteLLM raises at the end of an iterator is judged by its own words."""
+    words = "peer closed connection without a terminal event"
+    failed = litellm.APIConnectionError(message=words, llm_provider="openai", model="m")
+    assert classify(raised_from(failed, end)) is classify(failed) is FailureKind.INTERRUPTED
