@@ -7,7 +7,7 @@ once the block is over.
 
 import contextlib
 from contextvars import ContextVar, Token
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 Value = TypeVar("Value")
 
@@ -38,8 +38,7 @@ class Holding(Generic[Value]):
 
     def __enter__(self) -> Value:
         self._token = self._variable.set(self)
-        assert self.value is not None
-        return self.value
+        return cast(Value, self.value)  # which it has until the block is over
 
     def __exit__(self, *raised: object) -> None:
         self.value = None

@@ -123,8 +123,8 @@ def _described(alike: Sequence[FailedAttempt], shown: Mapping[str, str]) -> str:
 def _shown_ids(names: Collection[str]) -> Mapping[str, str]:
     """The ids as they are shown: the beginning of a long one, unless another one begins like that."""
     beginnings: Final = Counter(name[:_LONGEST_ID] for name in names)
-    is_short: Final = {name: len(name) <= _LONGEST_ID or beginnings[name[:_LONGEST_ID]] > 1 for name in names}
-    return {name: name if is_short[name] else f"{name[:_LONGEST_ID]}…" for name in names}
+    whole: Final = {name for name in names if len(name) <= _LONGEST_ID or beginnings[name[:_LONGEST_ID]] > 1}
+    return {name: name if name in whole else f"{name[:_LONGEST_ID]}…" for name in names}
 
 
 def attach_attempts(error: BaseException, attempts: Sequence[FailedAttempt]) -> None:

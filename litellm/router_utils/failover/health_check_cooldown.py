@@ -4,25 +4,17 @@ settings say, but never takes the last deployment of a model group out of rotati
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Final
 
-from litellm.router_utils.failover.router_view import Router, another_in_rotation, group_of, is_pattern
+from litellm.litellm_core_utils.context_slot import ContextSlot
+from litellm.router_utils.failover.cooldown import stands_for_pattern
+from litellm.router_utils.failover.router_view import Router, another_in_rotation
 
-_checked_router: Final[ContextVar[Router | None]] = ContextVar("checked_router", default=None)
-"""The router whose deployments are being judged by their checks, None while a request is."""
+_CHECKED: Final = ContextSlot[Router | None]("checked_router")
 
-
-@contextmanager
-def judging_by_checks(router: Router | None) -> Iterator[None]:
-    """Have the failures that are counted meanwhile be those of checks of the router's deployments."""
-    judging: Final = _checked_router.set(router)
-    try:
-        yield
-    finally:
-        _checked_router.reset(judging)
+judging_by_checks: Final = _CHECKED.holding
+"""Have the failures that are counted meanwhile be those of checks of a router's deployments."""
 
 
 def spare_last_deployment(cools_down: Callable[..., bool]) -> Callable[..., bool]:
@@ -31,7 +23,7 @@ def spare_last_deployment(cools_down: Callable[..., bool]) -> Callable[..., bool
 
     @functools.wraps(cools_down)
     def decided(*args: object, **kwargs: object) -> bool:
-        checked: Final = _checked_router.get()
+        checked: Final = _CHECKED.get()  # None while a request is judged
         deployment: Final = args[1] if len(args) > 1 else kwargs.get("deployment", kwargs.get("deployment_id"))
         if checked is not None and not may_cool_down(checked, str(deployment)):
             return False
@@ -43,5 +35,4 @@ def spare_last_deployment(cools_down: Callable[..., bool]) -> Callable[..., bool
 def may_cool_down(router: Router, deployment_id: str) -> bool:
     """Whether a failed check may cool the deployment down: while another one of its model group is in rotation, and not
     for one model of the many that the deployment stands for."""
-    group: Final = group_of(router, deployment_id) or ()
-    return not any(map(is_pattern, group)) and another_in_rotation(router, deployment_id)
+    return not stands_for_pattern(router, deployment_id) and another_in_rotation(router, deployment_id)
