@@ -31,6 +31,7 @@ from litellm.litellm_core_utils.failure import (
     kind_of_status,
     retry_after,
 )
+from litellm.litellm_core_utils.failure_evidence import PLACEHOLDER_STATUSES
 from litellm.litellm_core_utils.release_differences import PAYMENT_REQUIRED_CLASS
 from litellm.llms.openai_like.json_loader import JSONProviderRegistry
 
@@ -265,10 +266,17 @@ def _agreed(mapped: Exception, original: object, model: str, provider: str) -> E
         told: Final = Failure(kind_of_status(recognised), recognised, Basis.ERROR_OBJECT, found.retry_after)
         return _with_failure(mapped, told)
     if not found.proven and _knows_more(mapped):
-        status: Final = safe_getattr(mapped, "status_code")
-        said: Final = kind_of_status(status) if isinstance(status, int) else found.kind
-        return _with_failure(mapped, found._replace(kind=said, http_status=None))  # by its words, which prove nothing
+        said: Final = _kind_by_words(safe_getattr(mapped, "status_code"), found.kind)
+        return _with_failure(mapped, found._replace(kind=said, http_status=None))  # which prove nothing
     return _with_failure(_of_expected_class(mapped, found, original, model, provider), found)
+
+
+def _kind_by_words(status: object, found: FailureKind) -> FailureKind:
+    """The kind of a failure whose words LiteLLM has made a `status` of. One that it gives where it cannot read an
+    answer takes nothing from words that say just that."""
+    if not isinstance(status, int) or (found is FailureKind.GARBLED and status in PLACEHOLDER_STATUSES):
+        return found
+    return kind_of_status(status)
 
 
 def _class_by_code(original: object) -> type[Exception] | None:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+import litellm
+import openai
 import pytest
 from litellm.litellm_core_utils.failure import classify
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 
 from exception_mapping.failures import REQUEST
+from support.faulty_provider import HTML_200, FaultyProvider, litellm_params
+
+PING: Any = [{"role": "user", "content": "ping"}]
+CALLS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "chat": lambda params: litellm.completion(**params, messages=PING),
+    "text": lambda params: litellm.text_completion(**params, prompt="ping"),
+    "embeddings": lambda params: litellm.embedding(**params, input="ping"),
+}
 
 
 def test_json_error_depends_on_origin() -> None:
@@ -57,3 +68,13 @@ def test_transform_response_bug_is_internal() -> None:
     with pytest.raises(KeyError) as caught:
         transform_response()
     assert classify(caught.value) is FailureKind.INTERNAL
+
+
+@pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])
+@pytest.mark.parametrize("call", CALLS)
+def test_page_for_answer_is_garbled(call: str, provider: str) -> None:
+    """A page of HTML in place of an answer is garbled, whatever status LiteLLM makes of it."""
+    with FaultyProvider(HTML_200) as misconfigured:
+        with pytest.raises(openai.APIError) as raised:
+            CALLS[call]({**litellm_params(provider, misconfigured.url), "max_retries": 0})
+    assert classify(raised.value) is FailureKind.GARBLED
