@@ -40,6 +40,9 @@ _PREAMBLE: Final = frozenset(
 )
 """Events in which nothing of the answer is told. LiteLLM's bridges make them up before the provider has said a word."""
 
+_MADE_UP: Final = frozenset({"response.created", "response.in_progress"})
+"""What LiteLLM's bridge to the Responses API begins with; on 1.82.6 it does so before its provider is asked."""
+
 _RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
 """A provider with a Responses API of its own sends them when it takes the request up, maybe long before the answer."""
 
@@ -271,7 +274,7 @@ class _Opening:
         if isinstance(item, _ErrorEvent):
             raise item.failure
         self.held_back.append(item)
-        if isinstance(item, _MadeUpEvent):
+        if isinstance(item, _MadeUpEvent) or _is_made_up(self._stream, item):
             return
         if isinstance(item, (bytes, str)):
             self._add_piece(item if isinstance(item, bytes) else item.encode())
@@ -309,6 +312,11 @@ class _Opening:
 def _is_a_bridge(stream: object) -> bool:
     """Also one that a release such as 1.95 has wrapped, for a place to put its headers."""
     return _RESPONSES_BRIDGE in (type(stream).__name__, type(safe_getattr(stream, "_inner")).__name__)
+
+
+def _is_made_up(stream: object, event: object) -> bool:
+    """Whether LiteLLM's bridge to the Responses API may begin with an event like this before its provider has."""
+    return _is_a_bridge(stream) and safe_getattr(event, "type") in _MADE_UP
 
 
 def _is_preamble(event: object) -> bool:

@@ -15,6 +15,7 @@ from litellm.exceptions import APIConnectionError
 from litellm.litellm_core_utils.failure import classify
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.stream_start import await_first_event
+from litellm.litellm_core_utils.stream_wait import notify_caller, retry_possible_if
 
 from support.streams import NOTHING_YET, TELLING, Source, begun, chunk, in_both_modes, source_in, the_rest, wrapper
 
@@ -42,6 +43,14 @@ class Wrapped(Source):
 
 class AnotherSource(Source):
     """Passes for an iterator of LiteLLM's with a name before the bridge's in the alphabet."""
+
+
+class Waiting:
+    """Who waits at a proxy."""
+
+    def stream_opened(self) -> None: ...
+
+    def event_held_back(self) -> None: ...
 
 
 class HandingOver(Source):
@@ -102,6 +111,23 @@ class TestBeginning:
         source = Wrapped(inner([NOTHING_YET["response created"], chunk(content="p")]))
         await begun(mode, source)
         assert source.taken == taken
+
+    @pytest.mark.parametrize("opening", [(), ("response created",), ("response created", "response in progress")])
+    async def test_bridge_opening_hides_no_failure(self, opening: tuple[str, ...]) -> None:
+        """A proxy's caller hears by a status that a lone stream fails after what LiteLLM's bridge makes up."""
+        broken = ConnectionResetError("cut")
+        source = LiteLLMCompletionStreamingIterator([*(NOTHING_YET[name] for name in opening), broken])
+        with notify_caller(Waiting()), retry_possible_if(lambda: False):
+            with pytest.raises(ConnectionResetError):
+                await await_first_event(source)
+
+    @pytest.mark.parametrize("iterator", [LiteLLMCompletionStreamingIterator, Source])
+    async def test_provider_event_begins_lone_stream(self, iterator: type[Source]) -> None:
+        """A proxy's caller of a lone stream waits for one event that its provider has sent, and no longer."""
+        source = iterator([NOTHING_YET["response's item"], TELLING["response's text"]])
+        with notify_caller(Waiting()), retry_possible_if(lambda: False):
+            await await_first_event(source)
+        assert source.taken == 1
 
     @in_both_modes
     async def test_a_stream_that_is_kept_alive_begins(self, mode: str) -> None:
