@@ -9,8 +9,8 @@ or unreachable is asked by every request anew before its fallback is
 Change
 ------
 - Once a fallback group has answered, the lone deployment it stood in for is
-  cooled down, as one that has another beside it. A fallback makes way for
-  the next one in the same way.
+  cooled down, as one that has another beside it, if LiteLLM does not do so
+  itself. A fallback makes way for the next one in the same way.
 - A lone one that fails as a fallback cools down for those it stands in for.
 - `allowed_fails` and its policies win, and what one request brings along,
   a fallback or a short timeout, takes the deployment from nobody else.
@@ -24,6 +24,7 @@ with retries and fallbacks.
 from fork.edits import AddImport, ForReleases, InsertBeforeCall, Otherwise, ReplaceExpression
 
 ADDS = (
+    "tests/router_unit_tests/test_counted_cooldowns.py",
     "tests/router_unit_tests/test_fallback.py",
     "tests/router_unit_tests/test_state_machine.py",
     "tests/router_unit_tests/test_user_settings.py",

@@ -128,6 +128,21 @@ async def test_caller_without_fallback_asks_the_lone_deployment(own: dict[str, A
             assert await outcomes(router, 1, mode) == ["substitute"]
 
 
+@pytest.mark.parametrize("fault", ["402", "403", "429", "refused"])
+async def test_each_cooldown_for_fallbacks_lets_others_pass(fault: str) -> None:
+    """Whatever LiteLLM itself cools no lone deployment down for, who has no fallback may ask it all the same."""
+    with FaultyProvider(FAULTS[fault], answer="primary") as primary, FaultyProvider(answer="substitute") as substitute:
+        groups = [
+            deployment("primary", "openai", primary.url),
+            deployment("substitute", "openai", substitute.url, group=SUBSTITUTE),
+        ]
+        with routed(groups, num_retries=0, cooldown_time=60, **FALLBACKS) as router:
+            assert await outcomes(router, 1) == ["substitute"]
+            assert await until(lambda: cooling_down(router) == {"primary"})
+            primary.fault = HEALTHY
+            assert await outcomes(router, 2, disable_fallbacks=True) == ["primary"] * 2
+
+
 async def test_alias_is_served_while_the_fallback_stands_in() -> None:
     """Callers of an alias are answered, by the fallback or by the deployment itself."""
     with FaultyProvider(FOR_LONG) as primary, FaultyProvider() as substitute:

@@ -5,7 +5,6 @@ lone deployment, which keeps LiteLLM's own treatment.
 
 from typing import Final
 
-import litellm
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import FailureKind, classify, failure_of, kind_of_status
 from litellm.router_utils.failover.caller_fault import is_caller_fault
@@ -20,6 +19,9 @@ from litellm.router_utils.failover.router_view import (
 )
 
 ANSWERED_BY_A_FALLBACK: Final = "answered_by_a_fallback"
+COOLED_DOWN_ALONE_AT_ONCE: Final = (401, 404)
+"""Statuses at which LiteLLM cools a lone deployment down at once by itself. A 402, which it has among those that may
+cool one down, does not by itself."""
 
 
 def requires_cooldown(
@@ -54,10 +56,9 @@ def is_out_for_fallbacks(router: Router, deployment_id: str, status_code: str | 
     """Whether a cooldown with this status has the sake of fallbacks for its only reason: LiteLLM cools no lone
     deployment down for it. Who has no fallback may ask such a deployment all the same."""
     try:
-        by_litellm: Final = int(status_code) in COOLS_DOWN_ALONE and not litellm._should_retry(int(status_code))
+        return int(status_code) not in COOLED_DOWN_ALONE_AT_ONCE and is_alone(router, deployment_id)
     except (TypeError, ValueError, OverflowError):
         return False
-    return not by_litellm and is_alone(router, deployment_id)
 
 
 def stands_for_pattern(router: object, deployment_id: str) -> bool:

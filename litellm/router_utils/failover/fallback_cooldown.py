@@ -10,7 +10,7 @@ from litellm.constants import DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS, DEFAUL
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import failure_of
 from litellm.router_utils.failover.caller_fault import is_caller_fault
-from litellm.router_utils.failover.cooldown import ANSWERED_BY_A_FALLBACK
+from litellm.router_utils.failover.cooldown import ANSWERED_BY_A_FALLBACK, COOLED_DOWN_ALONE_AT_ONCE
 from litellm.router_utils.failover.fallbacks import fallbacks_remain
 from litellm.router_utils.failover.policy import is_due_after, is_retry_useless
 from litellm.router_utils.failover.retry_state import GroupTurn
@@ -63,8 +63,11 @@ def cooldown_failed_fallback(turn: GroupTurn) -> None:
 
 
 def _cool_down_alone(router: Router, deployment_id: str, error: Exception) -> None:
-    """Cool down a lone deployment, unless the user has set how many failures it may have."""
-    if is_caller_fault(error) or not is_alone(router, deployment_id) or counts_allowed_fails(router, deployment_id):
+    """Cool down a lone deployment, unless the user has set how many failures it may have, or LiteLLM does so itself: a
+    failure is one cooldown, to who counts them."""
+    if is_caller_fault(error) or safe_getattr(error, "status_code") in COOLED_DOWN_ALONE_AT_ONCE:
+        return
+    if not is_alone(router, deployment_id) or counts_allowed_fails(router, deployment_id):
         return
     setattr(error, ANSWERED_BY_A_FALLBACK, True)
     cool_down_if_due(router, deployment_id, error)
