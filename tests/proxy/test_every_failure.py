@@ -83,6 +83,9 @@ HAS_AN_EVENT_OF_ITS_OWN = Version(metadata.version("litellm")) >= Version("1.103
 KNOWS_AN_EARLY_END = Version(metadata.version("litellm")) >= Version("1.106")
 """LiteLLM itself raises it where a stream of the Responses API ends without the event that is to be its last."""
 
+ENDS_ALL_WITH_DONE = Version(metadata.version("litellm")) >= Version("1.109")
+"""LiteLLM ends a stream of chat or text with OpenAI's last event after an error too; clients stop at the error."""
+
 IN_BAND = {"torn", "truncated"}
 """Faults that may come after the first words: the answer has begun with 200 then, and an event ends it."""
 
@@ -129,11 +132,13 @@ UNREADABLE_OR_SECRET = ("b'", 'b"', "{", "Traceback", "127.0.0.1", API_KEY)
 
 def stream_error_event(events: list[str | dict[str, Any]], route_name: str) -> dict[str, Any]:
     """The error a stream ends with; a clean end is none."""
+    assert "[DONE]" not in events[:-1]
     *_, last = (event for event in events if event != "[DONE]")
     assert isinstance(last, dict)
     if route_name == "responses" and HAS_AN_EVENT_OF_ITS_OWN:
         assert last["type"] == "response.failed"
         return dict(last["response"]["error"])
-    assert "[DONE]" not in events
+    is_openais = route_name in ("chat", "text")
+    assert ("[DONE]" in events) is (is_openais and ENDS_ALL_WITH_DONE)
     assert not any("message_stop" in str(event) for event in events)
     return dict(last["error"])
