@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from typing import NamedTuple
 
 import anthropic
 import openai
 import pytest
+from packaging.version import Version
 
 from proxy.routes import MESSAGES, comes_true
 from proxy.waiting import STREAM_ROUTES, open_stream, read_to_the_end, thinking_proxy
@@ -26,8 +28,11 @@ SIGNS_OF_LIFE = 15.0
 """Seconds of LiteLLM's own pings, which no setting of the proxies here changes."""
 
 LONG = SIGNS_OF_LIFE + 9
-OPEN_AT_ONCE = ("chat", "responses-by-chat", "messages", "messages-by-chat")
-"""Routes on which something of the stream is held back from the start: the role, or Anthropic's first events."""
+SAYS_THE_ROLE_AT_ONCE = Version(version("litellm")).release >= (1, 103)
+"""1.82.6 keeps the role of a chat back by itself, for the first words; nothing in between was looked at."""
+
+OPEN_AT_ONCE = (*(("chat",) if SAYS_THE_ROLE_AT_ONCE else ()), "responses-by-chat", "messages", "messages-by-chat")
+"""Routes on which something of the stream is there from the start: the role, or Anthropic's first events."""
 
 
 class Thinkers(NamedTuple):
