@@ -55,7 +55,7 @@ class Host:
         self._last_error: Any = None
         self._level_errors: Any = {}
         self._level = self._fallback_depth = 0
-        self.failover = DriverState()
+        self.failover = DriverState(router)
 
     def _failed(self, step: Any, deployment: Any, call: Any, error: Exception) -> dict[str, Any]:
         self._last_error = error

@@ -2,7 +2,8 @@
 
 `tests/stock_failures/<base>.txt` lists those tests. One that is not listed and fails, or is listed and passes, fails
 the session: the first is a broken test that needs no patch, the second a patch the base no longer needs. Tests marked
-`by_chance` pass or fail on stock LiteLLM as the router draws and as its callbacks come in time; they are left out.
+`by_chance` pass or fail on stock LiteLLM as the router draws and as its callbacks come in time; they are left out. For
+one that nobody has marked yet, the session runs those that differ from the list once more, by themselves.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ FOLDER = Path(__file__).parents[1] / "stock_failures"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--base VERSION` names the list to compare with, `--update` rewrites it."""
+    """`--base VERSION` names the list to compare with, `--update` rewrites it, `--differing FILE` is where the tests
+    that differ from it are written to, one a line, and with `--again` the list is about these tests alone."""
     parser.addoption("--base", required=True, help="the stock LiteLLM release under test")
+    parser.addoption("--differing", type=Path, help="a file for the tests that differ from the list")
+    parser.addoption("--again", action="store_true", help="compare only the tests that are run")
     parser.addoption("--update", action="store_true", help="write the list instead of comparing with it")
 
 
@@ -26,9 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.update and (config.option.keyword or config.option.markexpr):
         raise pytest.UsageError("--update needs the whole suite: leave out -k and -m")
     if not hasattr(config, "workerinput"):
-        partial = bool(config.option.keyword or config.option.markexpr)
+        partial = bool(config.option.keyword or config.option.markexpr or config.option.again)
         path = FOLDER / f"{config.option.base}.txt"
-        config.pluginmanager.register(StockFailures(path, config.option.update, partial))
+        config.pluginmanager.register(StockFailures(path, config.option.update, partial, config.option.differing))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -41,10 +45,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 class StockFailures:
     """Collects failures and compares them with the list at `path`."""
 
-    def __init__(self, path: Path, update: bool, partial: bool) -> None:
+    def __init__(self, path: Path, update: bool, partial: bool, differing: Path | None) -> None:
         self.path = path
         self.update = update
         self.partial = partial
+        self.differing = differing
         self.reasons: dict[str, str] = {}
         self.passed: set[str] = set()
 
@@ -77,6 +82,8 @@ class StockFailures:
         if self.update:
             self.path.parent.mkdir(exist_ok=True)
             self.path.write_text("".join(f"{test}\n" for test in sorted(self.failed)), "utf-8")
+        if self.differing is not None:
+            self.differing.write_text("".join(f"{test}\n" for test in sorted(self.failed ^ self.known)), "utf-8")
         session.exitstatus = pytest.ExitCode.OK if self.failed == self.known else pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
