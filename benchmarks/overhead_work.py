@@ -82,7 +82,7 @@ class RouterCalls:
 
     def __init__(self, litellm: Any, loop: asyncio.AbstractEventLoop, url: str) -> None:
         params = {"model": f"openai/{MODEL}", "api_base": url, "api_key": "sk-test"}
-        deployments = [{"model_name": "group", "litellm_params": dict(params)} for _ in range(2)]
+        deployments = [{"model_name": "group", "litellm_params": dict(params), "model_info": {"id": id}} for id in "ab"]
         self._router = litellm.Router(model_list=deployments)
         self._loop = loop
         worker: Any = importlib.import_module("litellm.litellm_core_utils.logging_worker").GLOBAL_LOGGING_WORKER
