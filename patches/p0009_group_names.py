@@ -41,7 +41,10 @@ ADDS = (
     ForReleases(
         {
             "<1.110": ("litellm/router_utils/failover/python_router_names.py",),
-            ">=1.110": ("litellm/router_utils/failover/compiled_router_names.py",),
+            ">=1.110": (
+                "litellm/router_utils/failover/compiled_router_names.py",
+                "litellm/router_utils/failover/compiled_router_registry.py",
+            ),
         },
         why="each of them needs one of the two",
         otherwise=Otherwise.MOVED,

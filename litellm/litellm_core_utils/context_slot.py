@@ -5,9 +5,8 @@ A connection or a task that is begun in a context keeps what the context's varia
 once the block is over.
 """
 
-import contextlib
 from contextvars import ContextVar, Token
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar
 
 Value = TypeVar("Value")
 
@@ -38,10 +37,13 @@ class Holding(Generic[Value]):
 
     def __enter__(self) -> Value:
         self._token = self._variable.set(self)
-        return cast(Value, self.value)  # which it has until the block is over
+        return self.value  # type: ignore[return-value]  # which it has until the block is over
 
     def __exit__(self, *raised: object) -> None:
         self.value = None
-        with contextlib.suppress(ValueError):  # of a coroutine that is closed in another context than its own
-            if self._token is not None:
-                self._variable.reset(self._token)
+        if self._token is None:
+            return
+        try:
+            self._variable.reset(self._token)
+        except ValueError:  # a coroutine that is closed in another context than its own
+            return

@@ -5,7 +5,7 @@ Walks an exception and all it was raised from. Nothing here raises: an attribute
 from collections.abc import Iterator, Mapping
 from traceback import walk_tb
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeGuard
 
 import httpx
 
@@ -14,6 +14,8 @@ FAILURE_ATTRIBUTE: Final = "failure"
 
 HEADERS_ATTRIBUTE: Final = "litellm_response_headers"
 """Where LiteLLM keeps the headers of the answer on what it raises."""
+
+_HTTP_LIBRARIES: Final = ("httpx", "httpx2")
 
 MAX_LINKS: Final = 32
 """Far beyond any real chain."""
@@ -44,17 +46,24 @@ def response_headers(failure: object) -> httpx.Headers | None:
     """The headers of the provider's answer: those that were found before, else those of the outermost exception of the
     chain that has any."""
     found: Final = safe_getattr(failure, HEADERS_ATTRIBUTE)
-    if isinstance(found, httpx.Headers) and found:
+    if are_headers(found):
         return found
     for link in iter_exception_chain(failure):
         for holder in (link, safe_getattr(link, "response")):
             headers = safe_getattr(holder, "headers")
-            if isinstance(headers, httpx.Headers) and headers:
+            if are_headers(headers):
                 return headers
             if isinstance(headers, Mapping) and headers:
                 pairs = [(str(name), str(value)) for name, value in headers.items()]
                 return httpx.Headers(pairs, encoding="utf-8")
     return None
+
+
+def are_headers(found: object) -> TypeGuard[httpx.Headers]:
+    """Whether these are an answer's headers, and some: httpx's, or those of httpx2, which newer releases of openai use
+    and which have the same methods."""
+    kind: Final = type(found)
+    return kind.__name__ == "Headers" and kind.__module__.partition(".")[0] in _HTTP_LIBRARIES and bool(found)
 
 
 def _sources(link: object) -> list[BaseException]:

@@ -17,7 +17,7 @@ import httpx
 from litellm import exceptions
 from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string, verbose_logger
 from litellm.constants import _openai_like_providers
-from litellm.litellm_core_utils.exception_chain import HEADERS_ATTRIBUTE, response_headers, safe_getattr
+from litellm.litellm_core_utils.exception_chain import HEADERS_ATTRIBUTE, are_headers, response_headers, safe_getattr
 from litellm.litellm_core_utils.failure import (
     TRACEBACK_HEADING,
     Basis,
@@ -244,7 +244,7 @@ def search_exception_chain(get_headers: Callable[..., ResponseHeaders]) -> Calla
     def _get_response_headers(original_exception: Exception) -> ResponseHeaders:
         found: Final = get_headers(original_exception) or response_headers(original_exception)
         is_known: Final = safe_getattr(original_exception, HEADERS_ATTRIBUTE) is not None
-        if not is_known and isinstance(found, httpx.Headers) and isinstance(original_exception, Exception):
+        if not is_known and are_headers(found) and isinstance(original_exception, Exception):
             setattr(original_exception, HEADERS_ATTRIBUTE, found)
         return found
 

@@ -149,7 +149,7 @@ OTHER_KILLERS = {
     "fallback_cooldown": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
     "fallbacks": Killers(quick=("router_unit_tests/test_fallbacks_left.py", "router_unit_tests/test_model_names.py")),
     **dict.fromkeys(
-        ("group_names", "python_router_names", "compiled_router_names"),
+        ("group_names", "python_router_names", "compiled_router_names", "compiled_router_registry"),
         Killers(quick=("router_unit_tests/test_model_names.py",)),
     ),
     **dict.fromkeys(

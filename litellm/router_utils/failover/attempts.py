@@ -40,11 +40,11 @@ _LONGEST_ID: Final = 16  # characters; LiteLLM's own ids are hashes of 64
 def serves_on_any_deployment(function_name: object, request: Request, *, is_generic: bool) -> bool:
     """Whether each deployment of a group can serve the request as well as the next. `is_generic` are those requests
     that the router hands to a function of LiteLLM's as they are."""
-    is_text: Final = isinstance(request.get("prompt"), str)  # and no name of a template, as for an image or a video
-    held: Final = [name for name in _HELD_BY_THE_PROVIDER if name != "prompt" or not is_text]
-    if is_generic and any(map(request.get, held)):
+    if function_name not in _SERVED_BY_ANY_DEPLOYMENT:
         return False
-    return function_name in _SERVED_BY_ANY_DEPLOYMENT
+    is_text: Final = isinstance(request.get("prompt"), str)  # and no name of a template, as for an image or a video
+    held: Final = [name for name in _HELD_BY_THE_PROVIDER if name != "prompt" or not is_text] if is_generic else ()
+    return not any(map(request.get, held))
 
 
 def judge_attempt(turn: GroupTurn, error: Exception, request: Request) -> bool:

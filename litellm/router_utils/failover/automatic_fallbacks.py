@@ -18,21 +18,20 @@ from litellm.router_utils.failover.router_view import (
     Deployment,
     Request,
     Router,
+    falls_back_automatically,
     is_pattern,
     leaves_no_deployment,
-    router_setting,
 )
 
 Shared = TypeVar("Shared")
 
-SETTING: Final = "automatic_fallbacks"
 _DEFAULT_MODE: Final = "chat"  # LiteLLM's for a model that says nothing
 
 
 def has_automatic_fallbacks(router: Router, model_group: str, request: Request, routed: Routed | None) -> bool:
     """Whether the groups to ask in place of `model_group` are for the switch to say: it is on, no fallbacks are
     configured, by any of the group's names, or come with the request, and it is no fallback itself."""
-    if not router_setting(router, SETTING) or request.get("fallback_depth") or "fallbacks" in request:
+    if not falls_back_automatically(router) or request.get("fallback_depth") or "fallbacks" in request:
         return False
     return not fallback_groups(model_group, by_any_name(router, model_group, router.fallbacks, routed))
 

@@ -44,7 +44,7 @@ from litellm.router_utils.failover.fallbacks import can_fall_back
 from litellm.router_utils.failover.policy import NextStep, next_step
 from litellm.router_utils.failover.retries import retries_by_policy
 from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
-from litellm.router_utils.failover.router_view import any_in_rotation, has_own_policy_for, order_of, router_of
+from litellm.router_utils.failover.router_view import any_in_rotation, has_own_policy_for, order_of
 
 NEVER_RETRIED: Final = "NotFoundError"
 """A failure's class, by its name, that the compiled router never retries."""
@@ -62,6 +62,8 @@ _OF_THE_GATEWAY: Final = frozenset(
     }
 )
 
+_NO_CONTEXT: Final = nullcontext()
+
 HostFunction = Callable[[Driver, Step], Answer]  # async and sync
 Rewording = Callable[[Driver, GroupTurn, Outcome, NextStep | None], Outcome]
 
@@ -75,10 +77,6 @@ def register_rewording(reword: Rewording) -> None:
         _rewordings.append(reword)
 
 
-def _nothing(driver: Driver, step: Step) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
 def retry_by_policy(attempt: HostFunction) -> HostFunction:
     """Wrap `_Driver.attempt` and its sync twin, which make an attempt and tell the compiled router what came of it."""
     return around(attempt, during=_attempting, after=_after_attempt)
@@ -88,33 +86,33 @@ def exclude_failed_deployments(select: HostFunction) -> HostFunction:
     """Wrap `_Driver.select` and its sync twin, which the compiled router asks in the course of each choice, and first
     of all which deployments to choose from: those that have not failed this request through a fault of their own, or
     all if each has."""
-    during: Final = _choosing if inspect.iscoroutinefunction(select) else _nothing
+    during: Final = _choosing if inspect.iscoroutinefunction(select) else None
     return around(select, before=_asked, during=during, after=_answered)
 
 
 def around(
     function: HostFunction,
     *,
-    before: Callable[[Driver, Step], Step] = lambda _, step: step,
-    during: Callable[[Driver, Step], AbstractContextManager[None]] = _nothing,
-    after: Callable[[Driver, Step, Answer], Answer] = lambda _, step, answer: answer,
+    before: Callable[[Driver, Step], Step] | None = None,
+    during: Callable[[Driver, Step], AbstractContextManager[None]] | None = None,
+    after: Callable[[Driver, Step, Answer], Answer] | None = None,
 ) -> HostFunction:
     """A function of the compiled router's host, async or not, with what is to be done before, during and after it."""
     if inspect.iscoroutinefunction(function):
 
         async def wrapped_async(self: Driver, step: Step) -> Answer:
-            asked: Final = before(self, step)
-            with during(self, step):
+            asked: Final = before(self, step) if before else step
+            with during(self, step) if during else _NO_CONTEXT:
                 answer: Final = await function(self, asked)
-            return after(self, asked, answer)
+            return after(self, asked, answer) if after else answer
 
         return functools.wraps(function)(wrapped_async)
 
     def wrapped(self: Driver, step: Step) -> Answer:
-        asked: Final = before(self, step)
-        with during(self, step):
+        asked: Final = before(self, step) if before else step
+        with during(self, step) if during else _NO_CONTEXT:
             answer: Final = function(self, asked)
-        return after(self, asked, answer)
+        return after(self, asked, answer) if after else answer
 
     return functools.wraps(function)(wrapped)
 
@@ -137,10 +135,11 @@ def _is_retry_possible(driver: Driver, turn: GroupTurn, step: Step) -> bool:
 
 def _after_attempt(driver: Driver, step: Step, told: Outcome) -> Outcome:
     """What the compiled router is told of an attempt, given what it would be told."""
-    turn: Final = turn_of_step(driver, step)
     if told.get("ok"):
-        _with_a_loop(_cooldowns_after_fallback(driver))
+        if len(driver.failover.turns) > 1:
+            _with_a_loop(_cooldowns_after_fallback(driver))
         return told
+    turn: Final = turn_of_step(driver, step)
     decided: Final = _decided(driver, turn, step, told)
     said = told if decided is None else {**told, **_WORDS[decided](step, told)}
     if NEVER_RETRIED in told["classes"] and NEVER_RETRIED not in said["classes"] and _count_by_own_policy(turn):
@@ -298,7 +297,7 @@ def _is_for_the_strategy(driver: Driver, step: Step, preferred: str) -> bool:
         strategy, _ = driver._core._prefetch_strategy_and_selector(str(step["model"]), driver._request)
         if strategy in (None, "simple-shuffle"):
             return False
-        router: Final = router_of(driver._core)
+        router: Final = driver.failover.router
         orders: Final = {one: order_of(router.get_model_info(id=str(one)) or {}) for one in step["candidates"]}
         first: Final = min((order for order in orders.values() if order is not None), default=None)
         wanted: Final = step.get("target_order")

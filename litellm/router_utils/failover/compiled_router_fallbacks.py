@@ -5,13 +5,11 @@ told then, when the failure is known, which of them are for this request.
 """
 
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from litellm._logging import verbose_router_logger
 from litellm.router_utils.failover.automatic_fallbacks import (
-    SETTING,
     automatic_fallbacks,
     declared_groups,
     has_automatic_fallbacks,
@@ -20,18 +18,19 @@ from litellm.router_utils.failover.automatic_fallbacks import (
     visit_denied_groups,
 )
 from litellm.router_utils.failover.compiled_router_names import deployments_of, recall_names
+from litellm.router_utils.failover.compiled_router_registry import FoundInDeployments
 from litellm.router_utils.failover.compiled_router_types import Answer, Core, Outcome, Step
 from litellm.router_utils.failover.driver_state import Driver, turn_at, turn_of_step
 from litellm.router_utils.failover.fallbacks import configured_fallbacks, fallback_groups
 from litellm.router_utils.failover.retry_state import GroupTurn, Routed
-from litellm.router_utils.failover.router_view import Request, router_of, router_setting
+from litellm.router_utils.failover.router_view import Request, falls_back_automatically, router_of
 from litellm.router_utils.fallback_event_handlers import get_pre_routing_selection
 
 Asked = Callable[[Driver, str], Awaitable[Answer]]
 
 
-_declared: Final[WeakKeyDictionary[Core, tuple[int, Sequence[str]]]] = WeakKeyDictionary()
-"""The names of a core's groups, as of a version of its deployments."""
+_declared: Final = FoundInDeployments(lambda router: list(declared_groups(router)))
+"""The names of the groups of a core."""
 
 
 def tell_declared_groups(routing_fields: Callable[..., Outcome]) -> Callable[..., Outcome]:
@@ -42,7 +41,8 @@ def tell_declared_groups(routing_fields: Callable[..., Outcome]) -> Callable[...
     def fields_with_fallbacks(self: Core, request: Request, *args: object, **kwargs: object) -> Outcome:
         fields: Final = routing_fields(self, request, *args, **kwargs)
         try:
-            return {**fields, **_fallbacks_of(self, request)}
+            fallbacks: Final = _fallbacks_of(self, request)
+            return {**fields, **fallbacks} if fallbacks else fields
         except Exception as error:  # a setting that makes no sense must not take the request from the caller
             verbose_router_logger.warning("No fallbacks for %s can be found: %s", request.get("model"), error)
             return fields
@@ -51,25 +51,15 @@ def tell_declared_groups(routing_fields: Callable[..., Outcome]) -> Callable[...
 
 
 def _fallbacks_of(core: Core, request: Request) -> Outcome:
-    router: Final = router_of(core)
-    if not router_setting(router, SETTING):
+    if not falls_back_automatically(core):
         return {}
+    router: Final = router_of(core)
     group: Final = str(request.get("model"))
     routed: Final = Routed(group, None, deployments_of(core, request, group))
     if not has_automatic_fallbacks(router, group, request, routed):
         return {}
     configured: Final = core._walked_fallbacks.get("fallbacks")
-    return {"fallbacks": [{group: list(_declared_in(core))}, *(configured if isinstance(configured, list) else ())]}
-
-
-def _declared_in(core: Core) -> Sequence[str]:
-    version: Final = core._hosted._registry_version
-    known: Final = _declared.get(core)
-    if known is not None and known[0] == version:
-        return known[1]
-    names: Final = list(declared_groups(router_of(core)))
-    _declared[core] = (version, names)
-    return names
+    return {"fallbacks": [{group: list(_declared.of(core))}, *(configured if isinstance(configured, list) else ())]}
 
 
 def refuse_unfit_groups(allow_fallback: Asked) -> Asked:
@@ -97,7 +87,7 @@ async def _is_fit(driver: Driver, target: str) -> bool:
 def _falls_back_automatically(driver: Driver) -> bool:
     """Whether the fallbacks that the compiled router has for the group whose turn it is are the automatic ones: those
     of the group that was asked for, to which it comes back for a fallback that has none of its own."""
-    if not router_setting(router_of(driver._core), SETTING):
+    if not falls_back_automatically(driver._core):
         return False
     first: Final = _first_turn(driver)
     if not has_automatic_fallbacks(first.router, first.group, first.request, first.routed):
@@ -121,7 +111,7 @@ def skip_denied_groups(attempt: Callable[[Driver, Step], Awaitable[Outcome]]) ->
     @functools.wraps(attempt)
     async def attempt_knowing_the_key(self: Driver, step: Step) -> Outcome:
         told: Final = await attempt(self, step)
-        if not told.get("ok") and router_setting(router_of(self._core), SETTING):
+        if not told.get("ok") and falls_back_automatically(self._core):
             await visit_denied_groups(turn_of_step(self, step))
         return told
 

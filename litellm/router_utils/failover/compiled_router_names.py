@@ -11,13 +11,20 @@ import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.router_utils.failover.compiled_router import NEVER_RETRIED, HostFunction, around, register_rewording
+from litellm.router_utils.failover.compiled_router_registry import FoundInDeployments
 from litellm.router_utils.failover.compiled_router_types import Core, Outcome, Step
 from litellm.router_utils.failover.driver_state import Driver, turn_of_step
 from litellm.router_utils.failover.fallbacks import can_fall_back, configured_fallbacks, fallback_groups
 from litellm.router_utils.failover.group_names import FALLBACK_LISTS, by_alias, by_any_name, team_of
 from litellm.router_utils.failover.policy import NextStep, is_deployment_fault
 from litellm.router_utils.failover.retry_state import GroupTurn, Routed
-from litellm.router_utils.failover.router_view import Deployment, Request, is_pattern, router_of
+from litellm.router_utils.failover.router_view import (
+    Deployment,
+    Request,
+    falls_back_automatically,
+    is_pattern,
+    router_of,
+)
 from litellm.types.router import RetryPolicy
 
 _AUTO_ROUTER: Final = "auto_router/"
@@ -56,6 +63,8 @@ def resolve_fallback_names(routing_fields: Callable[..., Outcome]) -> Callable[.
     def fields_by_any_name(self: Core, request: Request, *args: object, **kwargs: object) -> Outcome:
         fields: Final = routing_fields(self, request, *args, **kwargs)
         try:
+            if not _depends_on_names(self, fields):
+                return fields
             group: Final = str(request.get("model"))
             listed: Final = deployments_of(self, request, group)
             retries: Final = _retries_of(self, request, group) if is_auto_router(listed) else {}
@@ -65,6 +74,13 @@ def resolve_fallback_names(routing_fields: Callable[..., Outcome]) -> Callable[.
             return fields
 
     return fields_by_any_name
+
+
+def _depends_on_names(core: Core, request: Request) -> bool:
+    """Whether it matters what the name of a group is made into: for its fallbacks, or as an auto router's."""
+    own: Final = core._walked_fallbacks
+    has_fallbacks: Final = any(own.values()) or any(map(request.get, FALLBACK_LISTS))
+    return has_fallbacks or _has_auto_router.of(core)
 
 
 def _fallbacks_of(core: Core, fields: Outcome, routed: Routed) -> Outcome:
@@ -104,13 +120,17 @@ def is_auto_router(deployments: Sequence[Deployment]) -> bool:
     return bool(deployments) and all(model.startswith(_AUTO_ROUTER) for model in models)
 
 
+_has_auto_router: Final = FoundInDeployments(lambda router: any(is_auto_router([one]) for one in router.model_list))
+
+
 def recall_group_names(attempt: HostFunction) -> HostFunction:
     """Wrap `_Driver.attempt` and its sync twin, by which a group's turn learns what its name has been made into."""
     return around(attempt, before=_with_names)
 
 
 def _with_names(driver: Driver, step: Step) -> Step:
-    recall_names(driver, turn_of_step(driver, step), step.get("routed"))
+    if _depends_on_names(driver._core, driver._request) or falls_back_automatically(driver._core):
+        recall_names(driver, turn_of_step(driver, step), step.get("routed"))
     return step
 
 

@@ -61,7 +61,9 @@ def report_true_status_sync(answer: Callable[[Core, Step], Answer]) -> Callable[
 
 def _with_true_status(core: Core, step: Step) -> Step:
     """The step, with the status of the deployment's latest failure in the cooldown that it writes, if it writes one."""
-    deployment_id: Final = cooling_deployment(step.get("key")) if step.get("op") == "set" else None
+    if step.get("op") != "set":
+        return step
+    deployment_id: Final = cooling_deployment(step.get("key"))
     value: Final = step.get("value")
     status: Final = None if deployment_id is None else _statuses_of(core).get(deployment_id)
     if status is None or not isinstance(value, dict) or "status_code" not in value:

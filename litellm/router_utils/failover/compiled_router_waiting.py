@@ -29,7 +29,7 @@ def record_group(take_events: Callable[[Driver, object], None]) -> Callable[[Dri
 
     @functools.wraps(take_events)
     def take_events_and_record(self: Driver, events: object) -> None:
-        _DRIVER.set(weakref.ref(self))
+        _DRIVER.set(weakref.ref(self))  # each time: another request may have been made meanwhile
         for event in events if isinstance(events, list) else ():
             if event.get("kind") == "fallback":
                 self.failover.group = (str(event.get("to")), event.get("order"))

@@ -10,10 +10,10 @@ from typing import Final, Protocol
 
 from litellm.router_utils.failover import compiled_router_types
 from litellm.router_utils.failover.attempts import serves_on_any_deployment
-from litellm.router_utils.failover.compiled_router_types import Step
+from litellm.router_utils.failover.compiled_router_types import Core, Step
 from litellm.router_utils.failover.fallbacks import start_turn
 from litellm.router_utils.failover.retry_state import Affinity, Attempt, GroupTurn, RequestState
-from litellm.router_utils.failover.router_view import Deployment, id_of, router_of
+from litellm.router_utils.failover.router_view import Deployment, Router, id_of, router_of
 
 
 @dataclass
@@ -37,20 +37,25 @@ class Choice:
 
 @dataclass
 class DriverState:
-    """The turns that model groups have had at the request, by their level: the first group's is 0, that of its
-    fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None for the one asked for,
-    `substitutes` the automatic fallbacks of that, once it has failed, `given` what an attempt is to leave as it was."""
+    """The `router` that the request is to, and the turns that model groups have had at it, by their level: the first
+    group's is 0, that of its fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None
+    for the one asked for, `substitutes` the automatic fallbacks of that, once it has failed, `given` what an attempt is
+    to leave as it was, and `is_recorded` whether the policy decides, None until that has been asked."""
 
+    router: Router
     turns: dict[int, GroupTurn] = field(default_factory=dict)
     choice: Choice = field(default_factory=Choice)
     group: tuple[str, int | None] | None = None
     substitutes: Sequence[str] | None = None
     given: object = None
+    is_recorded: bool | None = None
 
     @property
     def request_state(self) -> RequestState:
         """What all turns share."""
-        return next((turn.state for turn in self.turns.values()), RequestState())
+        for turn in self.turns.values():
+            return turn.state
+        return RequestState()
 
     @property
     def latest(self) -> GroupTurn | None:
@@ -68,9 +73,9 @@ def remember_turns(init: Callable[..., None]) -> Callable[..., None]:
     """Wrap `_Driver.__init__`."""
 
     @functools.wraps(init)
-    def __init__(self: Driver, *args: object, **kwargs: object) -> None:
-        self.failover = DriverState()
-        init(self, *args, **kwargs)
+    def __init__(self: Driver, core: Core, *args: object, **kwargs: object) -> None:
+        self.failover = DriverState(router_of(core))
+        init(self, core, *args, **kwargs)
 
     return __init__
 
@@ -78,12 +83,14 @@ def remember_turns(init: Callable[..., None]) -> Callable[..., None]:
 def turn_at(driver: Driver, level: int, group: str, depth: int, order: int | None) -> GroupTurn:
     """The turn of the model group that is at a request; those of deeper levels, which have ended, are forgotten."""
     turns: Final = driver.failover.turns
+    if len(turns) == 1 and level in turns:
+        return turns[level]  # whatever it is called: the first one may have several names
     for ended in [deeper for deeper in turns if deeper > level]:
         del turns[ended]
     previous = next((turns[shallower] for shallower in sorted(turns, reverse=True) if shallower < level), None)
-    if level in turns and (previous is None or turns[level].group == group):  # the first one's may have several names
+    if level in turns and (previous is None or turns[level].group == group):
         return turns[level]
-    router: Final = router_of(driver._core)
+    router: Final = driver.failover.router
     if level and previous is None:  # the group that was asked for had none to choose from
         previous = turns[0] = start_turn(router, driver._request, str(driver._request.get("model")), None)
     of_order: Final = {} if order is None else {"_target_order": order}
@@ -106,20 +113,25 @@ def start_attempt(driver: Driver, step: Step) -> GroupTurn:
 
 def choosing_turn(driver: Driver, group: str) -> GroupTurn:
     """A turn of `group` for as long as one of its deployments is chosen, after the attempts that have failed."""
-    turn: Final = GroupTurn(group, router_of(driver._core), {}, driver.failover.request_state)
+    turn: Final = GroupTurn(group, driver.failover.router, {}, driver.failover.request_state)
     turn.attempt = Attempt(is_recorded=is_recorded(driver))
     return turn
 
 
 def is_recorded(driver: Driver) -> bool:
     """Whether any deployment of a group can serve the driver's request."""
+    known: Final = driver.failover.is_recorded
+    if known is not None:
+        return known
     handler: Final = driver._plan.handler
     is_generic: Final = driver._plan.kind == "generic"
     names: Final = (handler, f"_{handler}")  # of the function, and of the router's method of earlier releases
-    return any(serves_on_any_deployment(name, driver._request, is_generic=is_generic) for name in names)
+    found: Final = any(serves_on_any_deployment(name, driver._request, is_generic=is_generic) for name in names)
+    driver.failover.is_recorded = found
+    return found
 
 
 def region_of(driver: Driver, deployment_id: str) -> object:
     """The `region_name` the user has given a deployment."""
-    deployment: Final[Deployment] = router_of(driver._core).get_model_info(id=deployment_id) or {}
+    deployment: Final[Deployment] = driver.failover.router.get_model_info(id=deployment_id) or {}
     return (deployment.get("litellm_params") or {}).get("region_name")

@@ -78,6 +78,8 @@ def has_fallback(
 ) -> bool:
     """Whether `fallbacks`, in any format LiteLLM takes, lead from `group` within `steps` steps to one that has a
     deployment that is not cooling down and is not among those `visited` before, for a request of the team `team_id`."""
+    if not fallbacks:
+        return False
     known: Final = {group, *visited}
     reached = {group}
     for _ in range(steps):

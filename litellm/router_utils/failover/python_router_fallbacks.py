@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from litellm.router_utils.failover.automatic_fallbacks import (
-    SETTING,
     automatic_fallbacks,
     is_of_the_deployments,
     may_use,
@@ -17,7 +16,7 @@ from litellm.router_utils.failover.automatic_fallbacks import (
 )
 from litellm.router_utils.failover.group_names import routed_as
 from litellm.router_utils.failover.retry_state import current_turn
-from litellm.router_utils.failover.router_view import Router, router_setting
+from litellm.router_utils.failover.router_view import Router, falls_back_automatically
 
 Result = TypeVar("Result")
 
@@ -29,7 +28,7 @@ def add_automatic_fallbacks(fall_back: Callable[..., Awaitable[Result]]) -> Call
 
     @functools.wraps(fall_back)
     async def async_function_with_fallbacks_common_utils(self: Router, *args: object, **kwargs: object) -> Result:
-        if not router_setting(self, SETTING):
+        if not falls_back_automatically(self):
             return await fall_back(self, *args, **kwargs)
         bound: Final = signature.bind(self, *args, **kwargs)
         if is_of_the_deployments(bound.arguments["e"]):
@@ -54,7 +53,7 @@ def skip_denied_groups(make_call: Callable[..., Awaitable[Result]]) -> Callable[
             return await make_call(self, *args, **kwargs)
         except Exception:
             turn: Final = current_turn()
-            if turn is not None and router_setting(self, SETTING):
+            if turn is not None and falls_back_automatically(self):
                 await visit_denied_groups(turn)
             raise
 

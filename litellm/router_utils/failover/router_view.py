@@ -251,6 +251,16 @@ async def may_fall_back_to(router: Router, group: str, request: Request) -> bool
     return True
 
 
+def falls_back_automatically(router: object) -> bool:
+    """Whether the switch `automatic_fallbacks` of a router, or since 1.110 of its core, is on."""
+    members: Final = safe_getattr(router, "__dict__")
+    core: Final = members.get("_core", router) if isinstance(members, dict) else router
+    settings: Final = safe_getattr(core, "_plain")  # to ask for the setting itself costs each request more
+    if isinstance(settings, Mapping):
+        return bool(settings.get("automatic_fallbacks"))
+    return bool(safe_getattr(router, "automatic_fallbacks"))
+
+
 def router_setting(router: Router, name: str) -> Any:  # any-ok: whatever the user has set
     """A setting of the router's that not every release, nor a stand-in for a router, has; None if it has none."""
     return safe_getattr(router, name)
