@@ -30,6 +30,8 @@ class ContextSlot(Generic[Value]):
 class Holding(Generic[Value]):
     """A block in which a slot has something. A class, since a generator costs each attempt more."""
 
+    __slots__ = ("_token", "_variable", "value")
+
     def __init__(self, variable: "ContextVar[Holding[Value] | None]", value: Value) -> None:
         self.value: Value | None = value
         self._variable: Final = variable

@@ -16,7 +16,7 @@ from litellm.router_utils.failover.retry_state import Affinity, Attempt, GroupTu
 from litellm.router_utils.failover.router_view import Deployment, Router, id_of, router_of
 
 
-@dataclass
+@dataclass(slots=True)
 class Choice:
     """How far a driver's choice of a deployment has come: the ids of those it can still fall on, `among` those of a
     model group and an `order` in it, the one of these that is `preferred`, if any is, and what a callback that keeps to
@@ -35,7 +35,7 @@ class Choice:
         return [*self.left, *map(id_of, self.affinity.excluded)] if self.left else ()
 
 
-@dataclass
+@dataclass(slots=True)
 class DriverState:
     """The `router` that the request is to, and the turns that model groups have had at it, by their level: the first
     group's is 0, that of its fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None

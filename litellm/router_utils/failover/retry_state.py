@@ -28,7 +28,7 @@ class FailedAttempt(NamedTuple):
     retry_after: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class RequestState:
     """What all groups share that have had a turn at a request: the attempts that failed, and their names."""
 
@@ -83,7 +83,7 @@ class Routed:
     deployments: Sequence[Deployment]
 
 
-@dataclass
+@dataclass(slots=True)
 class GroupTurn:
     """One model group's turn at a request. The groups it falls back to get turns of their own, with the same state."""
 
