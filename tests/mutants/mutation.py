@@ -137,6 +137,7 @@ OTHER_KILLERS = {
     ),
     "retries": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_user_settings.py",)),
     "context_slot": Killers(quick=("router_unit_tests/test_retry_state.py", "router_unit_tests/test_stream_wait.py")),
+    "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
     "compiled_router_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),
     "retry_state": Killers(
         quick=("router_unit_tests/test_retry_state.py", *ATTEMPTS), thorough=("router_unit_tests/test_fallback.py",)

@@ -23,6 +23,8 @@ Request: TypeAlias = Mapping[str, Any]  # any-ok: the arguments of any of LiteLL
 class Cooldowns(Protocol):
     """LiteLLM's store of cooldowns."""
 
+    default_cooldown_time: float  # seconds
+
     def get_active_cooldowns(
         self, model_ids: list[str], parent_otel_span: None
     ) -> Sequence[tuple[str, "CooldownCacheValue"]]: ...
