@@ -73,7 +73,7 @@ class Base:
         return self.package[path].read_bytes() if path in self.package else None
 
     def requires_python(self) -> str:
-        lines = self.dist_info["METADATA"].read_text("utf-8").split("\n\n", 1)[0].splitlines()
+        lines = self._text("METADATA").split("\n\n", 1)[0].splitlines()
         return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("Requires-Python:")), "")
 
     def digest(self) -> str:
@@ -102,9 +102,13 @@ class Base:
     def tag(self) -> str:
         """The tag the wheel's name ends in, from the Tag lines of its WHEEL file, one for each combination; empty if it
         has none."""
-        lines = self.dist_info["WHEEL"].read_text("utf-8").splitlines() if "WHEEL" in self.dist_info else []
+        lines = self._text("WHEEL").splitlines()
         tags = [line.split(":", 1)[1].strip().split("-") for line in lines if line.startswith("Tag:")]
         return "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags))  # noqa: B905
+
+    def _text(self, name: str) -> str:
+        """A file of the .dist-info folder, as far as it is text: one that is none has another digest as well."""
+        return self.dist_info[name].read_text("utf-8", errors="replace") if name in self.dist_info else ""
 
     def entry(self) -> Supported:
         """What bases.toml says of the release, as far as this wheel of it shows."""
@@ -234,9 +238,19 @@ def installed(version: str) -> Base:
             f"LiteLLM {version} is not installed where this branch is built: either the index has no such release or "
             "could not be reached, or the build ran with --no-build-isolation and has to install it first."
         ) from None
-    if LOCAL_LABEL in found.version:
-        raise BaseError(f"The LiteLLM here, {found.version}, is patched already: build where {version} is installed.")
+    if LOCAL_LABEL in _version_of(found):
+        raise BaseError(
+            f"The LiteLLM here, {_version_of(found)}, is patched already: build where {version} is installed."
+        )
     return read(found, version)
+
+
+def _version_of(found: Distribution) -> str:
+    """The version that a distribution's METADATA names, empty if that is missing or no text."""
+    try:
+        return str(found.version or "")
+    except (KeyError, TypeError, UnicodeDecodeError):
+        return ""
 
 
 def read(found: Distribution, version: str) -> Base:
@@ -245,8 +259,9 @@ def read(found: Distribution, version: str) -> Base:
     Raises BaseError if it is another release, ships a .pth file, which would run in every Python process of an
     environment it is installed in, or a file outside its packages.
     """
-    if found.version != version:
-        raise BaseError(f"The LiteLLM here is {found.version} where {version} was asked for: install that one.")
+    if _version_of(found) != version:
+        named = _version_of(found) or "one without a readable METADATA"
+        raise BaseError(f"The LiteLLM here is {named} where {version} was asked for: install that one.")
     if found.files is None:
         raise BaseError(f"The LiteLLM {version} here has no RECORD of its files: install it with pip or uv.")
     base = Base(version, {}, {})

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 from fork import ForkError
 from fork.base import PACKAGE, Base, read, read_toml
@@ -51,10 +51,17 @@ def download(name: str, folder: Path) -> Path | None:
 
 
 def unpacked(version: str, wheels: Iterable[Path]) -> Iterator[Base]:
-    """Each of `wheels`, which must be of the release `version`, as a base that is there until the next one is."""
+    """Each of `wheels`, which must be of the release `version`, as a base that is there until the next one is.
+
+    Raises WheelError if one is no wheel, and BaseError as `fork.base.read` does."""
     for wheel in wheels:
         with TemporaryDirectory() as folder:
-            with ZipFile(wheel) as archive:
-                archive.extractall(folder)
-            (found,) = distributions(path=[folder])
-            yield read(found, version)
+            try:
+                with ZipFile(wheel) as archive:
+                    archive.extractall(folder)
+            except BadZipFile as error:
+                raise WheelError(f"The wheel {wheel.name} cannot be unpacked: {error}.") from None
+            releases = list(distributions(path=[folder]))
+            if len(releases) != 1:
+                raise WheelError(f"The wheel {wheel.name} has {len(releases)} .dist-info folders where one is due.")
+            yield read(releases[0], version)

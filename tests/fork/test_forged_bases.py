@@ -66,6 +66,11 @@ def replaced(file: str, old: str, new: str) -> Forgery:
     return lambda site: (site / file).write_text((site / file).read_text().replace(old, new))
 
 
+def garbled(file: str) -> Forgery:
+    """`file` with what is no text."""
+    return lambda site: (site / file).write_bytes(b"\xff\xfe" + (site / file).read_bytes())
+
+
 def removed(file: str) -> Forgery:
     """No `file`."""
     return lambda site: (site / file).unlink()
@@ -86,6 +91,9 @@ FORGERIES = {
         replaced(f"{INFO}/METADATA", "Version: 1.2.3", "Version: 1.2.4"),
         "The LiteLLM here is 1.2.4 where 1.2",
     ),
+    "metadata-garbled": (garbled(f"{INFO}/METADATA"), "The LiteLLM here is one without a readable METADATA where 1.2"),
+    "metadata-removed": (removed(f"{INFO}/METADATA"), "The LiteLLM here is one without a readable METADATA where 1.2"),
+    "wheel-file-garbled": (garbled(f"{INFO}/WHEEL"), OTHER_WHEEL.format(LINUX)),
     "relabelled": (another_release, OTHER_FILES),
     "compiled-added": (added("litellm/more.abi3.so"), f"{OTHER_WHEEL.format(LINUX)}litellm/more.abi3.so should have"),
     "compiled-removed": (removed(NATIVE), f"{OTHER_WHEEL.format(LINUX)}{NATIVE} should have the SHA-256 "),
