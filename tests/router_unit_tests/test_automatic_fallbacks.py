@@ -52,6 +52,29 @@ async def test_another_group_answers_at_once(fault: str, mode: str) -> None:
             assert waits == []
 
 
+OF_THE_REQUEST = {
+    "context_window_fallbacks": ("context_length_exceeded", "invalid_request_error"),
+    "content_policy_fallbacks": ("content_policy_violation", "invalid_request_error"),
+}
+"""The code of a request that each list is for, and its type."""
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+@pytest.mark.parametrize("of_request", [False, True], ids=["router's", "request's"])
+@pytest.mark.parametrize("name", OF_THE_REQUEST)
+async def test_fallbacks_for_a_reason_are_heeded(name: str, of_request: bool, mode: str) -> None:
+    """A request that is too long or refused for its content goes to the group that is configured for that."""
+    code, kind = OF_THE_REQUEST[name]
+    error = {"error": {"code": code, "type": kind, "message": "not so", "param": None}}
+    refused = Fault.status(400, body=json.dumps(error).encode())
+    fallbacks = {name: [{GROUP: ["chosen"]}]}
+    with FaultyProvider(refused) as primary, FaultyProvider() as other, FaultyProvider(answer="chosen") as chosen:
+        groups = [alone(GROUP, primary), alone("other", other), alone("chosen", chosen)]
+        with routed(groups, **ON, **({} if of_request else fallbacks)) as router:
+            assert await outcomes(router, 1, mode, **(fallbacks if of_request else {})) == ["chosen"]
+        assert other.attempts == 0
+
+
 async def test_it_is_off_by_default() -> None:
     """Without the switch a group fails without another one being asked."""
     with FaultyProvider(RATE_LIMITED) as primary, FaultyProvider() as other:

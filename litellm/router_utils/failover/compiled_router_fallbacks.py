@@ -5,10 +5,11 @@ told then, when the failure is known, which of them are for this request.
 """
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from litellm._logging import verbose_router_logger
+from litellm.exceptions import ContentPolicyViolationError, ContextWindowExceededError
 from litellm.router_utils.failover.automatic_fallbacks import (
     automatic_fallbacks,
     declared_groups,
@@ -22,12 +23,18 @@ from litellm.router_utils.failover.compiled_router_registry import FoundInDeploy
 from litellm.router_utils.failover.compiled_router_types import Answer, Core, Outcome, Step
 from litellm.router_utils.failover.driver_state import Driver, turn_at, turn_of_step
 from litellm.router_utils.failover.fallbacks import configured_fallbacks, fallback_groups
+from litellm.router_utils.failover.group_names import by_any_name
 from litellm.router_utils.failover.retry_state import GroupTurn, Routed
-from litellm.router_utils.failover.router_view import Request, falls_back_automatically, router_of
+from litellm.router_utils.failover.router_view import Request, falls_back_automatically, router_of, router_setting
 from litellm.router_utils.fallback_event_handlers import get_pre_routing_selection
 
 Asked = Callable[[Driver, str], Awaitable[Answer]]
 
+
+_LISTS_FOR_A_REASON: Final[Mapping[str, type[Exception]]] = {
+    "context_window_fallbacks": ContextWindowExceededError,
+    "content_policy_fallbacks": ContentPolicyViolationError,
+}
 
 _declared: Final = FoundInDeployments(lambda router: list(declared_groups(router)))
 """The names of the groups of a core."""
@@ -74,7 +81,7 @@ def refuse_unfit_groups(allow_fallback: Asked) -> Asked:
 
 
 async def _is_fit(driver: Driver, target: str) -> bool:
-    if not _falls_back_automatically(driver):
+    if not _falls_back_automatically(driver) or _is_for_a_reason(driver, target):
         return True
     if not is_of_the_deployments(driver._level_errors.get(0)):
         return False
@@ -82,6 +89,19 @@ async def _is_fit(driver: Driver, target: str) -> bool:
     if driver.failover.substitutes is None:
         driver.failover.substitutes = automatic_fallbacks(turn.router, turn.group, turn.request, turn.routed)
     return target in driver.failover.substitutes and await may_use(turn.router, target, turn.request)
+
+
+def _is_for_a_reason(driver: Driver, target: str) -> bool:
+    """Whether a group is asked for another reason than the switch: as the tier that an auto router has chosen, or as a
+    fallback that is configured for what the failure is, a request that is too long or refused for its content."""
+    first: Final = _first_turn(driver)
+    if first.routed is not None and target == first.routed.group:
+        return True
+    error: Final = driver._level_errors.get(0)
+    lists: Final = [name for name, kind in _LISTS_FOR_A_REASON.items() if isinstance(error, kind)]
+    configured: Final = [first.request.get(name, router_setting(first.router, name)) for name in lists]
+    named: Final = [by_any_name(first.router, first.group, one, first.routed) for one in configured]
+    return any(target in fallback_groups(first.group, one) for one in named)
 
 
 def _falls_back_automatically(driver: Driver) -> bool:
