@@ -93,6 +93,7 @@ ADDS = (
     "tests/router_unit_tests/test_pattern_cooldown.py",
     "tests/router_unit_tests/test_policies_by_class.py",
     "tests/router_unit_tests/test_policy_decisions.py",
+    "tests/router_unit_tests/test_deployment_order.py",
     "tests/router_unit_tests/test_retry.py",
     "tests/router_unit_tests/test_nested_requests.py",
     "tests/router_unit_tests/test_stream_wait.py",

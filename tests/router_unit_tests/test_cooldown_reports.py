@@ -10,7 +10,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.router_utils import cooldown_callbacks
 
 from support.faulty_provider import REFUSED, Fault, FaultyProvider
-from support.routing import cooldown_cache, cooling_down, deployment, lost, outcomes, routed, until
+from support.routing import RELEASE, cooldown_cache, cooling_down, deployment, lost, outcomes, routed, until
 
 METRICS = ("get_prometheus_logger_from_callbacks", "_get_prometheus_logger_from_callbacks")  # since 1.109, before it
 FAULTS = {
@@ -61,3 +61,18 @@ async def test_cooldown_is_reported_truthfully(name: str, counted: list[str]) ->
             assert await until(lambda: log.statuses and counted)
             stored = dict(cooldown_cache(router).get_active_cooldowns(["a-failing"], parent_otel_span=None))
             assert (stored["a-failing"]["status_code"], counted, log.statuses) == (str(status), [str(status)], [status])
+
+
+@pytest.mark.skipif(RELEASE < (1, 99), reason="before, a deployment has no policy of its own")
+async def test_status_is_of_the_failure_that_cooled_down() -> None:
+    """A failure of before does not lend its status to the cooldown of another one."""
+    with FaultyProvider(Fault.status(503)) as failing, FaultyProvider() as healthy:
+        group = [deployment("a-failing", "openai", failing.url), deployment("b-healthy", "openai", healthy.url)]
+        group[0]["model_info"]["allowed_fails_policy"] = {"BadRequestErrorAllowedFails": 0}
+        with routed(group, routing_strategy="cost-based-routing", num_retries=1) as router:
+            assert lost(await outcomes(router, 1)) == []
+            failing.fault = Fault.status(400)
+            assert lost(await outcomes(router, 1)) == [0]
+            assert await until(lambda: cooling_down(router) == {"a-failing"})
+            stored = dict(cooldown_cache(router).get_active_cooldowns(["a-failing"], parent_otel_span=None))
+            assert stored["a-failing"]["status_code"] == "400"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from litellm.types.router import RetryPolicy
+from litellm.types.router import AllowedFailsPolicy, Deployment, RetryPolicy
 
 from support.faulty_provider import FAULTS, Fault, FaultyProvider
 from support.routing import GROUP, RELEASE, back_offs, cooling_down, deployment, outcomes, routed, until
@@ -50,6 +50,33 @@ async def test_own_policy_allows_failures(fault: str, allowed: int) -> None:
         assert await until(lambda: cooling_down(router) == {"a"})
         assert await outcomes(router, 2) == ["pong"] * 2
         assert (first.attempts, second.attempts) == (allowed + 1, allowed + 3)
+
+
+@pytest.mark.skipif(RELEASE < (1, 106), reason="before, no policy of the router's names a missing model")
+@pytest.mark.parametrize("allowed", [0, 1, 5])
+async def test_router_policy_counts_missing_models(allowed: int) -> None:
+    """A 404 that is retried elsewhere counts by the router's own policy for it."""
+    policy = AllowedFailsPolicy(NotFoundErrorAllowedFails=allowed)
+    with pair(FAULTS["404"], None, {}, allowed_fails_policy=policy) as (router, first, _):
+        for number in range(1, 7):
+            assert await outcomes(router, 1) == ["pong"]
+            expected = {"a"} if number > allowed else set()
+            assert await until(lambda expected=expected: cooling_down(router) == expected)
+        assert first.attempts == min(allowed + 1, 6)
+
+
+@pytest.mark.skipif(RELEASE < (1, 106), reason="before, no policy of the router's names a missing model")
+async def test_policy_for_missing_models_counts_nothing_else() -> None:
+    """What a request falls back for is not taken for a missing model."""
+    policy = AllowedFailsPolicy(NotFoundErrorAllowedFails=0)
+    with (
+        pair(FAULTS["503"], FAULTS["503"], {}, allowed_fails_policy=policy) as (router, _, _),
+        FaultyProvider() as third,
+    ):
+        router.add_deployment(Deployment(**deployment("third", "openai", third.url, group="other")))
+        assert await outcomes(router, 1, fallbacks=["other"]) == ["pong"]
+        assert await until(lambda: third.attempts == 1)
+        assert cooling_down(router) == set()
 
 
 @pytest.mark.parametrize("allowed", [0, 2])

@@ -40,7 +40,7 @@ from litellm.router_utils.failover.fallback_cooldown import (
     cooldown_after_fallback,
     cooldown_failed_fallback,
 )
-from litellm.router_utils.failover.fallbacks import can_fall_back
+from litellm.router_utils.failover.fallbacks import can_fall_back, has_later_order
 from litellm.router_utils.failover.policy import NextStep, next_step
 from litellm.router_utils.failover.retries import retries_by_policy
 from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
@@ -141,22 +141,22 @@ def _after_attempt(driver: Driver, step: Step, told: Outcome) -> Outcome:
         return told
     turn: Final = turn_of_step(driver, step)
     decided: Final = _decided(driver, turn, step, told)
-    said = told if decided is None else {**told, **_WORDS[decided](step, told)}
-    if NEVER_RETRIED in told["classes"] and NEVER_RETRIED not in said["classes"] and _count_by_own_policy(turn):
-        said = {**said, "outside_deployment": True}  # it has been counted
+    said = told if decided is None else {**told, **_WORDS[decided](driver, step, told)}
     for reword in _rewordings:
         said = reword(driver, turn, said, decided)
+    if set(said["classes"]) != set(told["classes"]) and _count_by_policy(turn):
+        said = {**said, "outside_deployment": True}  # it has been counted
     return said
 
 
-def _count_by_own_policy(turn: GroupTurn) -> bool:
-    """Count a missing model by what the deployment's own `allowed_fails_policy` has for it, if it has: to be retried,
-    the failure is told the compiled router under another name. Whether it has been counted."""
+def _count_by_policy(turn: GroupTurn) -> bool:
+    """Count a failure by an `allowed_fails_policy`, the deployment's own or the router's, if there is one: it goes by
+    the class, and the compiled router is told of another one than the failure has. Whether it has been counted."""
     failed, error = turn.attempt.failed, turn.attempt.error
     if failed is None or error is None:
         return False
     deployment: Final = turn.router.get_model_info(id=failed.deployment_id) or {}
-    if not has_own_policy_for(turn.router, deployment, error):
+    if turn.router.allowed_fails_policy is None and not has_own_policy_for(turn.router, deployment, error):
         return False
     _with_a_loop([functools.partial(cool_down_if_due, turn.router, failed.deployment_id, error)])
     return True
@@ -185,29 +185,43 @@ def _has_untried(driver: Driver, turn: GroupTurn, step: Step) -> bool:
     candidates: Final = driver.failover.choice.candidates
     failed: Final = turn.state.failed_deployment_ids
     if candidates:  # of which none was cooling down when the choice began
-        return not failed.issuperset(candidates)
+        return not failed.issuperset(_before_later_orders(turn, step, candidates))
     return any_in_rotation(turn.router, set(step["candidate_ids"]) - failed)
 
 
-def _to_retry(step: Step, told: Outcome) -> Outcome:
+def _before_later_orders(turn: GroupTurn, step: Step, candidates: Collection[str | None]) -> Collection[str | None]:
+    """Those of `candidates` that a retry is to go to: the compiled router comes to those of a later `order` than the
+    one that has failed by itself, as to a fallback."""
+    if not has_later_order(turn.router, turn.request, turn.group):
+        return candidates
+    failed, *others = (
+        order_of(turn.router.get_model_info(id=str(one)) or {}) for one in (step["deployment_id"], *candidates)
+    )
+    if failed is None:
+        return candidates
+    return [one for one, order in zip(candidates, others, strict=True) if order is None or order <= failed]
+
+
+def _to_retry(driver: Driver, step: Step, told: Outcome) -> Outcome:
     names: Final = {"classes": [name for name in told["classes"] if name != NEVER_RETRIED]}
     status: Final = COOLS_DOWN_AND_RETRIES if told["status"] in NOT_RETRIED else told["status"]
     renamed: Final = {"kind": ANY_ERROR} if told["kind"] == NEVER_RETRIED else {}
     return {"status": status, **names, **renamed}
 
 
-def _to_fall_back(step: Step, told: Outcome) -> Outcome:
-    if step["retry"] == 0:  # only then is the number of retries read
+def _to_fall_back(driver: Driver, step: Step, told: Outcome) -> Outcome:
+    # Only after the first attempt is the number of retries read, and not where the request has brought one.
+    if step["retry"] == 0 and driver._request.get("num_retries") is None:
         return {"num_retries": 0}
     return {"kind": NEVER_RETRIED, "classes": [*told["classes"], NEVER_RETRIED]}
 
 
 # What of the words an attempt is told in is different for each step.
-_WORDS: Final[Mapping[NextStep, Callable[[Step, Outcome], Outcome]]] = {
+_WORDS: Final[Mapping[NextStep, Callable[[Driver, Step, Outcome], Outcome]]] = {
     NextStep.RETRY: _to_retry,
     NextStep.FALL_BACK: _to_fall_back,
-    NextStep.RAISE: lambda _, told: {"status": REJECTS},
-    NextStep.UPSTREAM: lambda _, told: {},
+    NextStep.RAISE: lambda *_: {"status": REJECTS},
+    NextStep.UPSTREAM: lambda *_: {},
 }
 
 

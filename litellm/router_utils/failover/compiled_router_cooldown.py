@@ -51,8 +51,7 @@ def status_to_cool_by(status: int | None, error: object, core: Core, deployment_
     """The HTTP status by which the compiled router decides on a cooldown as the policy table does, given the one it
     would be told. A lone deployment is treated as before."""
     failure: Final = failure_of(error)
-    if may_cool_down(failure.kind):
-        remember_status(core, deployment_id, error)
+    remember_status(core, deployment_id, error)
     if failure.kind is FailureKind.REQUEST_REJECTED and status in _COOLED_DOWN_AT_ONCE:
         return REJECTS  # a 404 about an id that the caller named
     if not cools_down_at_once(failure) or status in _COOLED_DOWN_AT_ONCE:

@@ -14,6 +14,7 @@ from litellm.router_utils.failover.compiled_router_types import Answer, Core, St
 _PREFIX: Final = "deployment:"
 _SUFFIX: Final = ":cooldown"
 _STATUSES: Final = "failover_statuses"
+_MOST_REMEMBERED: Final = 1024
 
 
 def cooling_deployment(key: object) -> str | None:
@@ -25,7 +26,10 @@ def cooling_deployment(key: object) -> str | None:
 
 def remember_status(core: Core, deployment_id: object, error: object) -> None:
     """Remember the status that the deployment has failed with, as the exception has it."""
-    _statuses_of(core)[str(deployment_id)] = safe_getattr(error, "status_code")
+    statuses: Final = _statuses_of(core)
+    statuses[str(deployment_id)] = safe_getattr(error, "status_code")
+    if len(statuses) > _MOST_REMEMBERED:  # such as those of deployments that are no more
+        del statuses[next(iter(statuses))]
 
 
 def _statuses_of(core: Core) -> dict[str, object]:

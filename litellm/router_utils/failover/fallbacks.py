@@ -41,7 +41,7 @@ def can_fall_back(turn: GroupTurn) -> bool:
     """Whether LiteLLM will ask other deployments once this group gives up: of a later `order`, or of a group that this
     request has not been to."""
     try:
-        return _has_later_order(turn.router, turn.request, turn.group) or _leads_on(turn)
+        return has_later_order(turn.router, turn.request, turn.group) or _leads_on(turn)
     except Exception as error:  # a setting that makes no sense must not take the provider's failure from the caller
         verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", turn.group, error)
         return False
@@ -129,7 +129,7 @@ def skip_visited_fallbacks(fallbacks: Iterable[Target]) -> Iterator[Target]:
             yield fallback
 
 
-def _has_later_order(router: Router, request: Request, group: str) -> bool:
+def has_later_order(router: Router, request: Request, group: str) -> bool:
     """Whether deployments of `group` have a later `order` than a request is at, which LiteLLM then asks."""
     if not FALLS_BACK_BY_ORDER or not _steps_left(router, request):
         return False
