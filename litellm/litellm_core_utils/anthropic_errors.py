@@ -43,15 +43,15 @@ def anthropic_error_type(status: int) -> str:
 
 
 def status_of_anthropic_error(error_type: object) -> int:
-    """The HTTP status an error of this type stands for; 500, by which nobody is to blame, if the type is unknown."""
+    """The HTTP status an error of this type stands for; 500 if the type is unknown."""
     return _STATUS_OF_TYPE.get(str(error_type), 500)
 
 
 def anthropic_stream_error(said: object) -> Exception:
     """What to raise for the `error` of an event of that type in a stream of Anthropic's.
 
-    Its status is no answer's, and it keeps the error object: the type in it tells the kind. One that nobody knows
-    tells none, so it cools nothing down, however many requests end in it.
+    Its status is no answer's, and it keeps the error object: the type in it tells the kind. One that nobody knows is
+    the server's failure.
     """
     from litellm.llms.anthropic.common_utils import AnthropicError
 

@@ -33,12 +33,20 @@ class ErrorObject(NamedTuple):
 
 def error_object_of(failure: object) -> ErrorObject | None:
     """What this one exception holds of the provider's error, None if nothing. Not what it was raised from."""
-    inner: Final = _inner(_body(failure))
-    codes: Final = [*_codes_of(inner), *_codes_on(failure)]
+    return _found(_inner(_body(failure)), [*_codes_on(failure)], safe_getattr(failure, "code"))
+
+
+def error_object_in(body: object) -> ErrorObject | None:
+    """The error object in the decoded body of an answer, None if it is no JSON object."""
+    return _found(_inner(body), [], None)
+
+
+def _found(inner: Json | None, more_codes: list[str], more_status: object) -> ErrorObject | None:
+    codes: Final = [*_codes_of(inner), *more_codes]
     if not codes and inner is None:
         return None
     told: Final = [] if inner is None else [inner.get("code"), inner.get("status_code"), inner.get("status")]
-    numbers: Final = (_as_error_status(value) for value in (*told, safe_getattr(failure, "code")))
+    numbers: Final = (_as_error_status(value) for value in (*told, more_status))
     return ErrorObject(
         tuple(dict.fromkeys(code.lower() for code in codes)),
         _text(None if inner is None else inner.get("message") or inner.get("error")),

@@ -179,6 +179,8 @@ def _search(failure: object) -> Failure:
         return told
     if placeholder in VAGUE_STATUSES and _is_made_up(placeholder, failure):
         return Failure(FailureKind.GARBLED, None, Basis.LITELLM)
+    if _is_misread(failure):
+        return Failure(FailureKind.GARBLED, None, Basis.LITELLM)
     # LiteLLM's catch-all repeats the words of what it wraps, so what it wraps is asked.
     found: Final = _judge_wording(links[0] if links else failure, placeholder)
     # On an exception of LiteLLM's own classes that no mapping has looked at, these statuses are LiteLLM's word.
@@ -214,8 +216,17 @@ def _search_by_error_object(failure: object, status: int | None) -> Failure | No
         if number is not None and not (has_failed and kind_of_status(number) is FailureKind.REQUEST_REJECTED):
             return Failure(kind_of_status(number), number, Basis.ERROR_OBJECT)
         if safe_getattr(link, "status_code_is_synthesized") is True and found.codes:
-            return Failure(FailureKind.INTERNAL, None, Basis.LITELLM)  # of a type nobody knows
+            return failure_of_error(found)  # of a type nobody knows
     return None
+
+
+def failure_of_error(found: ErrorObject) -> Failure:
+    """What kind of failure an error object is that stands where an answer of success was due; an unknown code is the
+    server's failure."""
+    if not REFUSALS.isdisjoint(found.codes):
+        return Failure(FailureKind.REQUEST_REJECTED, 400, Basis.ERROR_OBJECT)
+    number: Final = _status_by_phrase(found) or _status_by_code(found) or found.status or 500
+    return Failure(kind_of_status(number), number, Basis.ERROR_OBJECT)
 
 
 def _status_by_code(found: ErrorObject) -> int | None:
@@ -270,6 +281,12 @@ def _is_made_up(status: int, failure: object) -> bool:
     if any(map(_is_an_answer_of_failure, links)) or not any(map(_raised_by_a_reader, links)):
         return False
     return status == 422 or any(map(_is_a_bug, links))
+
+
+def _is_misread(failure: object) -> bool:
+    """Whether LiteLLM's code failed over what a provider sent, where it reads that: a bug of its own in asking for an
+    answer is no provider's."""
+    return any(_is_a_bug(link) and _raised_by_a_reader(link) for link in iter_exception_chain(failure))
 
 
 def _is_an_answer_of_failure(link: object) -> bool:
@@ -394,6 +411,8 @@ def _wording(failure: object) -> str:
 def _is_a_bug(failure: object) -> bool:
     """A KeyError, TypeError ... says what is wrong with the program, whatever words it quotes."""
     kind: Final = type(failure)
+    if kind.__name__ == "ValidationError" and kind.__module__.startswith("pydantic"):
+        return True
     if kind.__module__ != "builtins" or kind in (Exception, RuntimeError):
         return False
     return issubclass(kind, Exception) and not issubclass(kind, OSError)

@@ -201,6 +201,16 @@ DOCUMENTED_CODES: Final = (
         "RFC 6749 section 5.2: what a provider's token endpoint answers with 400",
         {"invalid_client": 401, "invalid_grant": 401, "unauthorized_client": 401},
     ),
+    Codes(
+        "RFC 9110 section 15 and RFC 6585 section 4: a status by its name",
+        {
+            "unauthorized": 401,
+            "payment_required": 402,
+            "too_many_requests": 429,
+            "bad_gateway": 502,
+            "gateway_timeout": 504,
+        },
+    ),
 )
 
 STATUS_OF_CODE: Final[Mapping[str, int]] = MappingProxyType(

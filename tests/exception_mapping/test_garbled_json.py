@@ -12,6 +12,7 @@ import openai
 import pytest
 from litellm.litellm_core_utils.failure import classify
 from litellm.litellm_core_utils.failure_evidence import FailureKind
+from pydantic import TypeAdapter
 
 from exception_mapping.failures import REQUEST
 from support.faulty_provider import HTML_200, FaultyProvider, litellm_params
@@ -59,15 +60,18 @@ def test_transform_response_json_is_garbled() -> None:
         assert classify(parsed_by("litellm.llms.x.chat.transformation", function)) is FailureKind.INTERNAL
 
 
-def test_transform_response_bug_is_internal() -> None:
-    """A KeyError while an answer is transformed is LiteLLM's own failure and not a garbled answer."""
-
-    def transform_response() -> None:
-        raise KeyError("choices")
-
-    with pytest.raises(KeyError) as caught:
-        transform_response()
-    assert classify(caught.value) is FailureKind.INTERNAL
+@pytest.mark.parametrize("bug", [KeyError, TypeError, AttributeError, ValueError])
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [("transform_response", FailureKind.GARBLED), ("transform_request", FailureKind.INTERNAL)],
+)
+def test_misread_answer_is_garbled(function: str, kind: FailureKind, bug: type[Exception]) -> None:
+    """A bug that shows while an answer is transformed is the provider's garbled answer, and elsewhere LiteLLM's own."""
+    namespace: dict[str, Any] = {"bug": bug}
+    exec(f"def {function}(): raise bug('choices')", namespace)
+    with pytest.raises(bug) as caught:
+        namespace[function]()
+    assert classify(caught.value) is kind
 
 
 @pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])
@@ -78,3 +82,16 @@ def test_page_for_answer_is_garbled(call: str, provider: str) -> None:
         with pytest.raises(openai.APIError) as raised:
             CALLS[call]({**litellm_params(provider, misconfigured.url), "max_retries": 0})
     assert classify(raised.value) is FailureKind.GARBLED
+
+
+def convert_dict_to_response() -> None:
+    TypeAdapter(int).validate_python("no number")
+
+
+def test_invalid_model_of_answer_is_garbled() -> None:
+    """What pydantic refuses of an answer is garbled, whoever wraps it."""
+    with pytest.raises(ValueError, match="valid integer") as caught:
+        convert_dict_to_response()
+    wrapped = RuntimeError("it failed")
+    wrapped.__cause__ = caught.value
+    assert classify(wrapped) is FailureKind.GARBLED
