@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, TypeVar
 
 import anyio
+import httpx
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.litellm_core_utils.anthropic_errors import anthropic_stream_error
 from litellm.litellm_core_utils.event_stream import EventStream
@@ -38,13 +39,13 @@ _PREAMBLE: Final = frozenset(
         *("response.output_item.added", "response.content_part.added"),
     }
 )
-"""Events in which nothing of the answer is told. LiteLLM's bridges make them up before the provider has said a word."""
+"""Events in which nothing of the answer is told: a provider sends them when it takes the request up, and may fail yet.
+LiteLLM's bridges make them up before the provider has said a word."""
 
 _MADE_UP: Final = frozenset({"response.created", "response.in_progress"})
 """What LiteLLM's bridge to the Responses API begins with; on 1.82.6 it does so before its provider is asked."""
 
 _RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
-"""A provider with a Responses API of its own sends them when it takes the request up, maybe long before the answer."""
 
 _HTML: Final = (b"<!doctype html", b"<html")
 
@@ -95,7 +96,7 @@ async def await_first_event(stream: AsyncIterator[object]) -> AsyncIterator[obje
             close: Final = safe_getattr(stream, "aclose")
             if callable(close):
                 await close()
-        reason: Final = _reason(error)
+        reason: Final = _reason(error, stream)
         raise reason from reason.__cause__
     return PeekedStream(stream, events, opening.held_back)
 
@@ -114,7 +115,7 @@ def wait_for_first_event(stream: Iterable[object]) -> "PeekedStream":
             else:
                 opening.add(event)
     except Exception as error:
-        reason: Final = _reason(error)
+        reason: Final = _reason(error, stream)
         raise reason from reason.__cause__
     return PeekedStream(stream, events, opening.held_back)
 
@@ -279,7 +280,7 @@ class _Opening:
         if isinstance(item, (bytes, str)):
             self._add_piece(item if isinstance(item, bytes) else item.encode())
         else:
-            self._count(_is_preamble(item) and (safe_getattr(item, "type") is None or _is_a_bridge(self._stream)))
+            self._count(_is_preamble(item))
 
     def end(self) -> None:
         """Take the end of the stream into account. Raises APIConnectionError if that was no answer."""
@@ -343,15 +344,24 @@ def _is_preamble_data(data: Mapping[str, object]) -> bool:
 
 def _raise_error_in(stream: object, data: Mapping[str, object]) -> None:
     """Raise the error that an event of `stream` is, as its status would have been raised before the stream."""
-    from litellm.litellm_core_utils.exception_mapping_utils import exception_type
-
     failure: Final = _error_in(data)
     if failure is not None:
-        raise exception_type(
+        raise _mapped(stream, failure, "anthropic")
+
+
+def _mapped(stream: object, failure: Exception, provider: str) -> Exception:
+    """As LiteLLM's exception mapping has it; `provider` is the stream's if it does not say."""
+    from litellm.litellm_core_utils.exception_mapping_utils import exception_type
+
+    try:
+        exception_type(
             model=str(safe_getattr(stream, "model") or ""),
             original_exception=failure,
-            custom_llm_provider=str(safe_getattr(stream, "custom_llm_provider") or "anthropic"),
+            custom_llm_provider=str(safe_getattr(stream, "custom_llm_provider") or provider),
         )
+    except Exception as mapped:
+        return mapped
+    return failure
 
 
 def _error_in(data: Mapping[str, object]) -> Exception | None:
@@ -373,8 +383,11 @@ def _has_content(choice: StreamingChoices) -> bool:
     return choice.finish_reason is not None or any(fields.values())
 
 
-def _reason(error: BaseException) -> BaseException:
-    """Why there is no first event, as the router would have been told before the stream began."""
+def _reason(error: BaseException, stream: object) -> BaseException:
+    """Why there is no first event, as the router would have been told before the stream began: some of LiteLLM's
+    streams raise what their HTTP client does."""
+    if isinstance(error, (httpx.HTTPStatusError, httpx.DecodingError)):
+        return _mapped(stream, error, "openai")
     return (error.original_exception or error) if isinstance(error, MidStreamFallbackError) else error
 
 
