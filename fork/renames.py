@@ -28,6 +28,12 @@ IN_THE_ROUTERS_CORE = {
 }
 RENAMES = (
     Rename("1.104", "litellm/llms/anthropic/experimental_pass_through/", "litellm/llms/anthropic/pass_through/"),
+    Rename(
+        "1.108",
+        "litellm/llms/custom_httpx/http_handler.py",
+        "litellm/llms/custom_httpx/http_handler.py",
+        {"AsyncHTTPHandler.single_connection_post_request": "AsyncHTTPHandler.single_connection_request"},
+    ),
     Rename("1.109", "litellm/llms/anthropic/pass_through/", "litellm/llms/anthropic/messages/"),
     Rename("1.109", "litellm/router.py", "litellm/router_python_core.py", IN_THE_ROUTERS_CORE),
     Rename("1.110", "litellm/router_python_core.py", "litellm/router.py", {"Router": "Router"}),

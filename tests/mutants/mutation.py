@@ -88,6 +88,11 @@ OTHER_KILLERS = {
     "anthropic_errors": Killers(
         quick=(*ANSWERS, "router_unit_tests/test_failed_streams.py", "exception_mapping/test_errors_in_answers.py")
     ),
+    **dict.fromkeys(
+        ("inband_failure", "inband_formats", "inband_stream"),
+        Killers(quick=("exception_mapping/test_inband_failures.py",)),
+    ),
+    "inband_http": Killers(quick=("router_unit_tests/test_inband_answers.py",)),
     "known_credentials": Killers(quick=(REDACTION, *ANSWERS)),
     "redaction": Killers(quick=(REDACTION, *ANSWERS)),
     "handler": Killers(quick=ANSWERS),

@@ -63,12 +63,11 @@ class MediaProvider(FaultyProvider):
         path, headers = await read_head(reader)
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         fault = self._fault
-        is_json = headers.get("content-type", "").startswith("application/json")
-        request = json.loads(body) if body and is_json else {}
+        request = json.loads(body) if body.startswith(b"{") else {}
         self.requests.append(Request(path, request, fault))
         self.bodies.append(body)
         answer = next((said for end, said in ANSWERS.items() if path.partition("?")[0].endswith(end)), None)
-        if answer is None or fault.kind is not Kind.ANSWER:
+        if answer is None or fault.kind is not Kind.ANSWER or fault.body is not None:
             return await self._send(writer, fault, path, request)
         if fault.code is not None:
             fault = Fault.status(fault.code, body=json.dumps(error("openai", fault.code)).encode())

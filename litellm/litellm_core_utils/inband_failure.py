@@ -1,0 +1,346 @@
+"""
+Says of an answer of 200, whole or the events of a stream, whether it is one: it may hold an error, or nothing at all.
+
+Pure: a decoded JSON value in, a `Failure` or nothing out. `inband_http` has what comes of it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, TypeGuard
+
+from litellm.litellm_core_utils.error_object import ErrorObject, error_object_in
+from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, failure_of_error
+from litellm.litellm_core_utils.failure_evidence import STATUS_OF_CODE
+from litellm.litellm_core_utils.inband_formats import (
+    CONTENT_FIELDS,
+    ENDS_RESPONSE,
+    LABELS,
+    OPENS_RESPONSE,
+    ORDINARY_ENDS,
+    RANKINGS,
+    RESULTS_OF,
+    STATUS_OF_END,
+    STATUS_OF_MINIMAX,
+    TRANSCRIPT,
+    Api,
+)
+
+Json = Mapping[str, object]
+
+NOTHING_IN_IT: Final = Failure(FailureKind.GARBLED, None, Basis.LITELLM)
+"""An answer that says nothing, or nothing that can be read."""
+
+BROKEN_OFF: Final = Failure(FailureKind.INTERRUPTED, None, Basis.LITELLM)
+"""An answer that has no end."""
+
+_MOST_LEVELS: Final = 6  # of what is looked into; what is nested deeper is taken for something
+_TOLD_TO_ITS_READER: Final = (Api.RESPONSES, Api.MESSAGES)
+"""Formats whose reader knows an event of failure, and is to have it once it has begun to read."""
+
+
+class Signs(NamedTuple):
+    """What an answer or an event shows: whether it says something, the reason for its end, how many tokens were spent
+    on it, and whether it is the last."""
+
+    says: bool = False
+    reason: str | None = None
+    tokens: int = 0
+    is_end: bool = False
+
+
+def judge_value(api: Api, value: object, *, empty_fails: bool = True) -> Failure | None:
+    """What kind of failure a whole answer is, decoded from JSON; None if it is an answer.
+
+    `empty_fails` is whether one that says nothing has failed. Never raises.
+    """
+    failed: Final = _failure_in(api, value)
+    if failed is not None or api is Api.OTHER or not empty_fails:
+        return failed
+    if isinstance(value, list):
+        return None if value and api is not Api.CHAT else NOTHING_IN_IT
+    if not isinstance(value, Mapping):
+        return NOTHING_IN_IT
+    if api in RESULTS_OF:
+        return None if any(value.get(name) for name in RESULTS_OF[api]) else NOTHING_IN_IT
+    if api is Api.RERANK:
+        return None if any(isinstance(value.get(name), list) for name in RANKINGS) else NOTHING_IN_IT
+    if api is Api.TRANSCRIPTION:
+        return None if not TRANSCRIPT.isdisjoint(value) else NOTHING_IN_IT
+    return NOTHING_IN_IT if api is not Api.SPEECH and _is_empty(signs_of(api, value)) else None
+
+
+class StreamedAnswer:
+    """What has come of a stream of events, each a decoded JSON value."""
+
+    def __init__(self, api: Api, *, empty_fails: bool = True) -> None:
+        self._api = api
+        self._empty_fails = empty_fails
+        self._seen = Signs()
+        self._has_events = False
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether it has an end and has said nothing so far."""
+        return self._empty_fails and self._seen.reason is not None and not self._seen.says and _is_empty(self._seen)
+
+    def add(self, value: object, name: str = "") -> Failure | None:
+        """Take an event, under its `name` if it has one, into account; the failure it tells of, None if it is none."""
+        self._has_events = True
+        failed: Final = _failure_in(self._api, value) or (_named_error(value) if name == "error" else None)
+        if failed is not None:
+            if self._seen.says and self._api in _TOLD_TO_ITS_READER:
+                self._seen = self._seen._replace(is_end=True)
+                return None
+            return failed
+        signs: Final = signs_of(self._api, value) if isinstance(value, Mapping) else Signs()
+        self._seen = Signs(
+            says=self._seen.says or signs.says,
+            reason=self._seen.reason if signs.reason is None else signs.reason,
+            tokens=max(self._seen.tokens, signs.tokens),
+            is_end=self._seen.is_end or signs.is_end,
+        )
+        return None
+
+    def done(self) -> Failure | None:
+        """Take the event that only says the stream is over into account."""
+        self._has_events = True
+        self._seen = self._seen._replace(is_end=True)
+        return self.end()
+
+    def end(self) -> Failure | None:
+        """What kind of failure it is that the stream ends here, None if it is an answer."""
+        if not self._has_events or self._api in (Api.OTHER, Api.SPEECH, Api.TRANSCRIPTION):
+            return None
+        if self._seen.says:
+            return None if self._seen.is_end else BROKEN_OFF
+        return NOTHING_IN_IT if self._empty_fails and _is_empty(self._seen) else None
+
+
+def signs_of(api: Api, value: Json) -> Signs:
+    """What a whole answer, or an event of a streamed one, shows."""
+    if api is Api.CHAT:
+        return _signs_of_choices(value)
+    if api is Api.RESPONSES:
+        return _signs_of_response(value)
+    if api is Api.MESSAGES:
+        return _signs_of_message(value)
+    if api is Api.GEMINI:
+        return _signs_of_candidates(value)
+    if api is Api.COHERE:
+        return _signs_of_cohere(value)
+    if api is Api.OLLAMA:
+        message: Final = {**_mapping(value.get("message")), "text": value.get("response")}
+        reason: Final = _reason(value.get("done_reason")) if value.get("done") is True else None
+        thinks: Final = _says(value.get("thinking"))
+        return Signs(thinks or _says_in(message), reason, _number(value.get("eval_count")), reason is not None)
+    if api is Api.CONVERSE:
+        said: Final = _mapping(_mapping(value.get("output")).get("message"))
+        tokens: Final = _number(_mapping(value.get("usage")).get("outputTokens"))
+        return Signs(_says_in(said), _reason(value.get("stopReason")), tokens, True)
+    return Signs(says=True)
+
+
+def _signs_of_choices(value: Json) -> Signs:
+    """OpenAI's chat and text completions."""
+    choices: Final = [choice for choice in _list(value.get("choices")) if isinstance(choice, Mapping)]
+    parts: Final = [_mapping(choice.get(name)) for choice in choices for name in ("message", "delta")]
+    reasons: Final = [_reason(choice["finish_reason"]) for choice in choices if choice.get("finish_reason")]
+    usage: Final = _mapping(value.get("usage")) or _mapping(_mapping(value.get("x_groq")).get("usage"))
+    return Signs(
+        says=any(map(_says_in, (*parts, *choices))),
+        reason=reasons[0] if reasons else None,
+        tokens=_number(usage.get("completion_tokens")),
+        is_end=bool(reasons),
+    )
+
+
+def _signs_of_response(value: Json) -> Signs:
+    """OpenAI's responses; one that runs in the background has nothing to say yet."""
+    kind: Final = value.get("type")
+    if kind in OPENS_RESPONSE:
+        return Signs()
+    if isinstance(kind, str) and kind not in ENDS_RESPONSE:
+        return Signs(says=True)
+    response: Final = _mapping(value.get("response")) if kind in ENDS_RESPONSE else value
+    items: Final = [item for item in _list(response.get("output")) if isinstance(item, Mapping)]
+    status: Final = _reason(response.get("status"))
+    says: Final = any(item.get("type") != "message" or _says_in(item) for item in items)
+    return Signs(says, status, _number(_mapping(response.get("usage")).get("output_tokens")), True)
+
+
+def _signs_of_message(value: Json) -> Signs:
+    """Anthropic's messages and events."""
+    kind: Final = value.get("type")
+    if kind == "content_block_start":
+        block: Final = _mapping(value.get("content_block"))
+        return Signs(says=block.get("type") not in ("text", "thinking") or _says_in(block))
+    if kind == "content_block_delta":
+        return Signs(says=_says(value.get("delta")))
+    tokens: Final = _number(_mapping(value.get("usage")).get("output_tokens"))
+    if kind == "message_delta":
+        stop: Final = _mapping(value.get("delta")).get("stop_reason")
+        return Signs(reason=_reason(stop) if stop else None, tokens=tokens)
+    if kind in ("message_stop", "message_start", "content_block_stop", "ping"):
+        return Signs(is_end=kind == "message_stop")
+    blocks: Final = _list(value.get("content"))
+    says: Final = any(_mapping(block).get("type") not in ("text", "thinking") or _says(block) for block in blocks)
+    return Signs(says or _says(value.get("completion")), _reason(value.get("stop_reason")), tokens, True)
+
+
+def _signs_of_candidates(value: Json) -> Signs:
+    """Google's. A prompt that is blocked has no candidate, and that is the answer."""
+    candidates: Final = [one for one in _list(value.get("candidates")) if isinstance(one, Mapping)]
+    parts: Final = [_mapping(one.get("content")).get("parts") for one in candidates]
+    reasons: Final = [_reason(one["finishReason"]) for one in candidates if one.get("finishReason")]
+    if _mapping(value.get("promptFeedback")).get("blockReason"):
+        reasons.append("blocked")
+    usage: Final = _mapping(value.get("usageMetadata"))
+    tokens: Final = _number(usage.get("candidatesTokenCount")) + _number(usage.get("thoughtsTokenCount"))
+    return Signs(any(map(_says, parts)), reasons[0] if reasons else None, tokens, bool(reasons))
+
+
+def _signs_of_cohere(value: Json) -> Signs:
+    """Cohere's chat, both versions, and their events."""
+    kind: Final = value.get("type") or value.get("event_type")
+    is_end: Final = kind in ("message-end", "stream-end")
+    holder: Final = _mapping(value.get("delta")) or _mapping(value.get("response")) or value
+    message: Final = holder.get("message")
+    reason: Final = holder.get("finish_reason")
+    usage: Final = _mapping(holder.get("usage")) or _mapping(holder.get("meta"))
+    return Signs(
+        says=_says_in(_mapping(message)) or _says_in(value) or (holder is not value and _says_in(holder)),
+        reason=_reason(reason) if reason else None,
+        tokens=_number(_mapping(usage.get("tokens")).get("output_tokens")),
+        is_end=is_end,
+    )
+
+
+def _is_empty(signs: Signs) -> bool:
+    return not signs.says and not signs.tokens and (signs.reason or "") in ORDINARY_ENDS
+
+
+def _failure_in(api: Api, value: object) -> Failure | None:
+    """The failure that an answer or an event tells of."""
+    error: Final = error_in(value)
+    if error is not None:
+        return failure_of_error(error)
+    if not isinstance(value, Mapping):
+        return None
+    response: Final = _mapping(value.get("response"))
+    if api is Api.RESPONSES and value.get("type") == "response.failed":
+        told = error_in(response)
+        return failure_of_error(told or ErrorObject(("server_error",)))
+    for reason in _reasons_in(api, value):
+        if reason in STATUS_OF_END:
+            return failure_of_error(ErrorObject((), status=STATUS_OF_END[reason]))
+    return None
+
+
+def _reasons_in(api: Api, value: Json) -> Iterator[str]:
+    """The reasons for its end that an answer or an event gives."""
+    if api is Api.CHAT:
+        for choice in _list(value.get("choices")):
+            yield _reason(_mapping(choice).get("finish_reason"))
+    elif api in (Api.COHERE, Api.RESPONSES):
+        for holder in (value, _mapping(value.get("delta")), _mapping(value.get("response"))):
+            yield _reason(holder.get("finish_reason" if api is Api.COHERE else "status"))
+
+
+def error_in(value: object) -> ErrorObject | None:
+    """The error object of a decoded answer or event, None if it is no error. Never raises."""
+    if isinstance(value, list):
+        value = value[0] if value and isinstance(value[0], Mapping) and value[0].get("error") else None
+    if not isinstance(value, Mapping):
+        return None
+    for told in _told_errors(value):
+        if _is_meant(told):
+            return error_object_in({"error": told} if isinstance(told, Mapping) else {"message": _text(told)})
+    if value.get("object") == "error" or value.get("type") == "error" or _is_flat_error(value):
+        return error_object_in(value)
+    minimax: Final = _mapping(value.get("base_resp"))
+    number: Final = minimax.get("status_code")
+    if isinstance(number, int) and number:
+        return ErrorObject((), _text(minimax.get("status_msg")), STATUS_OF_MINIMAX.get(number, 500))
+    return None
+
+
+def _told_errors(value: Json) -> Iterator[object]:
+    """What may be an error where one is looked for."""
+    yield value.get("error")
+    errors: Final = value.get("errors")
+    yield (errors[0] if isinstance(errors, list) and errors else None)
+    for choice in _list(value.get("choices")):
+        yield _mapping(choice).get("error")
+    yield _mapping(value.get("x_groq")).get("error")  # https://console.groq.com/docs/api-reference
+
+
+def _is_meant(error: object) -> bool:
+    """Whether an `error` is one: some providers send an empty one, or one of success, with every answer."""
+    if not isinstance(error, Mapping):
+        return bool(error)
+    if _text(error.get("message")) or _text(error.get("error")):
+        return True
+    codes: Final = [error.get(name) for name in ("code", "type", "status", "status_code", "reason")]
+    return any(code and _text(code).lower() not in ("0", "200", "ok", "success", "none", "null") for code in codes)
+
+
+def _is_flat_error(value: Json) -> bool:
+    """Whether an object is an error by a code of its own and a text beside it."""
+    if not any(isinstance(value.get(name), str) and value.get(name) for name in ("message", "msg", "detail")):
+        return False
+    for name in ("code", "status_code", "status", "type", "__type"):
+        code = value.get(name)
+        if isinstance(code, int) and 400 <= code <= 599:
+            return True
+        if isinstance(code, str) and (code.rpartition("#")[2].lower() in STATUS_OF_CODE or _is_error_number(code)):
+            return True
+    return False
+
+
+def _is_error_number(code: str) -> bool:
+    return len(code) == 3 and code.isascii() and code.isdigit() and 400 <= int(code) <= 599
+
+
+def _named_error(value: object) -> Failure:
+    """An event called `error` is one, whatever it holds."""
+    return failure_of_error(error_object_in(value) or ErrorObject((), _text(value)))
+
+
+def _says_in(message: Json) -> bool:
+    return any(_says(message.get(name)) for name in CONTENT_FIELDS)
+
+
+def _says(value: object, levels: int = _MOST_LEVELS) -> bool:
+    """Whether there is anything in a value but labels."""
+    if not levels:
+        return True
+    if isinstance(value, str):
+        return bool(value)
+    if isinstance(value, Mapping):
+        return any(_says(part, levels - 1) for name, part in value.items() if name not in LABELS)
+    return isinstance(value, list) and any(_says(part, levels - 1) for part in value)
+
+
+def _reason(value: object) -> str:
+    return value.lower() if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _mapping(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if _is_list(value) else []
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None or isinstance(value, (Mapping, bool)) else str(value)[:200]

@@ -1,0 +1,112 @@
+"""
+What an answer of 200 looks like in each format, and what in it says that it is none: data only, for `inband_failure`.
+"""
+
+import re
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+
+class Api(Enum):
+    """The format of an answer, by the path that was asked."""
+
+    CHAT = "chat completions"
+    EMBEDDING = "embeddings"
+    IMAGE = "images"
+    SPEECH = "speech"
+    TRANSCRIPTION = "a transcription"
+    RERANK = "rerank"
+    MODERATION = "moderations"
+    RESPONSES = "responses"
+    MESSAGES = "Anthropic's messages"
+    GEMINI = "generateContent"
+    OLLAMA = "Ollama's chat and generate"
+    COHERE = "Cohere's chat"
+    CONVERSE = "Bedrock's Converse"
+    OTHER = "a model's answer in a format of its own"
+
+
+# The end of a path that a model is asked at by POST. What is asked elsewhere is not judged: a file, a batch and a
+# stored response may hold errors and be what was asked for.
+API_OF_PATH: Final = tuple(
+    (re.compile(pattern + r"$"), api)
+    for pattern, api in (
+        (r"/chat/completions", Api.CHAT),
+        (r"/completions", Api.CHAT),
+        (r"/embeddings", Api.EMBEDDING),
+        (r"/images/(generations|edits|variations)", Api.IMAGE),
+        (r"/audio/speech", Api.SPEECH),
+        (r"/audio/(transcriptions|translations)", Api.TRANSCRIPTION),
+        (r"/rerank", Api.RERANK),
+        (r"/moderations", Api.MODERATION),
+        (r"/responses", Api.RESPONSES),
+        (r"/v1/messages", Api.MESSAGES),
+        (r"/models/claude[^/]*:(raw|streamRaw)Predict", Api.MESSAGES),  # Vertex
+        (r":(generate|streamGenerate)Content", Api.GEMINI),
+        (r"/api/(chat|generate)", Api.OLLAMA),
+        (r"/v[12]/chat", Api.COHERE),
+        (r"/converse", Api.CONVERSE),
+        (r"/model/[^/]+/invoke", Api.OTHER),
+        (r"/ml/v1/(text|deployments/[^/]+/text)/(chat|generation)", Api.OTHER),  # watsonx
+    )
+)
+
+# Where a message, or a piece of one, says something.
+CONTENT_FIELDS: Final = (
+    *("content", "text", "refusal", "tool_calls", "function_call", "audio", "images"),
+    *("reasoning", "reasoning_content", "reasoning_details", "reasoning_text", "thinking", "thinking_blocks"),
+    *("tool_plan", "citations", "annotations", "executed_tools", "generations"),
+)
+
+# Fields that say nothing of the answer they stand in.
+LABELS: Final = frozenset({"type", "role", "id", "index", "object", "thought", "expires_at", "status"})
+
+# Reasons for an end after which nothing said is nothing at all, unless tokens were spent on it: then the model was
+# asked, and ended at once. After any other reason, such as a filter or the limit of tokens, silence is the answer.
+ORDINARY_ENDS: Final = frozenset(
+    {
+        *("", "stop", "end_turn", "complete", "completed", "eos", "end", "tool_calls", "function_call", "tool_use"),
+        *("tool_call", "other", "finish_reason_unspecified", "malformed_function_call", "unexpected_tool_call"),
+    }
+)
+
+# Reasons for an end that say the answer failed, with the HTTP status that says the same.
+STATUS_OF_END: Final = MappingProxyType(
+    {
+        "error": 500,  # vLLM's FinishReason, https://openrouter.ai/docs/api/errors, Cohere's
+        "abort": 500,  # vLLM's and SGLang's
+        "cancelled": 500,  # ResponseStatus of OpenAI's API reference
+        "insufficient_system_resource": 503,  # https://api-docs.deepseek.com/api/create-chat-completion
+        "network_error": 502,  # https://docs.z.ai/api-reference/llm/chat-completion
+        "timeout": 504,  # https://docs.cohere.com/reference/chat
+    }
+)
+
+# https://platform.minimax.io/docs/api-reference/errorcode, in `base_resp`
+STATUS_OF_MINIMAX: Final = MappingProxyType(
+    {1001: 504, 1002: 429, 1004: 401, 1008: 402, 1026: 400, 1027: 400, 1039: 400, 2013: 400, 2049: 401, 2056: 429}
+)
+
+# A response is not begun by these events, see `stream_start`; its end is one of the others.
+OPENS_RESPONSE: Final = frozenset(
+    {
+        *("response.created", "response.in_progress", "response.queued", "keepalive"),
+        *("response.output_item.added", "response.content_part.added"),
+        *("response.output_item.done", "response.content_part.done", "response.output_text.done"),
+    }
+)
+ENDS_RESPONSE: Final = frozenset({"response.completed", "response.incomplete"})
+
+# What a list of results stands under, for the formats that are hardly more than one.
+RESULTS_OF: Final = MappingProxyType(
+    {
+        Api.EMBEDDING: ("data", "embeddings", "embedding", "output"),
+        Api.IMAGE: ("data", "images", "output", "artifacts"),
+        Api.MODERATION: ("results",),
+    }
+)
+RANKINGS: Final = ("results", "data", "rankings", "scores", "output")
+TRANSCRIPT: Final = frozenset({"text", "segments", "words", "task", "channels", "results"})
+
+ENDS_STREAM: Final = "[DONE]"

@@ -1,0 +1,165 @@
+"""
+Treats an answer of 200 that is none as the failure it is, where LiteLLM's HTTP clients get it.
+
+What comes of a failure from there on, whichever provider and format, is what comes of a failed answer, a body that
+cannot be read and a connection that ends early: an error with a status gets that status, an answer with nothing in it
+is one that cannot be decoded, and a stream without an end is one that was cut off.
+"""
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+import httpx
+import litellm
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failure import Failure, FailureKind
+from litellm.litellm_core_utils.inband_failure import BROKEN_OFF
+from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
+from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, judge_body
+from litellm.litellm_core_utils.release_differences import RETRIES_BROKEN_SYNC_STREAMS
+
+Client = TypeVar("Client")
+
+SETTING: Final = "empty_answer"
+"""One of `litellm_settings`: `fail`, the default, or `pass`."""
+
+_HEADERS_OF_THE_BODY: Final = ("content-encoding", "content-length", "transfer-encoding", "content-type")
+
+
+class InbandError(httpx.HTTPStatusError):
+    """An error that a provider sent in an event of a stream of 200, with the status it stands for."""
+
+    def __init__(self, status: int, told: bytes, answer: httpx.Response) -> None:
+        request: Final = answer.request
+        headers: Final = [pair for pair in answer.headers.items() if pair[0].lower() not in _HEADERS_OF_THE_BODY]
+        self.status_code = status
+        self.message = told.decode("utf-8", "replace")
+        super().__init__(
+            self.message,
+            request=request,
+            response=httpx.Response(status, headers=headers, content=told, request=request),
+        )
+
+
+def api_of(response: httpx.Response) -> Api | None:
+    """The format that an answer of success is to have; None where no model was asked, or the answer is no success."""
+    request: Final = safe_getattr(response, "_request")
+    status: Final = safe_getattr(response, "status_code")
+    if not isinstance(request, httpx.Request) or request.method != "POST" or not isinstance(status, int):
+        return None
+    if not 200 <= status < 300:
+        return None
+    path: Final = request.url.path.rstrip("/")
+    return next((api for pattern, api in API_OF_PATH if pattern.search(path)), None)
+
+
+def judge_answer(response: object, stream: bool = False) -> None:
+    """Judge what an HTTP client has got from a provider: a whole answer now, a stream as it is read.
+
+    An error in a whole answer gives the answer its status, which the client then raises as it does any. Raises
+    httpx.DecodingError for one with nothing in it. Whatever is no answer of a model is left alone.
+    """
+    api: Final = api_of(response) if isinstance(response, httpx.Response) else None
+    if api is None or not isinstance(response, httpx.Response):
+        return
+    if stream:
+        _read_along(response, api)
+        return
+    failure: Final = judge_body(
+        api, response.content, response.headers.get("content-type", ""), empty_fails=_empty_fails()
+    )
+    if failure is None:
+        return
+    if failure.http_status is None:
+        raise _exception(failure, b"", response)
+    response.status_code = failure.http_status
+    response.extensions["reason_phrase"] = _phrase(failure.http_status)
+
+
+def judge_answers(get_client: Callable[..., Client]) -> Callable[..., Client]:
+    """Wrap what makes the HTTP client of an SDK, which sends its requests by itself: what it gets is judged, unless the
+    client is the user's own."""
+
+    @functools.wraps(get_client)
+    def judging(*args: object, **kwargs: object) -> Client:
+        client: Final = get_client(*args, **kwargs)
+        if client in (litellm.client_session, litellm.aclient_session):
+            return client
+        if isinstance(client, httpx.AsyncClient):
+            client.send = _judging_async(client.send)  # type: ignore[method-assign]
+        elif isinstance(client, httpx.Client):
+            client.send = _judging(client.send)  # type: ignore[method-assign]
+        return client
+
+    return judging
+
+
+def _judging(send: Callable[..., httpx.Response]) -> Callable[..., httpx.Response]:
+    @functools.wraps(send)
+    def judged(request: httpx.Request, *, stream: bool = False, **options: object) -> httpx.Response:
+        response: Final = send(request, stream=stream, **options)
+        judge_answer(response, stream)
+        return response
+
+    return judged
+
+
+def _judging_async(send: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(send)
+    async def judged(request: httpx.Request, *, stream: bool = False, **options: object) -> httpx.Response:
+        response: Final[httpx.Response] = await send(request, stream=stream, **options)  # type: ignore[misc]
+        judge_answer(response, stream)
+        return response
+
+    return judged
+
+
+def _read_along(response: httpx.Response, api: Api) -> None:
+    """Have the bytes of `response` judged as they are read, in whichever way: all of httpx's go by these two."""
+    iter_bytes: Final = response.iter_bytes
+    aiter_bytes: Final = response.aiter_bytes
+
+    def judged(chunk_size: int | None = None) -> Iterator[bytes]:
+        stream: Final = JudgedStream(api, empty_fails=_empty_fails())
+        for piece in iter_bytes(chunk_size):
+            yield from _passed_on(stream.feed(piece), response)
+        last: Final = stream.end()
+        if not (last.failure is BROKEN_OFF and RETRIES_BROKEN_SYNC_STREAMS):
+            yield from _passed_on(last, response)
+
+    async def ajudged(chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        stream: Final = JudgedStream(api, empty_fails=_empty_fails())
+        async for piece in aiter_bytes(chunk_size):
+            for passed_on in _passed_on(stream.feed(piece), response):
+                yield passed_on
+        for passed_on in _passed_on(stream.end(), response):
+            yield passed_on
+
+    response.iter_bytes = judged  # type: ignore[method-assign]
+    response.aiter_bytes = ajudged  # type: ignore[method-assign]
+
+
+def _passed_on(judged: Judged, response: httpx.Response) -> Iterator[bytes]:
+    if judged.passed_on:
+        yield judged.passed_on
+    if judged.failure is not None:
+        raise _exception(judged.failure, judged.told, response)
+
+
+def _exception(failure: Failure, told: bytes, response: httpx.Response) -> Exception:
+    """What to raise for a failure: what the mapping knows the kind of."""
+    if failure.http_status is not None:
+        return InbandError(failure.http_status, told, response)
+    if failure.kind is FailureKind.INTERRUPTED:
+        return httpx.RemoteProtocolError("the provider's stream ended without an end", request=response.request)
+    return httpx.DecodingError("the provider answered with nothing that is an answer", request=response.request)
+
+
+def _phrase(status: int) -> bytes:
+    return HTTPStatus(status).phrase.encode() if status in HTTPStatus._value2member_map_ else b"Unassigned"
+
+
+def _empty_fails() -> bool:
+    return safe_getattr(litellm, SETTING) != "pass"

@@ -1,0 +1,172 @@
+"""
+Reads along in the bytes of an answer of 200, whole or streamed, for whether it is one.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from litellm.litellm_core_utils.failure import Failure
+from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAnswer, judge_value
+from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, Api
+
+MOST_BYTES: Final = 1_000_000
+"""Of a whole answer: what is longer says something, and is not decoded twice."""
+
+_SHORT: Final = 1_000  # bytes; a sound in JSON is longer
+_MOST_HELD: Final = 65_536  # bytes of what is no stream, before it is passed on
+_IN_LINES: Final = (Api.OLLAMA, Api.COHERE)  # whose streams may be a JSON object a line
+_FIELDS: Final = (b"data", b"event", b"id", b"retry", b"")
+_BOM: Final = b"\xef\xbb\xbf"
+_LINE_ENDS: Final = b"\r\n"
+_NOT_JSON: Final = object()
+
+
+class Judged(NamedTuple):
+    """The bytes to pass on, the failure that comes after them if any, and the bytes that tell of it."""
+
+    passed_on: bytes
+    failure: Failure | None = None
+    told: bytes = b""
+
+
+def judge_body(api: Api, content: bytes, content_type: str = "", *, empty_fails: bool = True) -> Failure | None:
+    """What kind of failure the content of a whole answer is, None if it is an answer. Of a text only `content_type`
+    says that it is no sound."""
+    begin: Final = content[:_SHORT].removeprefix(_BOM).lstrip()
+    if not begin:
+        return NOTHING_IN_IT if empty_fails and api is not Api.OTHER else None
+    looks_like_json: Final = begin[:1] in (b"{", b"[")
+    if len(content) > MOST_BYTES or (api is Api.OTHER and not looks_like_json) or _is_event_stream(begin):
+        return None
+    if api in (Api.SPEECH, Api.TRANSCRIPTION) and not looks_like_json:
+        is_text: Final = api is Api.SPEECH and content_type.startswith("text/")
+        return NOTHING_IN_IT if is_text or begin[:1] == b"<" or begin == b"null" else None
+    value: Final = _decoded(content)
+    if api is Api.SPEECH:
+        failed: Final = None if value is _NOT_JSON else judge_value(api, value)
+        return failed or (NOTHING_IN_IT if value is not _NOT_JSON and len(content) <= _SHORT else None)
+    if value is _NOT_JSON:
+        return (
+            None if looks_like_json else NOTHING_IN_IT
+        )  # the former may be several, or what a client reads all the same
+    return judge_value(api, value, empty_fails=empty_fails)
+
+
+class JudgedStream:
+    """The bytes of one streamed answer, in the order of its pieces: server-sent events, a line each, or no stream at
+    all but a whole body."""
+
+    def __init__(self, api: Api, *, empty_fails: bool = True) -> None:
+        self._api = api
+        self._empty_fails = empty_fails
+        self._answer = StreamedAnswer(api, empty_fails=empty_fails)
+        self._line = bytearray()
+        self._data: list[bytes] = []
+        self._name = ""
+        self._held = bytearray()  # from an end before which nothing was said
+        self._after_cr = False
+        self._is_events: bool | None = None  # unknown before the first line
+        self._is_lines = False
+
+    def feed(self, piece: bytes) -> Judged:
+        """Take `piece` into account; its end may be in the middle of a line or a character."""
+        passed_on: Final = bytearray()
+        for part in piece.splitlines(keepends=True):
+            self._held += part
+            failure, told = self._take(part)
+            if failure is not None:
+                return Judged(bytes(passed_on), failure, told)
+            if not (self._answer.may_be_empty or self._is_whole_body):
+                passed_on += self._held
+                self._held.clear()
+        return Judged(bytes(passed_on))
+
+    def end(self) -> Judged:
+        """Take the end of the stream into account."""
+        failure, told = self._take_line() if self._line else (None, b"")
+        if failure is None and self._is_whole_body:
+            told = bytes(self._held)
+            failure = judge_body(self._api, told, empty_fails=self._empty_fails)
+        elif failure is None and (self._is_events is not False or self._is_lines):
+            failure = self._answer.end()
+        return Judged(b"" if failure else bytes(self._held), failure, told)
+
+    @property
+    def _is_whole_body(self) -> bool:
+        """Whether this is no stream at all, as far as it has come; what is too long to be held back is let go."""
+        return self._is_events is False and not self._is_lines and len(self._held) <= _MOST_HELD
+
+    def _take(self, part: bytes) -> tuple[Failure | None, bytes]:
+        """What comes of one line or a part of one."""
+        text: Final = part.rstrip(_LINE_ENDS)
+        continues: Final = self._after_cr and part == b"\n"
+        self._after_cr = part.endswith(b"\r")
+        if continues:
+            return None, b""
+        self._line += text
+        if self._is_events is None and self._line.strip():
+            self._look_at_the_beginning()
+        if self._is_events is False and self._api not in _IN_LINES:
+            self._line.clear()
+            return None, b""
+        return (None, b"") if text == part else self._take_line()
+
+    def _look_at_the_beginning(self) -> None:
+        """Whether the first line, of which something is there, is one of an event stream; it may be cut anywhere."""
+        line: Final = bytes(self._line).removeprefix(_BOM)
+        name, colon, _ = line.partition(b":")
+        if colon:
+            self._is_events = name in _FIELDS
+        elif not any(field.startswith(name) for field in _FIELDS) and not _BOM.startswith(name):
+            self._is_events = False
+
+    def _take_line(self) -> tuple[Failure | None, bytes]:
+        line: Final = bytes(self._line).removeprefix(_BOM)
+        self._line.clear()
+        if self._is_events is False:
+            return self._take_json_line(line)
+        name, _, value = line.partition(b":")
+        if name == b"event":
+            self._name = value.strip().decode("utf-8", "replace")
+        elif name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        return self._take_event(is_over=not line)
+
+    def _take_json_line(self, line: bytes) -> tuple[Failure | None, bytes]:
+        value: Final = _decoded(line)
+        if not isinstance(value, Mapping):
+            return None, b""
+        self._is_lines = True
+        return self._answer.add(value), line
+
+    def _take_event(self, *, is_over: bool) -> tuple[Failure | None, bytes]:
+        """An event is judged as soon as its data is a JSON value, and a text at its end."""
+        data: Final = b"\n".join(self._data)
+        if not data:
+            self._name = "" if is_over else self._name
+            return None, b""
+        if data.strip() == ENDS_STREAM.encode():
+            self._data.clear()
+            return self._answer.done(), data
+        value: Final = _decoded(data)
+        if value is _NOT_JSON and not is_over:
+            return None, b""
+        name: Final = self._name
+        self._data.clear()
+        self._name = "" if is_over else self._name
+        if value is _NOT_JSON:
+            told: Final = data.decode("utf-8", "replace")
+            return (self._answer.add(told, name), data) if name == "error" else (None, b"")
+        return self._answer.add(value, name), data
+
+
+def _is_event_stream(begin: bytes) -> bool:
+    return begin.startswith((b"data:", b"event:", b":", b"id:", b"retry:"))
+
+
+def _decoded(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return _NOT_JSON

@@ -1,0 +1,60 @@
+"""fix(exceptions): a failure inside a 200 is a failure
+
+Problem
+-------
+Providers and gateways answer 200 and put the error into the body, or
+nothing at all. Some of that is passed on as an answer, some raises what
+nobody retries, a stream that closes without an end passes for a whole one.
+
+Change
+------
+- What LiteLLM's HTTP clients get from a model by POST is read for whether it
+  is an answer, whole or as a stream is read: `inband_failure` is the one
+  reader, `inband_formats` its tables.
+- An error object gives the answer the status it stands for; so the mapping,
+  cooldown, retry and the caller's answer are those of such an answer.
+- An answer with nothing in it cannot be decoded, a stream without an end
+  was cut off. `litellm.empty_answer = "pass"` has the former as before.
+- What is asked by another method or at another path, files and stored
+  responses among it, and pass-through routes are left alone.
+
+Tests
+-----
+Providers × APIs × shapes over sockets; properties over arbitrary JSON, cut
+anywhere; healthy answers of every format, none of which may raise.
+"""
+
+from fork.edits import AddImport, Decorate, InsertBeforeCall
+
+MODULE = "litellm.litellm_core_utils.inband_http"
+
+ADDS = (
+    "litellm/litellm_core_utils/inband_failure.py",
+    "litellm/litellm_core_utils/inband_formats.py",
+    "litellm/litellm_core_utils/inband_http.py",
+    "litellm/litellm_core_utils/inband_stream.py",
+    "tests/exception_mapping/test_inband_failures.py",
+    "tests/router_unit_tests/test_inband_answers.py",
+    "tests/support/healthy_answers.py",
+    "tests/support/inband_calls.py",
+    "tests/support/inband_provider.py",
+    "tests/support/inband_shapes.py",
+)
+EDITS = {
+    "litellm/llms/custom_httpx/http_handler.py": (
+        AddImport(MODULE, ("judge_answer",)),
+        *(
+            InsertBeforeCall(function, "response.raise_for_status", "judge_answer(response, stream)")
+            for function in (
+                "AsyncHTTPHandler.post",
+                "AsyncHTTPHandler.single_connection_post_request",
+                "HTTPHandler.post",
+            )
+        ),
+    ),
+    "litellm/llms/openai/common_utils.py": (
+        AddImport(MODULE, ("judge_answers",)),
+        Decorate("BaseOpenAILLM._get_async_http_client", "judge_answers"),
+        Decorate("BaseOpenAILLM._get_sync_http_client", "judge_answers"),
+    ),
+}

@@ -1,0 +1,191 @@
+"""A deployment that answers 200 without an answer: the other one answers, or the caller hears what was wrong.
+
+Over sockets, by every API the router retries; `nox -s bench -- inband` has all shapes and providers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from typing import Any
+
+import httpx
+import litellm
+import openai
+import pytest
+from litellm import Router
+from litellm.litellm_core_utils.inband_http import api_of, judge_answers
+
+from support.faulty_provider import Fault
+from support.healthy_answers import healthy
+from support.inband_calls import CALLS, GROUP, Call, StreamError
+from support.inband_provider import InbandProvider
+from support.inband_shapes import BREAKS, Body, faults
+from support.routing import RELEASE, routed
+
+CALL = {f"{call.provider} {call.api}": call for call in CALLS}
+EVERYWHERE = ("error: number", "error: no code", "error: flat", "empty object")
+OF_FORMAT = {
+    ("chat", False): ("no choices", "content empty", "choice's error", "finish abort"),
+    ("chat", True): ("only done", "role and end", "finish error", "error after role", "event: object"),
+    ("responses", False): ("failed", "no output"),
+    ("responses", True): ("created and failed", "created and error", "created only"),
+    ("anthropic", False): ("no content",),
+    ("anthropic", True): ("start and error", "start and stop"),
+    ("gemini", False): ("no candidates", "no parts"),
+    ("gemini", True): ("no parts",),
+    ("ollama", False): ("error", "no message"),
+    ("ollama", True): ("error", "end only", "role and error"),
+    ("embedding", False): ("no data",),
+    ("image", False): ("data null",),
+    ("speech", False): ("empty",),
+    ("transcription", False): ("empty",),
+    ("rerank", False): ("results null",),
+    ("moderation", False): ("no results",),
+}
+LIKE_OPENAI = ("azure", "deepseek", "mistral", "groq", "openrouter", "together_ai", "xai", "databricks", "publicai")
+OFTEN_ASKED = {name: call for name, call in CALL.items() if call.provider not in LIKE_OPENAI}
+CELLS = [
+    *((name, shape) for name, call in OFTEN_ASKED.items() for shape in EVERYWHERE),
+    *((name, one) for name, call in OFTEN_ASKED.items() for one in OF_FORMAT.get((call.format, call.streamed), ())),
+    *((f"{name} chat", shape) for name in LIKE_OPENAI for shape in ("error: word", "content empty")),
+    *((f"{name} chat stream", shape) for name in LIKE_OPENAI for shape in ("event: word", "role and end")),
+]
+
+
+def fault(body: Body, retry_after: str | None = None) -> Fault:
+    return Fault.status(200, body=body.content, content_type=body.type, retry_after=retry_after)
+
+
+@contextmanager
+def group(call: Call, *faults: Fault | None, num_retries: int = 2) -> Iterator[tuple[Router, list[InbandProvider]]]:
+    """A router over a provider for each of `faults`, of which None is to be healthy; the first is asked first."""
+    providers = [InbandProvider() for _ in faults]
+    try:
+        models = []
+        for number, (provider, one) in enumerate(zip(providers, faults, strict=True)):
+            provider.start()
+            if one is not None:
+                provider.fault = one
+            params = call.params(provider.url)
+            models.append({"model_name": GROUP, "litellm_params": params, "model_info": {"id": f"{number}"}})
+        with routed(models, routing_strategy="least-busy", num_retries=num_retries) as router:
+            yield router, providers
+    finally:
+        for provider in providers:
+            provider.close()
+
+
+@pytest.mark.by_chance
+@pytest.mark.parametrize(("name", "shape"), CELLS)
+async def test_the_other_deployment_answers(name: str, shape: str) -> None:
+    """What is no answer costs one attempt, and the other deployment's is what the caller gets."""
+    call = CALL[name]
+    with group(call, fault(faults(call.format, call.streamed)[shape]), None) as (router, providers):
+        assert await call.ask(router) == call.answer
+        assert [provider.attempts for provider in providers][1] == 1
+
+
+@pytest.mark.parametrize("name", ["openai chat", "anthropic chat", "gemini chat", "openai responses"])
+async def test_caller_hears_the_status_of_an_error(name: str) -> None:
+    """An error of 429 in a 200 is one of 429 to the caller, with its Retry-After and the provider's words."""
+    call = CALL[name]
+    body = Body(b'{"error": {"message": "slow down, please", "code": 429}}')
+    with group(call, fault(body, retry_after="7"), num_retries=0) as (router, _):
+        with pytest.raises(litellm.RateLimitError, match="slow down, please") as raised:
+            await call.ask(router)
+    failure: Any = raised.value.failure  # type: ignore[attr-defined]
+    assert (raised.value.status_code, failure.http_status, failure.retry_after) == (429, 429, 7)
+
+
+@pytest.mark.parametrize("name", ["openai chat stream", "anthropic chat stream", "gemini chat stream"])
+async def test_caller_of_a_stream_hears_the_status_too(name: str) -> None:
+    """An error in the first event of a stream is the status it stands for."""
+    call = CALL[name]
+    body = faults(call.format, call.streamed)["event: number and word"]
+    with group(call, fault(body), num_retries=0) as (router, _):
+        with pytest.raises(openai.APIError) as raised:
+            await call.ask(router)
+    original = getattr(raised.value, "original_exception", None) or raised.value  # where a lone one is not waited for
+    assert (type(original), original.status_code) == (litellm.RateLimitError, 429)
+
+
+def _is_told(name: str, shape: str) -> bool:
+    """Not on LiteLLM's older releases: before 1.106 a router asks again and again where a synchronous stream breaks,
+    before 1.104 the bridge from messages to responses does not know the event of an error."""
+    if "sync" in name:
+        return RELEASE >= (1, 106)
+    return RELEASE >= (1, 104) or (name, shape) != ("openai messages by responses stream", "error")
+
+
+BREAKING = [name for name, call in OFTEN_ASKED.items() if call.streamed and call.format in BREAKS]
+
+
+@pytest.mark.parametrize(("name", "shape"), [one for one in product(BREAKING, ("no end", "error")) if _is_told(*one)])
+async def test_broken_stream_is_told(name: str, shape: str) -> None:
+    """A stream that breaks after its first words ends in an error and not as if it were whole."""
+    call = CALL[name]
+    with group(call, fault(BREAKS[call.format][shape])) as (router, _):
+        with pytest.raises((openai.APIError, httpx.HTTPError, StreamError, litellm.APIError)):
+            await call.ask(router)
+
+
+@pytest.mark.parametrize("name", ["openai chat", "openai chat stream", "anthropic messages"])
+async def test_empty_answer_passes_if_wanted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `empty_answer: pass` the caller gets what the model had to say: nothing."""
+    monkeypatch.setattr(litellm, "empty_answer", "pass", raising=False)
+    call = CALL[name]
+    shape = {"openai chat": "content empty", "openai chat stream": "role and end"}.get(name, "text empty")
+    with group(call, fault(faults(call.format, call.streamed)[shape]), None) as (router, providers):
+        assert not await call.ask(router)
+        assert providers[1].attempts == 0
+
+
+UNREAD = ("parts, bare", "no reason, bare", "no reason", "text", "text, empty", "audio, bare")
+"""What LiteLLM itself takes for no answer of a chat, on one release or another."""
+ODD = [
+    pytest.param(streamed, body, id=f"{'stream' if streamed else 'whole'}, {name}")
+    for api, streamed, name, body in healthy()
+    if api == "CHAT" and ("," not in name or "bare" in name) and name not in UNREAD
+]
+
+
+@pytest.mark.parametrize(("streamed", "body"), ODD)
+async def test_odd_answer_is_an_answer(streamed: bool, body: Body) -> None:
+    """A good answer, however odd, is the caller's at once."""
+    call = CALL["openai chat stream" if streamed else "openai chat"]
+    with group(call, fault(body), None) as (router, providers):
+        await call.ask(router)
+        assert [provider.attempts for provider in providers] == [1, 0]
+
+
+def answer(url: str, status: int = 200, method: str = "POST") -> httpx.Response:
+    return httpx.Response(status, request=httpx.Request(method, url), content=b'{"error": "no"}')
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/files/f/content", "/v1/batches", "/v1/responses/r", "/v1/messages/count_tokens", "/chat/completions/x"],
+)
+def test_other_paths_are_not_judged(path: str) -> None:
+    """What is no answer of a model may hold an error and be what was asked for."""
+    assert api_of(answer(f"https://llm.example{path}")) is None
+
+
+def test_only_answers_of_success_are_judged() -> None:
+    """An answer of failure is one already, and what is got or not asked by HTTP is no answer of a model."""
+    url = "https://llm.example/v1/chat/completions"
+    assert api_of(answer(url)) is not None
+    assert api_of(answer(url, status=500)) is None
+    assert api_of(answer(url, method="GET")) is None
+    assert api_of(httpx.Response(200)) is None
+
+
+async def test_users_own_client_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that the user has made for the whole process is not changed."""
+    async with httpx.AsyncClient() as own:
+        monkeypatch.setattr(litellm, "aclient_session", own)
+        send = own.send
+        assert judge_answers(lambda: own)() is own
+        assert own.send == send
