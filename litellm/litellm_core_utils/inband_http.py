@@ -88,7 +88,7 @@ def judge_answers(get_client: Callable[..., Client]) -> Callable[..., Client]:
         if client in (litellm.client_session, litellm.aclient_session):
             return client
         if isinstance(client, httpx.AsyncClient):
-            client.send = _judging_async(client.send)  # type: ignore[method-assign]
+            client.send = _judging_async(client.send)  # type: ignore[method-assign, assignment]
         elif isinstance(client, httpx.Client):
             client.send = _judging(client.send)  # type: ignore[method-assign]
         return client

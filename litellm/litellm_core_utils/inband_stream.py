@@ -78,7 +78,7 @@ class JudgedStream:
             if failure is not None:
                 return Judged(bytes(passed_on), failure, told)
             if not (self._answer.may_be_empty or self._is_whole_body):
-                passed_on += self._held
+                passed_on.extend(self._held)
                 self._held.clear()
         return Judged(bytes(passed_on))
 

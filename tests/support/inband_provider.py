@@ -43,15 +43,15 @@ def _more_formats(path: str, request: dict[str, Any], answer: str) -> Body | Non
     bare = path.partition("?")[0]
     if bare.endswith(CONVERSE):
         said = {"role": "assistant", "content": [{"text": answer}]}
-        usage = {"inputTokens": 3, "outputTokens": 1, "totalTokens": 4}
+        spent = {"inputTokens": 3, "outputTokens": 1, "totalTokens": 4}
         return _json(
-            {"output": {"message": said}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 1}}
+            {"output": {"message": said}, "stopReason": "end_turn", "usage": spent, "metrics": {"latencyMs": 1}}
         )
     if bare.endswith("/chat/completions") and not request.get("stream"):
         return _json({**whole("openai", "m", answer), "service_tier": "on_demand"})  # Groq's, which LiteLLM looks for
     if not bare.endswith(COHERE):
         return None
-    tokens = {"input_tokens": 3, "output_tokens": 1}
+    tokens: Json = {"input_tokens": 3, "output_tokens": 1}
     usage: Json = {"billed_units": tokens, "tokens": tokens}
     if not request.get("stream"):
         said = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
