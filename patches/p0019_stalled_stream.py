@@ -19,9 +19,15 @@ A stream over a socket that stalls after its first words, with a fallback
 that can continue it; and the function itself.
 """
 
-from fork.edits import AddImport, ForReleases, Otherwise, ReplaceExpression
+from fork.edits import AddImport, ForReleases, Otherwise, ReplaceBody
 
 FUNCTION = "_is_transport_timeout"
+KNOWS_BOTH_CLIENTS = """
+return any(
+    isinstance(one, httpx.TimeoutException) or type(one) is APITimeoutError
+    for one in (error, error.__cause__ if isinstance(error, Timeout) else None)
+)
+"""
 NOT_CONTINUED = "no stream is continued on a fallback"
 
 ADDS = (
@@ -37,17 +43,7 @@ EDITS = {
             {
                 ">=1.109": (
                     AddImport("openai", ("APITimeoutError",)),
-                    ReplaceExpression(
-                        FUNCTION,
-                        "isinstance(error, httpx.TimeoutException)",
-                        "isinstance(error, httpx.TimeoutException) or type(error) is APITimeoutError",
-                    ),
-                    ReplaceExpression(
-                        FUNCTION,
-                        "isinstance(error.__cause__, httpx.TimeoutException)",
-                        "(isinstance(error.__cause__, httpx.TimeoutException) or "
-                        "type(error.__cause__) is APITimeoutError)",
-                    ),
+                    ReplaceBody(FUNCTION, KNOWS_BOTH_CLIENTS),
                 )
             },
             why=NOT_CONTINUED,
