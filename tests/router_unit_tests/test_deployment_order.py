@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ FALLBACK = "the-fallback"
 @pytest.mark.parametrize("request_settings", [{}, {"num_retries": 2}], ids=["router's retries", "request's retries"])
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("fault", ["429", "503", "refused"])
-async def test_each_order_is_asked_once(fault: str, count: int, request_settings: dict[str, int]) -> None:
+async def test_each_order_is_asked_once(fault: str, count: int, request_settings: dict[str, Any]) -> None:
     """A request goes through the orders and then to the fallback, without a deployment that has failed it before."""
     with ExitStack() as stack:
         failing = [

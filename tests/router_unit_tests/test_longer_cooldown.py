@@ -60,6 +60,10 @@ class TwoAtOnce(FaultyProvider):
         super().__init__()
         self._both_came, self._released = asyncio.Event(), asyncio.Event()
 
+    def __enter__(self) -> TwoAtOnce:
+        self.start()
+        return self
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path, body = await read_request(reader)
         is_first = not self.requests
