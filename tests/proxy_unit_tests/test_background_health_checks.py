@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -256,6 +256,12 @@ class Redis:
 
     def check_and_fix_namespace(self, key: str) -> str:
         return f"namespace:{key}"
+
+    def batch_get_cache(self, key_list: Sequence[str], *_: object, **__: object) -> dict[str, None]:
+        return dict.fromkeys(key_list)
+
+    async def async_batch_get_cache(self, key_list: Sequence[str], *_: object, **__: object) -> dict[str, None]:
+        return dict.fromkeys(key_list)
 
     async def async_delete_cache(self, key: str) -> None:
         if self.failure is not None:

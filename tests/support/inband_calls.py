@@ -156,7 +156,7 @@ _OPENAI_LIKE: Final = {
     "deepseek": ("deepseek/deepseek-chat", "/v1"),
     "mistral": ("mistral/mistral-small-latest", "/v1"),
     "groq": ("groq/openai/gpt-oss-20b", "/v1"),
-    "openrouter": ("openrouter/openai/gpt-4o-mini", "/v1"),
+    "openrouter": ("openrouter/qwen/qwen3-8b", "/v1"),
     "together_ai": ("together_ai/Qwen/Qwen2.5-7B-Instruct-Turbo", "/v1"),
     "xai": ("xai/grok-3-mini", "/v1"),
     "databricks": ("databricks/databricks-dbrx-instruct", "/v1"),
