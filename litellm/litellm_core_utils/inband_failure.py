@@ -13,7 +13,9 @@ from litellm.litellm_core_utils.failure_evidence import STATUS_OF_CODE
 from litellm.litellm_core_utils.inband_formats import (
     CONTENT_FIELDS,
     ENDS_RESPONSE,
+    GOES_ON,
     LABELS,
+    MAY_FAIL,
     OPENS_RESPONSE,
     ORDINARY_ENDS,
     RANKINGS,
@@ -81,6 +83,18 @@ class StreamedAnswer:
     def may_be_empty(self) -> bool:
         """Whether it has an end and has said nothing so far."""
         return self._empty_fails and self._seen.reason is not None and not self._seen.says and _is_empty(self._seen)
+
+    def goes_on(self, event: bytes) -> bool:
+        """Whether an event only goes on with a chat that has begun to say something: then it need not be decoded, which
+        most of a stream would be twice."""
+        return (
+            self._seen.says
+            and self._api is Api.CHAT
+            and event.endswith(b"}")
+            and b'"choices"' in event
+            and any(going_on in event for going_on in GOES_ON)
+            and not any(word in event for word in MAY_FAIL)
+        )
 
     def add(self, value: object, name: str = "") -> Failure | None:
         """Take an event, under its `name` if it has one, into account; the failure it tells of, None if it is none."""

@@ -62,6 +62,10 @@ CONTENT_FIELDS: Final = (
 # Fields that say nothing of the answer they stand in.
 LABELS: Final = frozenset({"type", "role", "id", "index", "object", "thought", "expires_at", "status"})
 
+# What an event of a chat has that is not its last one, as bytes, and what one of failure may have.
+GOES_ON: Final = (b'"finish_reason":null', b'"finish_reason": null')
+MAY_FAIL: Final = (b"error", b"base_resp")
+
 # Reasons for an end after which nothing said is nothing at all, unless tokens were spent on it: then the model was
 # asked, and ended at once. After any other reason, such as a filter or the limit of tokens, silence is the answer.
 ORDINARY_ENDS: Final = frozenset(

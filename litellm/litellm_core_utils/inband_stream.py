@@ -149,6 +149,9 @@ class JudgedStream:
         if data.strip() == ENDS_STREAM.encode():
             self._data.clear()
             return self._answer.done(), data
+        if not self._name and self._answer.goes_on(data):
+            self._data.clear()
+            return None, b""
         value: Final = _decoded(data)
         if value is _NOT_JSON and not is_over:
             return None, b""
