@@ -7,6 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+RESPONSE_OPENINGS: Final = frozenset(
+    {
+        *("response.created", "response.in_progress"),
+        *("response.output_item.added", "response.content_part.added"),
+    }
+)
+"""Events of the Responses API that open an answer, and tell nothing of it."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 _FIELDS: Final = (b"data", b"event", b"id", b"retry")
 _LINE_ENDS: Final = b"\r\n"

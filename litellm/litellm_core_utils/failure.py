@@ -177,9 +177,7 @@ def _search(failure: object) -> Failure:
     told: Final = _search_by_error_object(failure, None)
     if told is not None:
         return told
-    if placeholder in VAGUE_STATUSES and _is_made_up(placeholder, failure):
-        return Failure(FailureKind.GARBLED, None, Basis.LITELLM)
-    if _is_misread(failure):
+    if (placeholder in VAGUE_STATUSES and _is_made_up(placeholder, failure)) or _is_misread(failure):
         return Failure(FailureKind.GARBLED, None, Basis.LITELLM)
     # LiteLLM's catch-all repeats the words of what it wraps, so what it wraps is asked.
     found: Final = _judge_wording(links[0] if links else failure, placeholder)

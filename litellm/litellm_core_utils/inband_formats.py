@@ -7,6 +7,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from litellm.litellm_core_utils.event_stream import RESPONSE_OPENINGS
+
 
 class Api(Enum):
     """The format of an answer, by the path that was asked."""
@@ -95,8 +97,8 @@ STATUS_OF_MINIMAX: Final = MappingProxyType(
 # A response is not begun by these events, see `stream_start`; its end is one of the others.
 OPENS_RESPONSE: Final = frozenset(
     {
-        *("response.created", "response.in_progress", "response.queued", "keepalive"),
-        *("response.output_item.added", "response.content_part.added"),
+        *RESPONSE_OPENINGS,
+        *("response.queued", "keepalive"),
         *("response.output_item.done", "response.content_part.done", "response.output_text.done"),
     }
 )

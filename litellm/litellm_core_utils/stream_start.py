@@ -17,7 +17,7 @@ import anyio
 import httpx
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.litellm_core_utils.anthropic_errors import anthropic_stream_error
-from litellm.litellm_core_utils.event_stream import EventStream
+from litellm.litellm_core_utils.event_stream import RESPONSE_OPENINGS, EventStream
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, keep_failure
 from litellm.litellm_core_utils.release_differences import log_async_failure
@@ -32,13 +32,7 @@ Stream = TypeVar("Stream")
 
 _MOST_HELD_BACK: Final = 8  # events; a stream kept alive with empty ones has begun
 _MOST_BYTES_HELD_BACK: Final = 65536
-_PREAMBLE: Final = frozenset(
-    {
-        *("message_start", "ping", "content_block_start"),  # Anthropic's
-        *("response.created", "response.in_progress"),  # of the Responses API, with the next line
-        *("response.output_item.added", "response.content_part.added"),
-    }
-)
+_PREAMBLE: Final = frozenset({"message_start", "ping", "content_block_start", *RESPONSE_OPENINGS})
 """Events in which nothing of the answer is told: a provider sends them when it takes the request up, and may fail yet.
 LiteLLM's bridges make them up before the provider has said a word."""
 

@@ -7,20 +7,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from litellm import RateLimitError, Router
 
 from support.faulty_provider import Fault, FaultyProvider, Request, read_request
-from support.routing import ask, cooldown_cache, cooldown_seconds, cooling_down, deployment, routed, until
+from support.routing import ask, cool_down, cooldown_cache, cooldown_seconds, cooling_down, deployment, routed, until
 
 GROUP_OF_TWO = [deployment(name, "openai", "http://127.0.0.1:9") for name in ("a", "b")]
-
-
-def cool_down(router: Router, seconds: float | None, name: str = "a") -> None:
-    """As the router does after a failure of deployment `name`."""
-    error = RateLimitError(message="busy", llm_provider="openai", model="gpt")
-    cooldown_cache(router).add_deployment_to_cooldown(
-        model_id=name, original_exception=error, exception_status=429, cooldown_time=seconds
-    )
 
 
 @pytest.mark.parametrize(
@@ -30,25 +21,25 @@ def cool_down(router: Router, seconds: float | None, name: str = "a") -> None:
 def test_longer_cooldown_counts(first: float | None, second: float | None, lasting: float) -> None:
     """A cooldown lasts as long as the longer one of two, with the router's own time for one that has none."""
     with routed(GROUP_OF_TWO, cooldown_time=30) as router:
-        cool_down(router, first)
-        cool_down(router, second)
+        cool_down(router, "a", first)
+        cool_down(router, "a", second)
         assert cooldown_seconds(router, "a") == lasting
 
 
 async def test_shorter_one_after_the_longer_has_ended() -> None:
     """A cooldown that is over keeps none from beginning."""
     with routed(GROUP_OF_TWO, cooldown_time=30) as router:
-        cool_down(router, 0.3)
+        cool_down(router, "a", 0.3)
         assert await until(lambda: not cooling_down(router))
-        cool_down(router, 20)
+        cool_down(router, "a", 20)
         assert cooldown_seconds(router, "a") == 20
 
 
 def test_deployments_have_cooldowns_of_their_own() -> None:
     """What one deployment is told says nothing about another one."""
     with routed(GROUP_OF_TWO, cooldown_time=30) as router:
-        cool_down(router, 60)
-        cool_down(router, 1, "b")
+        cool_down(router, "a", 60)
+        cool_down(router, "b", 1)
         assert (cooldown_seconds(router, "a"), cooldown_seconds(router, "b")) == (60, 1)
 
 
@@ -101,7 +92,7 @@ async def test_unreadable_store_takes_a_new_cooldown() -> None:
     with routed(GROUP_OF_TWO, cooldown_time=30) as router:
         store = cooldown_cache(router)
         with unreadable(store):
-            cool_down(router, 20)
+            cool_down(router, "a", 20)
         assert cooldown_seconds(router, "a") == 20
 
 

@@ -176,6 +176,14 @@ def cooling_down(router: Router) -> set[str]:
     return {name for name, _ in active}
 
 
+def cool_down(router: Router, name: str, seconds: float | None) -> None:
+    """As the router does after a failure of deployment `name`; for its own time if `seconds` is None."""
+    error = litellm.RateLimitError(message="busy", llm_provider="openai", model="gpt")
+    cooldown_cache(router).add_deployment_to_cooldown(
+        model_id=name, original_exception=error, exception_status=429, cooldown_time=seconds
+    )
+
+
 def cooldown_seconds(router: Router, name: str) -> float:
     """For how long deployment `name` was put into cooldown."""
     active = cooldown_cache(router).get_active_cooldowns(model_ids=[name], parent_otel_span=None)

@@ -184,8 +184,14 @@ def seconds_until_rotation(router: Router, deployment_ids: Collection[str]) -> f
     active: Final = router.cooldown_cache.get_active_cooldowns(names, parent_otel_span=None)
     if not names or len(active) < len(names):
         return None
+    return min(seconds_left(name, [(name, one)]) for name, one in active)
+
+
+def seconds_left(deployment_id: str, active: Iterable[tuple[str, "CooldownCacheValue"]]) -> float:
+    """How long the deployment goes on cooling down by what the store has of it; 0 if that is over, or nothing."""
     now: Final = time.time()
-    return max(0.0, min(float(one["timestamp"]) + float(one["cooldown_time"]) - now for _, one in active))
+    own: Final = (one for name, one in active if name == deployment_id)
+    return max([0.0, *(float(one["timestamp"]) + float(one["cooldown_time"]) - now for one in own)])
 
 
 def any_in_rotation(router: Router, deployment_ids: Collection[str]) -> bool:
