@@ -80,6 +80,9 @@ ADDS = (
     "tests/exception_mapping/test_transport_errors.py",
     "tests/exception_mapping/test_unreadable_exceptions.py",
     "tests/exception_mapping/test_wording.py",
+    "tests/support/__init__.py",
+    "tests/support/faulty_provider.py",
+    "tests/support/provider_formats.py",
 )
 EDITS = {
     "litellm/litellm_core_utils/exception_mapping_utils.py": (

@@ -86,6 +86,7 @@ ADDS = (
     "litellm/router_utils/failover/retries.py",
     "litellm/router_utils/failover/rotation_wait.py",
     "tests/router_unit_tests/test_callers_part.py",
+    "tests/router_unit_tests/test_cooldown_reports.py",
     "tests/router_unit_tests/test_empty_streams.py",
     "tests/router_unit_tests/test_failed_streams.py",
     "tests/router_unit_tests/test_first_event.py",
@@ -97,6 +98,7 @@ ADDS = (
     "tests/router_unit_tests/test_retry.py",
     "tests/router_unit_tests/test_nested_requests.py",
     "tests/router_unit_tests/test_stream_wait.py",
+    "tests/router_unit_tests/test_trouble_by_code.py",
     "tests/support/router_methods.py",
     "tests/support/streams.py",
     ForReleases(
@@ -108,7 +110,6 @@ ADDS = (
                 "tests/router_unit_tests/test_attempts.py",
                 "tests/router_unit_tests/test_decide_retry.py",
                 "tests/router_unit_tests/test_described_attempts.py",
-                "tests/router_unit_tests/test_fallback_cooldown.py",
                 "tests/router_unit_tests/test_fallbacks_left.py",
                 "tests/router_unit_tests/test_python_router_stubs.py",
                 "tests/support/attempts.py",

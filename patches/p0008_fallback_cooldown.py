@@ -28,6 +28,11 @@ ADDS = (
     "tests/router_unit_tests/test_fallback.py",
     "tests/router_unit_tests/test_state_machine.py",
     "tests/router_unit_tests/test_user_settings.py",
+    ForReleases(
+        {"<1.110": ("tests/router_unit_tests/test_fallback_cooldown.py",)},
+        why="its attempts are those of the router in Python",
+        otherwise=Otherwise.MOVED,
+    ),
 )
 EDITS = {
     "litellm/router_utils/cooldown_handlers.py": (

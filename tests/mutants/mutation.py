@@ -156,7 +156,7 @@ OTHER_KILLERS = {
     "fallbacks": Killers(quick=("router_unit_tests/test_fallbacks_left.py", "router_unit_tests/test_model_names.py")),
     **dict.fromkeys(
         ("group_names", "python_router_names", "compiled_router_names", "compiled_router_registry"),
-        Killers(quick=("router_unit_tests/test_model_names.py",)),
+        Killers(quick=("router_unit_tests/test_model_names.py", "router_unit_tests/test_all_cooling_down.py")),
     ),
     **dict.fromkeys(
         ("automatic_fallbacks", "python_router_fallbacks", "compiled_router_fallbacks"),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from router_unit_tests.named_groups import asked, router_of
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
-from support.routing import GROUP, MODES, back_offs, cooling_down, deployment, lost, outcomes, routed, until
+from support.routing import GROUP, MODES, ask, back_offs, cooling_down, deployment, lost, outcomes, routed, until
 
 SUBSTITUTE = "the-fallback-group"
 FALLBACKS: dict[str, Any] = {"fallbacks": [{GROUP: [SUBSTITUTE]}]}
@@ -47,6 +48,19 @@ async def test_group_limited_for_a_moment_answers(mode: str) -> None:
             assert await outcomes(router, 6, mode) == ["pong"] * 6
             assert 0.3 < time.monotonic() - began < 20
             assert both.attempts == 2 + 6
+
+
+@pytest.mark.parametrize("kind", ["alias", "public name", "auto router"])
+async def test_a_moment_is_waited_for_by_any_name(kind: str) -> None:
+    """A group that is rate-limited for a second answers when that is over."""
+    with router_of(kind, FOR_A_MOMENT, count=2) as (router, bad, other):
+        other.fault = FOR_A_MOMENT
+        await outcomes(router, 1, **{**asked(kind), "num_retries": 1})
+        bad.fault = other.fault = HEALTHY
+        began = time.monotonic()
+        assert await ask(router, "async", **asked(kind)) == "pong"
+        assert time.monotonic() - began < 3
+        assert bad.attempts + other.attempts == 3
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -237,3 +251,17 @@ async def test_fallback_that_fails_often_is_left_alone() -> None:
             assert len(lost(await outcomes(router, 12))) == 12
             assert cooling_down(router) >= {"substitute"}
             assert 5 <= substitute.attempts <= 7
+
+
+async def test_fallback_with_other_parameters() -> None:
+    """The same group with other parameters, such as a shorter prompt, is another fallback."""
+    shorter = {"model": SUBSTITUTE, "messages": [{"role": "user", "content": "p"}]}
+    with FaultyProvider(FAULTS["429"]) as primary, FaultyProvider(FAULTS["429"]) as substitute:
+        groups = [
+            deployment("primary", "openai", primary.url),
+            deployment("substitute", "openai", substitute.url, group=SUBSTITUTE),
+        ]
+        with routed(groups, num_retries=0) as router:
+            assert lost(await outcomes(router, 1, fallbacks=[{"model": SUBSTITUTE}, shorter])) == [0]
+            assert (primary.attempts, substitute.attempts) == (1, 2)
+            assert substitute.requests[-1].body["messages"] == shorter["messages"]

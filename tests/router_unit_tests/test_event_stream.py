@@ -8,12 +8,8 @@ from typing import Any
 
 import openai
 import pytest
-from litellm import Router
 from litellm.litellm_core_utils.event_stream import EventStream
 from litellm.litellm_core_utils.stream_start import await_first_event
-
-from support.routing import GROUP, MESSAGES, deployment, routed
-from support.thinking_provider import ThinkingProvider
 
 START = {"type": "message_start", "message": {"model": "m\u00fcnchen \U0001f600"}}
 TEXT = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "gr\u00fc\u00df dich"}}
@@ -117,26 +113,3 @@ async def test_web_page_in_pieces_is_no_answer() -> None:
     for parts in cuts(b"\n<!DOCTYPE html><html><body>Bad gateway</body></html>"):
         with pytest.raises(openai.APIConnectionError):
             await await_first_event(pieces(parts))
-
-
-async def _messages(router: Router) -> bytes:
-    stream: Any = await router.aanthropic_messages(model=GROUP, messages=MESSAGES, max_tokens=9, stream=True)
-    return b"".join([part async for part in stream])
-
-
-async def _contents(router: Router) -> bytes:
-    contents = [{"role": "user", "parts": [{"text": "ping"}]}]
-    stream: Any = await router.agenerate_content_stream(model=GROUP, contents=contents, stream=True)
-    return b"".join([part async for part in stream])
-
-
-@pytest.mark.parametrize(("provider", "ask"), [("anthropic", _messages), ("gemini", _contents)])
-@pytest.mark.parametrize("cut_at", [None, 1, 9, 30, -1])
-async def test_error_event_sends_the_request_elsewhere(provider: str, ask: Any, cut_at: int | None) -> None:
-    """The other deployment answers when the first one's stream begins with an error, cut or not."""
-    with ThinkingProvider(0.01, fails_with=503, cut_at=cut_at) as bad, ThinkingProvider(0.01) as good:
-        group = [deployment("a-bad", provider, bad.url), deployment("b-good", provider, good.url)]
-        with routed(group, num_retries=1, routing_strategy="cost-based-routing") as router:
-            for _ in range(3):
-                assert b"pong" in await ask(router)
-        assert bad.stays

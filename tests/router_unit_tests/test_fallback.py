@@ -399,13 +399,3 @@ async def test_last_fallback_is_retried() -> None:
             assert lost(await outcomes(router, 1, model="a")) == [0]
             assert attempts(providers) == [1, 1, 3]
             assert waits[0] > 0
-
-
-async def test_fallback_with_other_parameters() -> None:
-    """The same group with other parameters, such as a shorter prompt, is another fallback."""
-    shorter = {"model": "b", "messages": [{"role": "user", "content": "p"}]}
-    with chain(a=FAULTS["429"], b=FAULTS["429"]) as (groups, providers):
-        with routed(groups, num_retries=0) as router:
-            assert lost(await outcomes(router, 1, model="a", fallbacks=[{"model": "b"}, shorter])) == [0]
-            assert attempts(providers) == [1, 2]
-            assert providers[1].requests[-1].body["messages"] == shorter["messages"]

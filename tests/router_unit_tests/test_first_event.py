@@ -10,14 +10,16 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from litellm import CustomStreamWrapper
+from litellm import CustomStreamWrapper, Router
 from litellm.exceptions import APIConnectionError
 from litellm.litellm_core_utils.failure import classify
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.stream_start import await_first_event
 from litellm.litellm_core_utils.stream_wait import notify_caller, retry_possible_if
 
+from support.routing import GROUP, MESSAGES, deployment, routed
 from support.streams import NOTHING_YET, TELLING, Source, begun, chunk, in_both_modes, source_in, the_rest, wrapper
+from support.thinking_provider import ThinkingProvider
 
 
 def _messages_from_chat() -> Any:
@@ -206,3 +208,26 @@ def test_a_wrapped_method_looks_as_it_did(owner: type, name: str) -> None:
     method = getattr(owner, name)
     assert method.__name__ == name
     assert inspect.unwrap(method) is not method
+
+
+async def _messages(router: Router) -> bytes:
+    stream: Any = await router.aanthropic_messages(model=GROUP, messages=MESSAGES, max_tokens=9, stream=True)
+    return b"".join([part async for part in stream])
+
+
+async def _contents(router: Router) -> bytes:
+    contents = [{"role": "user", "parts": [{"text": "ping"}]}]
+    stream: Any = await router.agenerate_content_stream(model=GROUP, contents=contents, stream=True)
+    return b"".join([part async for part in stream])
+
+
+@pytest.mark.parametrize(("provider", "ask"), [("anthropic", _messages), ("gemini", _contents)])
+@pytest.mark.parametrize("cut_at", [None, 1, 9, 30, -1])
+async def test_error_event_sends_the_request_elsewhere(provider: str, ask: Any, cut_at: int | None) -> None:
+    """The other deployment answers when the first one's stream begins with an error, cut or not."""
+    with ThinkingProvider(0.01, fails_with=503, cut_at=cut_at) as bad, ThinkingProvider(0.01) as good:
+        group = [deployment("a-bad", provider, bad.url), deployment("b-good", provider, good.url)]
+        with routed(group, num_retries=1, routing_strategy="cost-based-routing") as router:
+            for _ in range(3):
+                assert b"pong" in await ask(router)
+        assert bad.stays

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -121,20 +120,6 @@ async def test_a_lone_deployment_is_retried_by_any_name(kind: str) -> None:
     with router_of(kind, FAULTS["500"], count=1) as (router, bad, _), back_offs():
         results = await outcomes(router, 1, **asked(kind))
         assert (getattr(results[0], "status_code", None), bad.attempts) == (500, 3)
-
-
-@pytest.mark.parametrize("kind", ["alias", "public name", "auto router"])
-async def test_a_moment_is_waited_for_by_any_name(kind: str) -> None:
-    """A group that is rate-limited for a second answers when that is over."""
-    one_second = Fault.status(429, retry_after=1)
-    with router_of(kind, one_second, count=2) as (router, bad, other):
-        other.fault = one_second
-        await outcomes(router, 1, **{**asked(kind), "num_retries": 1})
-        bad.fault = other.fault = HEALTHY
-        began = time.monotonic()
-        assert await ask(router, "async", **asked(kind)) == "pong"
-        assert time.monotonic() - began < 3
-        assert bad.attempts + other.attempts == 3
 
 
 TARGETS: dict[str, dict[str, Any]] = {
