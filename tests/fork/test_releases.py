@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from releases import compat, environment
+from fork.patches import Patch
+from releases import bisect_series, compat, environment
 from releases.environment import Counts, Environment, ReleaseError, counts
 
 INDEX = {
@@ -130,3 +131,49 @@ def test_broken_release_hides_no_other(
     assert rows[1].endswith("| 7 passed, built in 1.2 s, without certifi>=2099 |")
     sys.argv.remove("1.82.6")
     assert compat.main() == 0
+
+
+def bisected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, applied: Callable[[Patch], Counts]) -> int:
+    """The exit code of the series applied patch by patch, where `applied` says what becomes of each."""
+    (tmp_path / "requirements.txt").write_text("pytest\n")
+    monkeypatch.setattr(sys, "argv", ["bisect_series.py", str(tmp_path), str(tmp_path / "requirements.txt"), "9.9.9"])
+    monkeypatch.setattr(bisect_series, "Environment", lambda base, work: Prepared(work))
+    monkeypatch.setattr(bisect_series, "applied", lambda patch, repository, environment: applied(patch))
+    return bisect_series.main()
+
+
+class Prepared(Here):
+    def prepare(self, requirements: Sequence[str]) -> list[str]:
+        return []
+
+
+def test_failing_patch_fails_the_bisection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A patch with a failing test is named at the end, though the later ones pass, and the exit code is 1."""
+    failing = ("p0002_cooldown", "p0005_first_event")
+    assert bisected(monkeypatch, tmp_path, lambda patch: Counts(3, int(patch.name in failing))) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "=== LiteLLM 9.9.9, up to p0006_retry: 3 passed" in lines
+    assert lines[-1].startswith("=== LiteLLM 9.9.9: tests FAILED with p0002_cooldown, p0005_first_event: name those")
+
+
+def test_series_without_failure_passes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the tests of each patch pass, or it has none, the exit code is 0."""
+    assert bisected(monkeypatch, tmp_path, lambda patch: Counts(patch.number - 1, 0)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "=== LiteLLM 9.9.9: each patch passes its own tests"
+
+
+def test_patch_that_does_not_build_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A patch that cannot be built, or whose tests cannot be run, is named with the reason, and the exit code is 1."""
+
+    def applied(patch: Patch) -> Counts:
+        raise ReleaseError("the tests did not run: see above")
+
+    assert bisected(monkeypatch, tmp_path, applied) == 1
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "=== LiteLLM 9.9.9: up to p0001_exception_mapping: the tests did not run: see above"
