@@ -15,7 +15,7 @@ from litellm.router_utils.failover import driver_state
 from litellm.router_utils.failover.compiled_router_cooldown import COOLS_DOWN_AND_RETRIES, NOT_RETRIED, REJECTS
 from litellm.router_utils.failover.router_view import ids_of
 
-from support.compiled_host import NOWHERE, OTHER, answered, told_of
+from support.compiled_host import NOWHERE, answered, told_of
 from support.faulty_provider import FAULTS, FaultyProvider
 from support.routing import GROUP, MESSAGES, MODES, callbacks_put_back, cooldown_cache, deployment, outcomes, routed
 
@@ -83,20 +83,6 @@ async def test_later_order_is_asked(mode: str, strategy: str, fault: str) -> Non
         group = [*first, deployment("c", "openai", good.url, order=2)]
         with routed(group, num_retries=0, routing_strategy=strategy) as router:
             assert await outcomes(router, 1, mode) == ["pong"]
-
-
-def test_sync_cooldown_reaches_listeners() -> None:
-    """A cooldown that follows a sync answer is told to who listens, such as Prometheus."""
-    told = mock.AsyncMock()
-    listener = mock.patch("litellm.router_utils.cooldown_handlers.router_cooldown_event_callback", told)
-    with FaultyProvider(FAULTS["503"]) as primary, FaultyProvider() as substitute, listener:
-        group = [
-            deployment("a", "openai", primary.url),
-            deployment("z", "openai", substitute.url, group=OTHER),
-        ]
-        with routed(group, num_retries=0, fallbacks=[{GROUP: [OTHER]}]) as router:
-            router.completion(model=GROUP, messages=MESSAGES)
-    assert [call.kwargs["deployment_id"] for call in told.await_args_list] == ["a"]
 
 
 def test_a_core_is_enough_to_know_its_router() -> None:
