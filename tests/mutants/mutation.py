@@ -83,6 +83,8 @@ STREAMS = (
     "router_unit_tests/test_empty_streams.py",
 )
 
+NAMES = ("router_unit_tests/test_model_names.py", "router_unit_tests/test_all_cooling_down.py")
+
 OTHER_KILLERS = {
     "abandoned_stream": Killers(quick=("router_unit_tests/test_stream_wait.py",)),
     "anthropic_errors": Killers(
@@ -153,10 +155,10 @@ OTHER_KILLERS = {
         thorough=("router_unit_tests/test_every_strategy.py",),
     ),
     "fallback_cooldown": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_fallback.py",)),
-    "fallbacks": Killers(quick=("router_unit_tests/test_fallbacks_left.py", "router_unit_tests/test_model_names.py")),
+    "fallbacks": Killers(quick=("router_unit_tests/test_fallbacks_left.py", *NAMES)),
     **dict.fromkeys(
         ("group_names", "python_router_names", "compiled_router_names", "compiled_router_registry"),
-        Killers(quick=("router_unit_tests/test_model_names.py", "router_unit_tests/test_all_cooling_down.py")),
+        Killers(quick=NAMES),
     ),
     **dict.fromkeys(
         ("automatic_fallbacks", "python_router_fallbacks", "compiled_router_fallbacks"),
@@ -164,7 +166,7 @@ OTHER_KILLERS = {
             quick=(
                 "router_unit_tests/test_automatic_fallbacks.py",
                 "router_unit_tests/test_fallback_permissions.py",
-                "router_unit_tests/test_model_names.py",
+                *NAMES,
             )
         ),
     ),

@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 
-from router_unit_tests.named_groups import asked, router_of
+from router_unit_tests.named_groups import ASKED_FOR, FALLBACK, NEVER_COOLED_DOWN, OTHER_NAMES, asked, router_of
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
-from support.routing import GROUP, MODES, ask, back_offs, cooling_down, deployment, lost, outcomes, routed, until
+from support.routing import (
+    COMPILED_ROUTER,
+    GROUP,
+    MODES,
+    ask,
+    back_offs,
+    cooling_down,
+    deployment,
+    lost,
+    outcomes,
+    routed,
+    until,
+)
 
 SUBSTITUTE = "the-fallback-group"
 FALLBACKS: dict[str, Any] = {"fallbacks": [{GROUP: [SUBSTITUTE]}]}
@@ -203,6 +215,18 @@ async def test_cooldown_the_user_has_set_is_kept() -> None:
             primary.fault = HEALTHY
             assert lost(await outcomes(router, 1, disable_fallbacks=True)) == [0]
             assert primary.attempts == 1
+
+
+@pytest.mark.parametrize("fault", ["429", "503"])
+@pytest.mark.parametrize("kind", ASKED_FOR)
+async def test_fallbacks_stand_under_any_name(kind: str, fault: str) -> None:
+    """The fallback is asked at once, and the deployment it stood in for is left alone while its cooldown lasts."""
+    fallbacks = [{OTHER_NAMES.get(kind, GROUP): [FALLBACK]}]
+    with router_of(kind, FAULTS[fault], count=1, fallbacks=fallbacks) as (router, bad, good), back_offs() as waits:
+        assert [await ask(router, "async", **asked(kind)) for _ in range(3)] == ["pong"] * 3
+        # The compiled router finds a tier's fallbacks only once an attempt on the tier has failed.
+        asked_each_time = kind in NEVER_COOLED_DOWN or (COMPILED_ROUTER and "auto" in kind)
+        assert (bad.attempts, good.attempts, waits) == (3 if asked_each_time else 1, 3, [])
 
 
 # --- a fallback that fails

@@ -13,7 +13,6 @@ from router_unit_tests.named_groups import (
     ASKED_FOR,
     AUTO,
     FALLBACK,
-    NEVER_COOLED_DOWN,
     OF_TEAM,
     OTHER_NAMES,
     SETTINGS,
@@ -23,7 +22,7 @@ from router_unit_tests.named_groups import (
     router_of,
 )
 from support.faulty_provider import FAULTS, HEALTHY, Fault, FaultyProvider
-from support.routing import COMPILED_ROUTER, GROUP, MODES, ask, back_offs, deployment, outcomes, routed
+from support.routing import GROUP, MODES, ask, back_offs, deployment, outcomes, routed
 
 ALIASES: dict[str, Any] = {"plain": {ALIAS: GROUP}, "hidden": {ALIAS: {"model": GROUP, "hidden": True}}}
 
@@ -73,18 +72,6 @@ async def test_a_fallback_may_be_named_by_an_alias(mode: str) -> None:
     with lone(FAULTS["503"], **settings) as (router, attempts), back_offs():
         assert await ask(router, mode) == "pong"
         assert attempts() == (1, 1)
-
-
-@pytest.mark.parametrize("fault", ["429", "503"])
-@pytest.mark.parametrize("kind", ASKED_FOR)
-async def test_fallbacks_stand_under_any_name(kind: str, fault: str) -> None:
-    """The fallback is asked at once, and the deployment it stood in for is left alone while its cooldown lasts."""
-    fallbacks = [{OTHER_NAMES.get(kind, GROUP): [FALLBACK]}]
-    with router_of(kind, FAULTS[fault], count=1, fallbacks=fallbacks) as (router, bad, good), back_offs() as waits:
-        assert [await ask(router, "async", **asked(kind)) for _ in range(3)] == ["pong"] * 3
-        # The compiled router finds a tier's fallbacks only once an attempt on the tier has failed.
-        asked_each_time = kind in NEVER_COOLED_DOWN or (COMPILED_ROUTER and "auto" in kind)
-        assert (bad.attempts, good.attempts, waits) == (3 if asked_each_time else 1, 3, [])
 
 
 @pytest.mark.parametrize("kind", ASKED_FOR)
