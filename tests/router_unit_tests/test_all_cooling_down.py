@@ -78,6 +78,9 @@ async def test_a_moment_is_waited_for_by_any_name(kind: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 async def test_retry_waits_for_the_first_to_return(mode: str) -> None:
     """Once each deployment of the group has refused a request for a second, its next retry is a second later."""
+    with FaultyProvider() as answering:
+        with routed([deployment("a", "openai", answering.url)]) as router:
+            await outcomes(router, 1, mode)  # the first one in a process loads what it needs
     with FaultyProvider(FOR_A_MOMENT) as one, FaultyProvider(FOR_A_MOMENT) as other:
         both = Recovering(one, other)
         with routed(both.deployments, num_retries=2, cooldown_time=1) as router:
