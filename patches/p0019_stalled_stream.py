@@ -32,7 +32,7 @@ NOT_CONTINUED = "no stream is continued on a fallback"
 
 ADDS = (
     ForReleases(
-        {">=1.109": ("tests/router_unit_tests/test_stalled_stream.py",)},
+        {">=1.109": ("tests/router_unit_tests/test_stalled_stream.py", "tests/support/scripted_provider.py")},
         why=NOT_CONTINUED,
         otherwise=Otherwise.NOT_NEEDED,
     ),
