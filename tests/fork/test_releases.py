@@ -136,6 +136,7 @@ def test_broken_release_hides_no_other(
 def bisected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, applied: Callable[[Patch], Counts]) -> int:
     """The exit code of the series applied patch by patch, where `applied` says what becomes of each."""
     (tmp_path / "requirements.txt").write_text("pytest\n")
+    monkeypatch.setenv("ROUTER_PATIENCE", "5")  # which it sets, and is set back
     monkeypatch.setattr(sys, "argv", ["bisect_series.py", str(tmp_path), str(tmp_path / "requirements.txt"), "9.9.9"])
     monkeypatch.setattr(bisect_series, "Environment", lambda base, work: Prepared(work))
     monkeypatch.setattr(bisect_series, "applied", lambda patch, repository, environment: applied(patch))

@@ -7,6 +7,7 @@ with a test that fails, and exit code 1 says that there is one.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from fork.series import upstream_path
 from releases.environment import ROOT, UV, Counts, Environment, ReleaseError, arguments, counts, require, run
 
 NEEDED = ("fork", "pyproject.toml")  # to build
+PATIENCE = {"ROUTER_PATIENCE": "30"}  # seconds: a package that has just been installed is slow to load
 
 
 def applied(patch: Patch, repository: Path, environment: Environment) -> Counts | None:
@@ -44,6 +46,7 @@ def applied(patch: Patch, repository: Path, environment: Environment) -> Counts 
 def main() -> int:
     """Take the releases named after the folder to work in and the file of requirements."""
     work, requirements, chosen = arguments()
+    os.environ.update(PATIENCE)
     failed = False
     for base in chosen:
         try:
