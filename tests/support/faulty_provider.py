@@ -15,7 +15,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
@@ -63,6 +63,7 @@ class Fault:
     body: bytes | None = None
     content_type: str = "application/json"
     message: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def status(
@@ -73,16 +74,19 @@ class Fault:
         message: str | None = None,
         body: bytes | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Fault:
         """An HTTP answer with status `code`, 100 to 599.
 
-        `retry_after` is seconds or an HTTP date (RFC 9110 section 10.2.3). `message` replaces the wording of the
-        format's error shape, `body` the whole shape. Raises ValueError for a status outside 100 to 599.
+        `retry_after` is seconds or an HTTP date (RFC 9110 section 10.2.3), `headers` are sent as well. `message`
+        replaces the wording of the format's error shape, `body` the whole shape. Raises ValueError for a status outside
+        100 to 599.
         """
         if not 100 <= code <= 599:
             raise ValueError(f"HTTP status {code} is outside 100 to 599; name one inside")
         delay = None if retry_after is None else str(retry_after)
-        return cls(code=code, retry_after=delay, message=message, body=body, content_type=content_type)
+        more = tuple((headers or {}).items())
+        return cls(code=code, retry_after=delay, message=message, body=body, content_type=content_type, headers=more)
 
 
 HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>\n"
@@ -284,7 +288,7 @@ class FaultyProvider:
 
     async def _send(self, writer: asyncio.StreamWriter, fault: Fault, path: str, body: Json) -> None:
         code, kind, payload = _reply(fault, path, body, self.answer)
-        head = _head(code, kind, len(payload), fault.retry_after)
+        head = _head(code, kind, len(payload), fault)
         sent = payload[: _length_sent(fault.kind, payload, self.answer.encode())]
         if fault == HEALTHY and is_attempt(path):
             self.answered += 1  # before the client can know
@@ -323,11 +327,12 @@ def _carries_body(code: int) -> bool:
     return code >= 200 and code not in (204, 304)
 
 
-def _head(code: int, content_type: str, length: int, retry_after: str | None) -> bytes:
+def _head(code: int, content_type: str, length: int, fault: Fault) -> bytes:
     reason = HTTPStatus(code).phrase if code in HTTPStatus._value2member_map_ else "Unassigned"
     lines = [f"HTTP/1.1 {code} {reason}"]
-    if retry_after is not None:
-        lines.append(f"Retry-After: {retry_after}")
+    if fault.retry_after is not None:
+        lines.append(f"Retry-After: {fault.retry_after}")
+    lines += [f"{name}: {value}" for name, value in fault.headers]
     if _carries_body(code):
         lines += [f"Content-Type: {content_type}", f"Content-Length: {length}"]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
