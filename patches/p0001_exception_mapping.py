@@ -58,6 +58,7 @@ ADDS = (
     "litellm/litellm_core_utils/failure_evidence.py",
     "litellm/litellm_core_utils/http_status_mapping.py",
     "litellm/litellm_core_utils/release_differences.py",
+    "litellm/litellm_core_utils/stated_wait.py",
     "tests/conftest.py",
     "tests/exception_mapping/__init__.py",
     "tests/exception_mapping/aligned.py",

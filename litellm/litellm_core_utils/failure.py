@@ -7,6 +7,7 @@ raises.
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Set
 from enum import Enum
 from functools import lru_cache
@@ -44,6 +45,7 @@ from litellm.litellm_core_utils.failure_evidence import (
     Evidence,
 )
 from litellm.litellm_core_utils.failure_evidence import FailureKind as FailureKind
+from litellm.litellm_core_utils.stated_wait import MAX_BODY, longest_wait, wait_in_body, wait_in_headers
 
 Row = TypeVar("Row")
 
@@ -61,12 +63,14 @@ class Basis(str, Enum):
 
 class Failure(NamedTuple):
     """A failure's kind; the HTTP status (100 to 599) it came with or its error object stands for, if any; what both
-    rest on; and the seconds after which the provider asks to be tried again, if it does (RFC 9110 section 10.2.3)."""
+    rest on; the seconds after which the provider is to be tried again, if it asks for a wait; and the seconds that it
+    has asked for, which may be more than `max_retry_after`."""
 
     kind: FailureKind
     http_status: int | None = None
     basis: Basis = Basis.NOTHING
-    retry_after: int | None = None
+    retry_after: float | None = None
+    asked_for: float | None = None
 
     @property
     def proven(self) -> bool:
@@ -76,7 +80,8 @@ class Failure(NamedTuple):
 
 OF_SOMEBODY_ELSE: Final = Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
 
-_RETRY_AFTER: Final = "retry-after"
+_PASSING: Final = frozenset({FailureKind.RATE_LIMITED, FailureKind.UNAVAILABLE, FailureKind.SERVER_ERROR})
+"""What is over after a while. Other failures tell of rate limits by the way, and quote the request's words."""
 _ENDS: Final = (StopIteration, StopAsyncIteration)  # an iterator's, which say nothing
 _MAX_WORDING: Final = 4000  # characters
 TRACEBACK_HEADING: Final = "Traceback (most recent call last)"
@@ -121,7 +126,7 @@ def search_evidence(failure: object) -> Failure:
     """As `failure_of`, whatever is kept on `failure` itself: to be called once for a failure, where it is mapped."""
     try:
         found: Final = OF_SOMEBODY_ELSE if is_raised_by_somebody_else(failure) else _search(failure)
-        return found if found.retry_after is not None else found._replace(retry_after=retry_after(failure))
+        return found if found.retry_after is not None else with_stated_wait(found, failure)
     except Exception:  # a class that cannot be hashed, an attribute that cannot be compared
         return Failure(FailureKind.INTERNAL)
 
@@ -137,15 +142,36 @@ def is_about_the_model(failure: object) -> bool:
     return any(not MODEL_CODES.isdisjoint(one.codes) or _status_by_phrase(one) == 404 for one in objects)
 
 
-def retry_after(failure: object) -> int | None:
-    """The Retry-After of the provider's answer in seconds, None if it has none (RFC 9110 section 10.2.3)."""
-    headers: Final = response_headers(failure) if isinstance(failure, BaseException) else None
-    if headers is None or _RETRY_AFTER not in headers:
-        return None
-    from litellm.utils import _get_retry_after_from_exception_header
+def with_stated_wait(found: Failure, failure: object) -> Failure:
+    """`found`, which is what is known of `failure`, with the wait that the provider asks for, if it does."""
+    asked: Final = retry_after(failure, found.kind)
+    return found if asked is None else Failure(*found[:3], min(asked, longest_wait()), asked)
 
-    seconds: Final = _get_retry_after_from_exception_header(response_headers=headers)
-    return seconds if seconds is not None and seconds >= 0 else None
+
+def retry_after(failure: object, kind: FailureKind | None = None) -> float | None:
+    """The seconds after which the provider asks to be tried again, None if it does not.
+
+    It asks by a header. Where a failure of this `kind` is one that passes, it may also say so by a rate limit that is
+    spent, or in words."""
+    if not isinstance(failure, BaseException):
+        return None
+    headers: Final = response_headers(failure)
+    passes: Final = kind in _PASSING
+    told: Final = None if headers is None else wait_in_headers(headers.raw, now=time.time(), with_limits=passes)
+    return wait_in_body(_body_text(failure)) if told is None and passes else told
+
+
+def _body_text(failure: object) -> str:
+    """The body of the provider's answer, as it came or as its client has decoded it: most exceptions that have neither
+    repeat it in their message."""
+    content: Final = safe_getattr(safe_getattr(failure, "response"), "_content")  # `content` raises on an unread stream
+    if isinstance(content, bytes) and content:
+        return content[:MAX_BODY].decode("utf-8", "replace")
+    body: Final = safe_getattr(failure, "body")
+    if isinstance(body, (Mapping, list)) and body:
+        return _as_text(body)
+    message: Final = safe_getattr(failure, "message")
+    return message if isinstance(message, str) else _as_text(failure)
 
 
 def _search(failure: object) -> Failure:
@@ -397,13 +423,16 @@ def _wording(failure: object) -> str:
     """What `failure` says, without the traceback LiteLLM appends to its catch-all ("line 429" is no rate limit)."""
     if _is_a_bug(failure):
         return ""
-    text: object = failure if isinstance(failure, str) else safe_getattr(failure, "message")
-    if not isinstance(text, str):
-        try:
-            text = str(failure)
-        except Exception:
-            return ""
-    return str(text)[:_MAX_WORDING].partition(TRACEBACK_HEADING)[0]
+    text: Final = failure if isinstance(failure, str) else safe_getattr(failure, "message")
+    told: Final = text if isinstance(text, str) else _as_text(failure)
+    return told[:_MAX_WORDING].partition(TRACEBACK_HEADING)[0]
+
+
+def _as_text(failure: object) -> str:
+    try:
+        return str(failure)
+    except Exception:
+        return ""
 
 
 def _is_a_bug(failure: object) -> bool:

@@ -28,11 +28,13 @@ from litellm.litellm_core_utils.failure import (
     is_refused_by_policy,
     is_too_long_by_code,
     keep_failure,
+    kept_failure,
     kind_of_status,
-    retry_after,
+    with_stated_wait,
 )
 from litellm.litellm_core_utils.failure_evidence import PLACEHOLDER_STATUSES
 from litellm.litellm_core_utils.release_differences import PAYMENT_REQUIRED_CLASS
+from litellm.litellm_core_utils.stated_wait import SETTING
 from litellm.llms.openai_like.json_loader import JSONProviderRegistry
 
 # A status that is not here has the class of its hundred: BadRequestError below 500, APIError from there on.
@@ -202,7 +204,9 @@ def is_json_provider(slug: str | None) -> bool:
 def keep_failure_of_mapped(original_exception: object) -> None:
     """Keep its `Failure` on an exception that `exception_type` returns as it is, because it is mapped."""
     if isinstance(original_exception, Exception) and type(original_exception).__module__ == exceptions.__name__:
-        keep_failure(original_exception, failure_of(original_exception))
+        known: Final = kept_failure(original_exception)
+        if known is None:
+            _with_failure(original_exception, failure_of(original_exception))
 
 
 def align_with_http_status(mapped: Exception, original: object, model: str, provider: str) -> Exception:
@@ -254,7 +258,8 @@ def search_exception_chain(get_headers: Callable[..., ResponseHeaders]) -> Calla
 def _agreed(mapped: Exception, original: object, model: str, provider: str) -> Exception:
     usual: Final = _USUAL_STATUS.get(type(mapped))
     if usual in _SAYING_ENOUGH and usual == safe_getattr(original, "status_code"):
-        return _with_failure(mapped, Failure(kind_of_status(usual), usual, Basis.ANSWER, retry_after(original)))
+        seen: Final = Failure(kind_of_status(usual), usual, Basis.ANSWER)
+        return _with_failure(mapped, with_stated_wait(seen, original))
     found: Final = failure_of(original)
     if isinstance(mapped, _REQUEST_TOO_LARGE_OR_REFUSED):
         return _with_failure(mapped, found._replace(kind=FailureKind.REQUEST_REJECTED))
@@ -263,7 +268,7 @@ def _agreed(mapped: Exception, original: object, model: str, provider: str) -> E
         return _with_failure(_rebuilt(refusal, 400, mapped, original, model, provider), found)
     if isinstance(mapped, _RECOGNISED_UNDER_STATUS.get((provider, found.http_status or 0), ())):
         recognised: Final = _USUAL_STATUS[type(mapped)]
-        told: Final = Failure(kind_of_status(recognised), recognised, Basis.ERROR_OBJECT, found.retry_after)
+        told: Final = found._replace(kind=kind_of_status(recognised), http_status=recognised, basis=Basis.ERROR_OBJECT)
         return _with_failure(mapped, told)
     if not found.proven and _knows_more(mapped):
         said: Final = _kind_by_words(safe_getattr(mapped, "status_code"), found.kind)
@@ -384,7 +389,20 @@ def _response(status: int, original: object) -> httpx.Response:
 
 def _with_failure(mapped: Exception, found: Failure) -> Exception:
     keep_failure(mapped, found)
+    if found.asked_for is not None and found.asked_for != found.retry_after:
+        _log_shortened_wait(mapped, found)
     return mapped
+
+
+def _log_shortened_wait(mapped: Exception, found: Failure) -> None:
+    verbose_logger.warning(
+        "%s of %s asks to be left alone for %.0f seconds; it is for %.0f seconds, as %s says.",
+        safe_getattr(mapped, "model"),
+        safe_getattr(mapped, "llm_provider"),
+        found.asked_for,
+        found.retry_after,
+        SETTING,
+    )
 
 
 register_json_providers()

@@ -217,7 +217,7 @@ def test_litellm_placeholder_is_not_provider_status() -> None:
 def test_a_status_litellm_made_up_is_no_evidence() -> None:
     """A status that LiteLLM marks as synthesized, as it does from 1.100 on, is no evidence."""
     failure = Failed("'choices'", status_code=503, status_code_is_synthesized=True)
-    assert failure_of(failure) == (FailureKind.INTERNAL, None, Basis.NOTHING, None)
+    assert failure_of(failure) == Failure(FailureKind.INTERNAL, None, Basis.NOTHING)
     assert not failure_of(failure).proven
 
 

@@ -61,6 +61,7 @@ MAPPING = (
     "exception_mapping/test_response_headers.py",
     "exception_mapping/test_json_providers.py",
 )
+WAITS = "exception_mapping/test_stated_wait.py"
 DECISIONS = ("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py")
 ATTEMPTS = (
     "router_unit_tests/test_attempts.py",
@@ -119,9 +120,10 @@ OTHER_KILLERS = {
     "compiled_router_waiting": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
     "error_object": Killers(quick=("exception_mapping/test_error_codes.py",)),
     "failure_evidence": Killers(quick=FAILURES, thorough=DECISIONS),
-    "failure": Killers(quick=FAILURES, thorough=DECISIONS),
+    "failure": Killers(quick=FAILURES, thorough=(*DECISIONS, WAITS)),
+    "stated_back_off": Killers(quick=("router_unit_tests/test_stated_waits.py",)),
     "exception_chain": Killers(quick=FAILURES, thorough=MAPPING),
-    "http_status_mapping": Killers(quick=MAPPING, thorough=("exception_mapping/test_properties.py",)),
+    "http_status_mapping": Killers(quick=MAPPING, thorough=("exception_mapping/test_properties.py", WAITS)),
     "release_differences": Killers(quick=(*MAPPING, "router_unit_tests/test_empty_streams.py")),
     "stream_start": Killers(quick=(*STREAMS, "router_unit_tests/test_event_stream.py")),
     "unwrapped_failures": Killers(quick=("router_unit_tests/test_public_methods.py",)),
@@ -135,7 +137,11 @@ OTHER_KILLERS = {
             "router_unit_tests/test_reports.py",
             "router_unit_tests/test_pattern_cooldown.py",
         ),
-        thorough=("router_unit_tests/test_fallback.py", "router_unit_tests/test_user_settings.py"),
+        thorough=(
+            "router_unit_tests/test_fallback.py",
+            "router_unit_tests/test_user_settings.py",
+            "router_unit_tests/test_stated_waits.py",
+        ),
     ),
     "rotation_wait": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
     "router_view": Killers(

@@ -14,7 +14,7 @@ from litellm.proxy.failover_errors.response import client_response
 from support.faulty_provider import Fault, FaultyProvider
 from support.routing import deployment, lost, outcomes, routed
 
-LOOKS = ("search_evidence", "response_headers", "retry_after")
+LOOKS = ("search_evidence", "response_headers", "retry_after", "wait_in_headers")
 ATTEMPTS = 3
 
 
@@ -29,7 +29,7 @@ def looks() -> Iterator[dict[str, mock.Mock]]:
 
 @pytest.mark.parametrize("mode", ["async", "sync", "async-stream"])
 async def test_each_attempt_is_looked_at_once(looks: dict[str, mock.Mock], mode: str) -> None:
-    """Three failed attempts and the caller's answer: three searches, three readings, three parsed headers."""
+    """Three failed attempts and the caller's answer: three searches, three readings, three waits."""
     with ExitStack() as stack:
         fault = Fault.status(500, retry_after=7)
         servers = [stack.enter_context(FaultyProvider(fault)) for _ in range(ATTEMPTS)]

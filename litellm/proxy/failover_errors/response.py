@@ -55,9 +55,9 @@ def client_response(error: Exception, of_stream: bool = False) -> FailureRespons
     attempts: Final = _attempts_on(error)
     if isinstance(error, RouterRateLimitError) and not attempts:
         # LiteLLM's answer to a group of which none is available is 429 (#2487).
-        wait: Final = math.ceil(error.cooldown_time) or None
-        when: Final = f", try again in {wait} seconds" if wait else ""
-        return FailureResponse(429, f"{RouterErrors.no_deployments_available.value}{when}.", wait)
+        left: Final = math.ceil(error.cooldown_time) or None
+        when: Final = f", try again in {left} seconds" if left else ""
+        return FailureResponse(429, f"{RouterErrors.no_deployments_available.value}{when}.", left)
     if kept_failure(error) is None and not attempts and not of_stream:
         return None
     failure: Final = failure_of(error)
@@ -67,11 +67,12 @@ def client_response(error: Exception, of_stream: bool = False) -> FailureRespons
             return None
         status = client_status(failure.kind, failure.http_status, otherwise=_own_status(error))
         told = _message(error, failure.kind, failure.http_status, attempts)
-        return FailureResponse(status, told, failure.retry_after, provider_code(error))
+        return FailureResponse(status, told, _whole_seconds(failure.retry_after), provider_code(error))
     status = client_status(decisive.kind, decisive.status_code)
     own: Final = (decisive.kind, decisive.status_code) == failure[:2]
     told = _message(error if own else None, decisive.kind, decisive.status_code, attempts)
-    return FailureResponse(status, told, _shortest_wait(attempts, decisive), provider_code(error) if own else None)
+    wait: Final = _whole_seconds(_shortest_wait(attempts, decisive))
+    return FailureResponse(status, told, wait, provider_code(error) if own else None)
 
 
 def _attempts_on(error: Exception) -> tuple[FailedAttempt, ...]:
@@ -115,11 +116,16 @@ def _decisive(attempts: Sequence[FailedAttempt]) -> FailedAttempt | None:
     return next((one for one in reversed(attempts) if is_deployment_fault(one.kind)), None)
 
 
-def _shortest_wait(attempts: Sequence[FailedAttempt], decisive: FailedAttempt) -> int | None:
+def _shortest_wait(attempts: Sequence[FailedAttempt], decisive: FailedAttempt) -> float | None:
     waits: Final = [one.retry_after for one in attempts if one.retry_after is not None]
     if all(one.kind is FailureKind.RATE_LIMITED for one in attempts):
         return min(waits, default=None)
     return decisive.retry_after
+
+
+def _whole_seconds(wait: float | None) -> int | None:
+    """As Retry-After has them, so that nobody comes too early (RFC 9110 section 10.2.3)."""
+    return None if wait is None else math.ceil(wait)
 
 
 def _own_status(failure: Exception) -> int:

@@ -3,6 +3,7 @@ Whether a failure cools its deployment down: what LiteLLM's `cooldown_handlers` 
 lone deployment, which keeps LiteLLM's own treatment.
 """
 
+import math
 from typing import Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
@@ -50,6 +51,13 @@ def requires_cooldown(
 def cools_down_now(original_exception: Exception) -> bool:
     """Whether this one failure proves reason enough to cool a deployment down that another of its group replaces."""
     return cools_down_at_once(failure_of(original_exception)) and not is_caller_fault(original_exception)
+
+
+def stated_cooldown(original_exception: object) -> int | None:
+    """The seconds that the provider asks to be left alone for, None if it does not. Whole ones, rounded up: LiteLLM
+    rounds what proxies share in a Redis down, and a cooldown of less than a second to none."""
+    wait: Final = failure_of(original_exception).retry_after
+    return None if wait is None else math.ceil(wait)
 
 
 def is_out_for_fallbacks(router: Router, deployment_id: str, status_code: str | int) -> bool:

@@ -8,9 +8,12 @@ from typing import Final
 from litellm._logging import verbose_router_logger
 from litellm.constants import DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS, DEFAULT_FAILURE_THRESHOLD_PERCENT
 from litellm.litellm_core_utils.exception_chain import safe_getattr
-from litellm.litellm_core_utils.failure import failure_of
 from litellm.router_utils.failover.caller_fault import is_caller_fault
-from litellm.router_utils.failover.cooldown import ANSWERED_BY_A_FALLBACK, COOLED_DOWN_ALONE_AT_ONCE
+from litellm.router_utils.failover.cooldown import (
+    ANSWERED_BY_A_FALLBACK,
+    COOLED_DOWN_ALONE_AT_ONCE,
+    stated_cooldown,
+)
 from litellm.router_utils.failover.fallbacks import fallbacks_remain
 from litellm.router_utils.failover.policy import is_due_after, is_retry_useless
 from litellm.router_utils.failover.retry_state import GroupTurn
@@ -77,7 +80,7 @@ def cool_down_if_due(router: Router, deployment_id: str, error: Exception) -> No
     """Have LiteLLM decide on a cooldown, for as long as it would be if its failure callback did."""
     from litellm.router_utils.cooldown_handlers import _set_cooldown_deployments
 
-    asked_for: Final = (deployment_setting(router, deployment_id, "cooldown_time"), failure_of(error).retry_after)
+    asked_for: Final = (deployment_setting(router, deployment_id, "cooldown_time"), stated_cooldown(error))
     lengths: Final = [seconds for seconds in asked_for if seconds is not None and seconds >= 0]
     status: Final = safe_getattr(error, "status_code")
     _set_cooldown_deployments(  # type: ignore[misc]  # LiteLLM's decorators have no types

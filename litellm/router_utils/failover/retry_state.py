@@ -18,14 +18,14 @@ from litellm.router_utils.failover.router_view import Deployment, Request, Route
 
 
 class FailedAttempt(NamedTuple):
-    """One attempt of a request: the deployment's id, its model group, what its failure was, the HTTP status and the
-    Retry-After (in seconds) the provider answered with, if it did."""
+    """One attempt of a request: the deployment's id, its model group, what its failure was, the HTTP status the
+    provider answered with, if it did, and the wait (in seconds) it asks for, if any."""
 
     deployment_id: str
     model_group: str
     kind: FailureKind
     status_code: int | None
-    retry_after: int | None = None
+    retry_after: float | None = None
 
 
 @dataclass(slots=True)
