@@ -30,10 +30,12 @@ MODULE = "litellm.litellm_core_utils.inband_http"
 
 ADDS = (
     "litellm/litellm_core_utils/inband_failure.py",
+    "litellm/litellm_core_utils/inband_fast_path.py",
     "litellm/litellm_core_utils/inband_formats.py",
     "litellm/litellm_core_utils/inband_http.py",
     "litellm/litellm_core_utils/inband_stream.py",
     "tests/exception_mapping/test_inband_failures.py",
+    "tests/exception_mapping/test_inband_fast_path.py",
     "tests/router_unit_tests/test_inband_answers.py",
     "tests/support/healthy_answers.py",
     "tests/support/inband_calls.py",

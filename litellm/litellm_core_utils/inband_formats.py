@@ -55,18 +55,16 @@ API_OF_PATH: Final = tuple(
 )
 
 # Where a message, or a piece of one, says something.
-CONTENT_FIELDS: Final = (
-    *("content", "text", "refusal", "tool_calls", "function_call", "audio", "images"),
-    *("reasoning", "reasoning_content", "reasoning_details", "reasoning_text", "thinking", "thinking_blocks"),
-    *("tool_plan", "citations", "annotations", "executed_tools", "generations"),
+CONTENT_FIELDS: Final = frozenset(
+    {
+        *("content", "text", "refusal", "tool_calls", "function_call", "audio", "images"),
+        *("reasoning", "reasoning_content", "reasoning_details", "reasoning_text", "thinking", "thinking_blocks"),
+        *("tool_plan", "citations", "annotations", "executed_tools", "generations"),
+    }
 )
 
 # Fields that say nothing of the answer they stand in.
 LABELS: Final = frozenset({"type", "role", "id", "index", "object", "thought", "expires_at", "status"})
-
-# What an event of a chat has that is not its last one, as bytes, and what one of failure may have.
-GOES_ON: Final = (b'"finish_reason":null', b'"finish_reason": null')
-MAY_FAIL: Final = (b"error", b"base_resp")
 
 # Reasons for an end after which nothing said is nothing at all, unless tokens were spent on it: then the model was
 # asked, and ended at once. After any other reason, such as a filter or the limit of tokens, silence is the answer.

@@ -3,11 +3,12 @@ Reads along in the bytes of an answer of 200, whole or streamed, for whether it 
 """
 
 import json
-from collections.abc import Mapping
+import re
 from typing import Final, NamedTuple
 
 from litellm.litellm_core_utils.failure import Failure
 from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAnswer, judge_value
+from litellm.litellm_core_utils.inband_fast_path import PLAIN_ANSWERS, PLAIN_EVENTS
 from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, Api
 
 MOST_BYTES: Final = 1_000_000
@@ -18,6 +19,7 @@ _MOST_HELD: Final = 65_536  # bytes of what is no stream, before it is passed on
 _IN_LINES: Final = (Api.OLLAMA, Api.COHERE)  # whose streams may be a JSON object a line
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b"")
 _BOM: Final = b"\xef\xbb\xbf"
+_END_OF_LINE: Final = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS: Final = b"\r\n"
 _NOT_JSON: Final = object()
 
@@ -33,6 +35,9 @@ class Judged(NamedTuple):
 def judge_body(api: Api, content: bytes, content_type: str = "", *, empty_fails: bool = True) -> Failure | None:
     """What kind of failure the content of a whole answer is, None if it is an answer. Of a text only `content_type`
     says that it is no sound."""
+    plain: Final = PLAIN_ANSWERS.get(api)
+    if plain is not None and plain.is_answer(content):
+        return None
     begin: Final = content[:_SHORT].removeprefix(_BOM).lstrip()
     if not begin:
         return NOTHING_IN_IT if empty_fails and api is not Api.OTHER else None
@@ -59,6 +64,7 @@ class JudgedStream:
 
     def __init__(self, api: Api, *, empty_fails: bool = True) -> None:
         self._api = api
+        self._plain = PLAIN_EVENTS.get(api)
         self._empty_fails = empty_fails
         self._answer = StreamedAnswer(api, empty_fails=empty_fails)
         self._line = bytearray()
@@ -72,14 +78,20 @@ class JudgedStream:
     def feed(self, piece: bytes) -> Judged:
         """Take `piece` into account; its end may be in the middle of a line or a character."""
         passed_on: Final = bytearray()
-        for part in piece.splitlines(keepends=True):
-            self._held += part
-            failure, told = self._take(part)
-            if failure is not None:
-                return Judged(bytes(passed_on), failure, told)
-            if not (self._answer.may_be_empty or self._is_whole_body):
-                passed_on.extend(self._held)
-                self._held.clear()
+        begin = 0
+        while begin < len(piece):
+            end = self._skip_plain_events(piece, begin)
+            passed_on += piece[begin:end]
+            if end == begin:
+                end = _end_of_line(piece, begin)
+                self._held += piece[begin:end]
+                failure, told = self._take(piece[begin:end])
+                if failure is not None:
+                    return Judged(bytes(passed_on), failure, told)
+                if not (self._answer.may_be_empty or self._is_whole_body):
+                    passed_on += self._held
+                    self._held.clear()
+            begin = end
         return Judged(bytes(passed_on))
 
     def end(self) -> Judged:
@@ -91,6 +103,18 @@ class JudgedStream:
         elif failure is None and (self._is_events is not False or self._is_lines):
             failure = self._answer.end()
         return Judged(b"" if failure else bytes(self._held), failure, told)
+
+    def _skip_plain_events(self, piece: bytes, begin: int) -> int:
+        """The index after the events from `begin` on that need not be looked at; none of them may have begun before."""
+        if self._plain is None or not self._answer.says or self._is_within_event:
+            return begin
+        while (end := self._plain.end_of_event(piece, begin)) > begin:
+            begin = end
+        return begin
+
+    @property
+    def _is_within_event(self) -> bool:
+        return bool(self._line or self._data or self._name or self._held or self._after_cr)
 
     @property
     def _is_whole_body(self) -> bool:
@@ -135,7 +159,7 @@ class JudgedStream:
 
     def _take_json_line(self, line: bytes) -> tuple[Failure | None, bytes]:
         value: Final = _decoded(line)
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None, b""
         self._is_lines = True
         return self._answer.add(value), line
@@ -149,9 +173,6 @@ class JudgedStream:
         if data.strip() == ENDS_STREAM.encode():
             self._data.clear()
             return self._answer.done(), data
-        if not self._name and self._answer.goes_on(data):
-            self._data.clear()
-            return None, b""
         value: Final = _decoded(data)
         if value is _NOT_JSON and not is_over:
             return None, b""
@@ -162,6 +183,11 @@ class JudgedStream:
             told: Final = data.decode("utf-8", "replace")
             return (self._answer.add(told, name), data) if name == "error" else (None, b"")
         return self._answer.add(value, name), data
+
+
+def _end_of_line(piece: bytes, begin: int) -> int:
+    end: Final = _END_OF_LINE.search(piece, begin)
+    return end.end() if end else len(piece)
 
 
 def _is_event_stream(begin: bytes) -> bool:

@@ -50,9 +50,10 @@ def redact_known_credentials(redact: Callable[[str], str]) -> Callable[[str], st
 
     @functools.wraps(redact)
     def _redact_string(value: str) -> str:
-        if _IS_ON:
+        of_this_request: Final = _of_this_request.get()
+        if _IS_ON and (_known or of_this_request):
             known: Final = tuple(_known)  # another thread may add a deployment meanwhile
-            value = without(value, (*known, *_of_this_request.get()))
+            value = without(value, (*known, *of_this_request))
         return redact(value)
 
     return _redact_string

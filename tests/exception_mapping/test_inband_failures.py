@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litellm.litellm_core_utils import inband_stream
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.inband_failure import error_in, judge_value
 from litellm.litellm_core_utils.inband_formats import Api
@@ -226,23 +225,3 @@ def test_more_keys_make_no_answer_of_error(error: dict[str, Any], api: Api, data
     answer = json.loads(healthy()[0][3].content)
     for value in ({**more, **error}, {**answer, **error}):
         assert judge_value(api, value) is not None
-
-
-def test_middle_of_a_chat_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once a chat has begun, only what may be its end or a failure is decoded; a failure there is still noticed."""
-    decoded: list[bytes] = []
-    original = inband_stream._decoded
-
-    def noted(content: bytes) -> object:
-        decoded.append(content)
-        return original(content)
-
-    monkeypatch.setattr(inband_stream, "_decoded", noted)
-    chunk = b'data: {"choices": [{"delta": {"content": "word "}, "finish_reason": null}]}\n\n'
-    failed = b'data: {"choices": [{"delta": {}, "finish_reason": null, "error": {"code": 503, "message": "gone"}}]}\n\n'
-    stream = JudgedStream(Api.CHAT)
-    assert [stream.feed(chunk).failure for _ in range(20)] == [None] * 20
-    assert len(decoded) == 1
-    failure = stream.feed(failed).failure
-    assert failure is not None
-    assert failure.http_status == 503

@@ -95,6 +95,7 @@ OTHER_KILLERS = {
         ("inband_failure", "inband_formats", "inband_stream"),
         Killers(quick=("exception_mapping/test_inband_failures.py",)),
     ),
+    "inband_fast_path": Killers(quick=("exception_mapping/test_inband_fast_path.py",)),
     "inband_http": Killers(quick=("router_unit_tests/test_inband_answers.py",)),
     "known_credentials": Killers(quick=(REDACTION, *ANSWERS)),
     "redaction": Killers(quick=(REDACTION, *ANSWERS)),

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final
+from typing import Final, NamedTuple
 
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.stream_wait import retry_possible_if
@@ -79,7 +79,7 @@ def register_rewording(reword: Rewording) -> None:
 
 def retry_by_policy(attempt: HostFunction) -> HostFunction:
     """Wrap `_Driver.attempt` and its sync twin, which make an attempt and tell the compiled router what came of it."""
-    return around(attempt, during=_attempting, after=_after_attempt)
+    return around(attempt, during=_Attempting, after=_after_attempt)
 
 
 def exclude_failed_deployments(select: HostFunction) -> HostFunction:
@@ -90,39 +90,94 @@ def exclude_failed_deployments(select: HostFunction) -> HostFunction:
     return around(select, before=_asked, during=during, after=_answered)
 
 
+Before = Callable[[Driver, Step], Step]
+During = Callable[[Driver, Step], AbstractContextManager[None]]
+After = Callable[[Driver, Step, Answer], Answer]
+
+
+class _Steps(NamedTuple):
+    """A function of the compiled router's host, and what is to be done before, during and after it: what is done
+    before may change the step that the others get, but for the one during it."""
+
+    function: HostFunction
+    before: tuple[Before, ...] = ()
+    during: During | None = None
+    after: tuple[After, ...] = ()
+
+
+_steps_of: Final[dict[HostFunction, _Steps]] = {}
+
+
 def around(
-    function: HostFunction,
-    *,
-    before: Callable[[Driver, Step], Step] | None = None,
-    during: Callable[[Driver, Step], AbstractContextManager[None]] | None = None,
-    after: Callable[[Driver, Step, Answer], Answer] | None = None,
+    function: HostFunction, *, before: Before | None = None, during: During | None = None, after: After | None = None
 ) -> HostFunction:
-    """A function of the compiled router's host, async or not, with what is to be done before, during and after it."""
-    if inspect.iscoroutinefunction(function):
+    """A function of the compiled router's host, async or not, with what is to be done before, during and after it. One
+    that has such steps already gets these around them, and no coroutine of their own, which would cost each request."""
+    inner = _steps_of.get(function, _Steps(function))
+    if during and inner.during:
+        inner = _Steps(function)  # a block within a block
+    steps: Final = _Steps(
+        inner.function,
+        before=(before, *inner.before) if before else inner.before,
+        during=during or inner.during,
+        after=(*inner.after, after) if after else inner.after,
+    )
+    is_async: Final = inspect.iscoroutinefunction(function)
+    wrapped: Final = functools.wraps(function)(_wrapped_async(steps) if is_async else _wrapped(steps))
+    _steps_of[wrapped] = steps
+    return wrapped
 
-        async def wrapped_async(self: Driver, step: Step) -> Answer:
-            asked: Final = before(self, step) if before else step
-            with during(self, step) if during else _NO_CONTEXT:
-                answer: Final = await function(self, asked)
-            return after(self, asked, answer) if after else answer
 
-        return functools.wraps(function)(wrapped_async)
+def _wrapped_async(steps: _Steps) -> HostFunction:
+    function, befores, during, afters = steps
+
+    async def wrapped(self: Driver, step: Step) -> Answer:
+        asked = step
+        for before in befores:
+            asked = before(self, asked)
+        with during(self, step) if during else _NO_CONTEXT:
+            answer = await function(self, asked)
+        for after in afters:
+            answer = after(self, asked, answer)
+        return answer
+
+    return wrapped
+
+
+def _wrapped(steps: _Steps) -> HostFunction:
+    function, befores, during, afters = steps
 
     def wrapped(self: Driver, step: Step) -> Answer:
-        asked: Final = before(self, step) if before else step
+        asked = step
+        for before in befores:
+            asked = before(self, asked)
         with during(self, step) if during else _NO_CONTEXT:
-            answer: Final = function(self, asked)
-        return after(self, asked, answer) if after else answer
+            answer = function(self, asked)
+        for after in afters:
+            answer = after(self, asked, answer)
+        return answer
 
-    return functools.wraps(function)(wrapped)
+    return wrapped
 
 
-@contextmanager
-def _attempting(driver: Driver, step: Step) -> Iterator[None]:
-    """Have the attempt know its turn, and whether another one could follow."""
-    turn: Final = start_attempt(driver, step)
-    with turn_under_way(turn), retry_possible_if(functools.partial(_is_retry_possible, driver, turn, step)):
-        yield
+class _Attempting:
+    """A block in which an attempt knows its turn, and whether another one could follow. A class, since a generator
+    costs each attempt more."""
+
+    __slots__ = ("_possible", "_turn")
+
+    def __init__(self, driver: Driver, step: Step) -> None:
+        turn: Final = start_attempt(driver, step)
+        self._turn: Final = turn_under_way(turn)
+        self._possible: Final = retry_possible_if(functools.partial(_is_retry_possible, driver, turn, step))
+
+    def __enter__(self) -> None:
+        self._turn.__enter__()
+        self._possible.__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        self._possible.__exit__(*raised)
+        self._turn.__exit__(*raised)
 
 
 def _is_retry_possible(driver: Driver, turn: GroupTurn, step: Step) -> bool:
@@ -241,21 +296,27 @@ def attach_attempts_to_error(
     return failed_after
 
 
-@contextmanager
-def _choosing(driver: Driver, step: Step) -> Iterator[None]:
+def _choosing(driver: Driver, step: Step) -> AbstractContextManager[None]:
     """Have the callbacks' filters know the turn that chooses, and remember what they leave out."""
-    choice: Final = driver.failover.choice
     is_first: Final = step["stage"] == _FIRST_STAGE
-    if not is_first and not _asks_preferred(choice, step):
-        yield
-        return
+    if not is_first and not _asks_preferred(driver.failover.choice, step):
+        return _NO_CONTEXT
+    return _choosing_of_all(driver, step) if is_first else _choosing_preferred(driver, step)
+
+
+@contextmanager
+def _choosing_of_all(driver: Driver, step: Step) -> Iterator[None]:
     with turn_under_way(choosing_turn(driver, str(step["model"]))) as turn:
-        if not is_first:
-            found: Final = [turn.router.get_model_info(id=str(one)) for one in step["candidates"]]
-            turn.others = [deployment for deployment in found if deployment is not None]
         yield
-    if is_first:
-        choice.affinity = turn.affinity
+    driver.failover.choice.affinity = turn.affinity
+
+
+@contextmanager
+def _choosing_preferred(driver: Driver, step: Step) -> Iterator[None]:
+    with turn_under_way(choosing_turn(driver, str(step["model"]))) as turn:
+        found: Final = [turn.router.get_model_info(id=str(one)) for one in step["candidates"]]
+        turn.others = [deployment for deployment in found if deployment is not None]
+        yield
 
 
 def _asks_preferred(choice: Choice, step: Step) -> bool:

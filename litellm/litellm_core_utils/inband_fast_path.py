@@ -1,0 +1,73 @@
+"""
+Tells from the bytes of an answer of 200, without decoding them, that it plainly is one.
+
+Most answers are, and LiteLLM decodes them anyway. What is not plain is decoded, and judged by `inband_failure`.
+"""
+
+import re
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from litellm.litellm_core_utils.inband_formats import Api
+
+
+class Plain(NamedTuple):
+    """What the bytes of an answer or event have that says something, and what they have if it may still have failed."""
+
+    says: re.Pattern[bytes]
+    may_fail: re.Pattern[bytes]
+
+    def is_answer(self, content: bytes) -> bool:
+        """Whether the content of a whole answer plainly is one."""
+        return self.says.search(content) is not None and self.may_fail.search(content) is None
+
+    def end_of_event(self, piece: bytes, begin: int) -> int:
+        """The index after the event at `begin`, in bytes of a stream that has said something, if the event plainly goes
+        on with it; `begin` if it is not whole or has to be looked at."""
+        event: Final = self.says.match(piece, begin)
+        if event is None:
+            return begin
+        end: Final = event.end()
+        return end if self.may_fail.search(piece, begin, end) is None else begin
+
+
+# What every error has in some form, and escaped ASCII, in which it could hide. A text within a text has its quotes
+# escaped, and is not found.
+_MAY_FAIL: Final = rb'"(?:errors?"|base_resp"|(?:message|msg|detail)"\s*:\s*")|\\u00[2-7]'
+
+
+def _whole(says: bytes, may_fail: bytes = b"") -> Plain:
+    """Of the first choice, block or candidate: up to its first text, or number, no list in it has ended."""
+    return Plain(re.compile(says), re.compile(_MAY_FAIL + may_fail))
+
+
+def _event(says: bytes, may_fail: bytes = b"") -> Plain:
+    line: Final = rb"(?:event: ?[\w.-]+\r?\n)?data: ?" + says + rb"[^\r\n]*\}\r?\n\r?\n"
+    return Plain(re.compile(line), re.compile(_MAY_FAIL + may_fail))
+
+
+PLAIN_ANSWERS: Final = MappingProxyType(
+    {
+        Api.CHAT: _whole(
+            rb'"choices"\s*:\s*\[\s*\{[^\[\]]*?"(?:content|text)"\s*:\s*"[^"]',
+            rb'|"finish_reason"\s*:\s*"(?!(?:stop|length|tool_calls)")',
+        ),
+        Api.EMBEDDING: _whole(rb'"embeddings?"\s*:\s*(?:"[^"]|\[[\s\[]*-?[0-9])', rb'|"data"\s*:\s*\[\s*\]'),
+        Api.MESSAGES: _whole(rb'"content"\s*:\s*\[\s*\{[^\[\]]*?"text"\s*:\s*"[^"]'),
+        Api.GEMINI: _whole(rb'"candidates"\s*:\s*\[\s*\{[^\[\]]*?"parts"\s*:\s*\[\s*\{[^\[\]]*?"text"\s*:\s*"[^"]'),
+    }
+)
+
+# Events that are not the last one of a stream that has said something.
+PLAIN_EVENTS: Final = MappingProxyType(
+    {
+        Api.CHAT: _event(rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)', rb'|"finish_reason"\s*:\s*"'),
+        Api.MESSAGES: _event(rb'\{"type"\s*:\s*"content_block_delta"'),
+        Api.RESPONSES: _event(rb'\{"type"\s*:\s*"response\.[a-z_.]+\.delta"'),
+        Api.GEMINI: _event(rb'\{\s*"candidates"\s*:', rb'|"finishReason"|"promptFeedback"'),
+        Api.COHERE: _event(rb'\{"type"\s*:\s*"content-delta"', rb'|"finish_reason"'),
+        Api.OLLAMA: Plain(
+            re.compile(rb'\{(?=.*"done"\s*:\s*false)[^\r\n]*\}\r?\n'), re.compile(_MAY_FAIL + rb'|"done"\s*:\s*true')
+        ),
+    }
+)
