@@ -8,7 +8,7 @@ raises.
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import Enum
 from functools import lru_cache
 from traceback import walk_tb
@@ -200,6 +200,12 @@ def _search(failure: object) -> Failure:
             links.append(link)
     if vague is not None:
         return Failure(vague, None, Basis.TRANSPORT)
+    return _search_without_status(failure, links, placeholder)
+
+
+def _search_without_status(failure: object, links: Sequence[object], placeholder: int | None) -> Failure:
+    """By what else is told, where nothing in the chain has the status of an answer, or a dead socket's class. `links`
+    are those whose words may count; `placeholder` is a status that stands for none."""
     told: Final = _search_by_error_object(failure, None)
     if told is not None:
         return told

@@ -86,13 +86,18 @@ async def await_first_event(stream: AsyncIterator[object]) -> AsyncIterator[obje
                 opening.add(event)
                 caller.event_held_back()
     except BaseException as error:
-        with anyio.CancelScope(shield=True), contextlib.suppress(Exception):  # why it failed is what matters
-            close: Final = safe_getattr(stream, "aclose")
-            if callable(close):
-                await close()
+        await _close(stream)
         reason: Final = _reason(error, stream)
         raise reason from reason.__cause__
     return PeekedStream(stream, events, opening.held_back)
+
+
+async def _close(stream: object) -> None:
+    """Let go of a stream that has failed; why it did is what matters."""
+    with anyio.CancelScope(shield=True), contextlib.suppress(Exception):
+        close: Final = safe_getattr(stream, "aclose")
+        if callable(close):
+            await close()
 
 
 def wait_for_first_event(stream: Iterable[object]) -> "PeekedStream":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from textwrap import dedent
 from zipfile import ZipFile
@@ -36,6 +36,19 @@ Version: this line is part of the description
 """
 
 
+def _installed_info(info: str, version: str, tags: Iterable[str]) -> dict[str, str]:
+    """What an installer writes of a release into its folder `info`."""
+    return {
+        f"{info}/METADATA": METADATA.format(version=version),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: other\nRoot-Is-Purelib: true\n"
+        + "".join(f"Tag: {tag}\n" for tag in tags),
+        f"{info}/entry_points.txt": "[console_scripts]\nlitellm=litellm:run\n",
+        f"{info}/licenses/LICENSE": "their licence\n",
+        f"{info}/INSTALLER": "pip\n",
+        f"{info}/uv_cache.json": "{}",
+    }
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """install("1.2.3", files={...}) puts that base first on the path and returns its site folder."""
@@ -48,17 +61,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     ) -> Path:
         site = tmp_path / f"site-{version}"
         info = f"litellm-{version}.dist-info"
-        contents = {
-            **PACKAGE_FILES,
-            f"{info}/METADATA": METADATA.format(version=version),
-            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: other\nRoot-Is-Purelib: true\n"
-            + "".join(f"Tag: {tag}\n" for tag in tags),
-            f"{info}/entry_points.txt": "[console_scripts]\nlitellm=litellm:run\n",
-            f"{info}/licenses/LICENSE": "their licence\n",
-            f"{info}/INSTALLER": "pip\n",
-            f"{info}/uv_cache.json": "{}",
-            **(files or {}),
-        }
+        contents = {**PACKAGE_FILES, **_installed_info(info, version, tags), **(files or {})}
         for name, text in contents.items():
             path = site / name
             path.parent.mkdir(parents=True, exist_ok=True)
