@@ -24,9 +24,23 @@ Providers × APIs × shapes over sockets; properties over arbitrary JSON, cut
 anywhere; healthy answers of every format, none of which may raise.
 """
 
-from fork.edits import AddImport, Decorate, InsertBeforeCall
+from fork.edits import AddImport, Decorate, ForReleases, InsertBeforeCall, Otherwise, ReplaceExpression
 
 MODULE = "litellm.litellm_core_utils.inband_http"
+FACTORIES = "what makes a client there is edited"
+SYNC, ASYNC = "litellm.client_session", "litellm.aclient_session"
+
+
+def litellms_client(*edits: AddImport | ReplaceExpression) -> ForReleases[AddImport | ReplaceExpression]:
+    """Where older releases let OpenAI's SDK make an HTTP client of its own: it gets LiteLLM's there."""
+    return ForReleases({"<1.108": edits}, why=FACTORIES, otherwise=Otherwise.MOVED)
+
+
+def judged(*functions: str) -> ForReleases[AddImport | Decorate]:
+    """Where newer releases make an HTTP client for OpenAI's SDK."""
+    edits = (AddImport(MODULE, ("judge_answers",)), *(Decorate(function, "judge_answers") for function in functions))
+    return ForReleases({">=1.108": edits}, why="each place makes its client by itself", otherwise=Otherwise.MOVED)
+
 
 ADDS = (
     "litellm/litellm_core_utils/inband_failure.py",
@@ -54,9 +68,57 @@ EDITS = {
             )
         ),
     ),
+    "litellm/llms/custom_httpx/aiohttp_handler.py": (
+        AddImport(MODULE, ("judge_aiohttp_answers",)),
+        Decorate("BaseLLMAIOHTTPHandler._make_common_async_call", "judge_aiohttp_answers"),
+    ),
     "litellm/llms/openai/common_utils.py": (
         AddImport(MODULE, ("judge_answers",)),
         Decorate("BaseOpenAILLM._get_async_http_client", "judge_answers"),
         Decorate("BaseOpenAILLM._get_sync_http_client", "judge_answers"),
+    ),
+    "litellm/llms/azure/common_utils.py": (
+        judged("BaseAzureLLM._init_azure_client_for_cloudflare_ai_gateway"),
+        litellms_client(
+            ReplaceExpression(
+                "BaseAzureLLM._init_azure_client_for_cloudflare_ai_gateway",
+                SYNC,
+                "self._get_async_http_client() if acompletion else self._get_sync_http_client()",
+            ),
+        ),
+    ),
+    "litellm/llms/openai/workload_identity.py": (judged("build_openai_client", "build_async_openai_client"),),
+    "litellm/llms/openai/completion/handler.py": (
+        litellms_client(
+            ReplaceExpression("OpenAITextCompletion.completion", SYNC, "BaseOpenAILLM._get_sync_http_client()"),
+            ReplaceExpression("OpenAITextCompletion.streaming", SYNC, "BaseOpenAILLM._get_sync_http_client()"),
+            ReplaceExpression("OpenAITextCompletion.async_streaming", ASYNC, "BaseOpenAILLM._get_async_http_client()"),
+        ),
+    ),
+    "litellm/llms/openai/image_variations/handler.py": (
+        litellms_client(
+            AddImport("litellm.llms.openai.common_utils", ("BaseOpenAILLM",)),
+            ReplaceExpression(
+                "OpenAIImageVariationsHandler.image_variations", SYNC, "BaseOpenAILLM._get_sync_http_client()"
+            ),
+            ReplaceExpression(
+                "OpenAIImageVariationsHandler.async_image_variations", SYNC, "BaseOpenAILLM._get_async_http_client()"
+            ),
+        ),
+    ),
+    "litellm/main.py": (
+        litellms_client(
+            ReplaceExpression(
+                "moderation",
+                'kwargs.get("client", None)',
+                """
+                kwargs.get("client", None) or openai.OpenAI(
+                    api_key=api_key,
+                    base_url=api_base,
+                    http_client=openai_chat_completions._get_sync_http_client(),
+                )
+                """,
+            ),
+        ),
     ),
 }

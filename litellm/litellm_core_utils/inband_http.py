@@ -7,20 +7,25 @@ is one that cannot be decoded, and a stream without an end is one that was cut o
 """
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpx
 import litellm
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
-from litellm.litellm_core_utils.inband_failure import BROKEN_OFF
+from litellm.litellm_core_utils.inband_failure import BROKEN_OFF, NOTHING_IN_IT
 from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
 from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, judge_body
 from litellm.litellm_core_utils.release_differences import RETRIES_BROKEN_SYNC_STREAMS
 
+if TYPE_CHECKING:
+    import aiohttp
+
 Client = TypeVar("Client")
+AiohttpAnswer = TypeVar("AiohttpAnswer", bound="aiohttp.ClientResponse")
 
 SETTING: Final = "empty_answer"
 """One of `litellm_settings`: `fail`, the default, or `pass`."""
@@ -67,9 +72,9 @@ def judge_answer(response: object, stream: bool = False) -> None:
     if stream:
         _read_along(response, api)
         return
-    failure: Final = judge_body(
-        api, response.content, response.headers.get("content-type", ""), empty_fails=_empty_fails()
-    )
+    failure = judge_body(api, response.content, response.headers.get("content-type", ""), empty_fails=_empty_fails())
+    if failure is None and api is Api.TRANSCRIPTION and _is_text_for_json(response):
+        failure = NOTHING_IN_IT
     if failure is None:
         return
     if failure.http_status is None:
@@ -78,42 +83,87 @@ def judge_answer(response: object, stream: bool = False) -> None:
     response.extensions["reason_phrase"] = _phrase(failure.http_status)
 
 
+def _is_text_for_json(response: httpx.Response) -> bool:
+    """Whether a transcription is a mere text although the request, a form, asks for JSON; LiteLLM's does by itself."""
+    fields: Final = safe_getattr(safe_getattr(response.request, "stream"), "fields")
+    asked: Final = [
+        str(safe_getattr(one, "value"))
+        for one in (fields if isinstance(fields, list) else ())
+        if safe_getattr(one, "name") == "response_format"
+    ]
+    return bool(asked) and asked[0].endswith("json") and response.content.lstrip()[:1] not in (b"{", b"[")
+
+
 def judge_answers(get_client: Callable[..., Client]) -> Callable[..., Client]:
-    """Wrap what makes the HTTP client of an SDK, which sends its requests by itself: what it gets is judged, unless the
-    client is the user's own."""
+    """Wrap what makes an SDK's client, or the HTTP client of one, which sends its requests by itself: what it gets is
+    judged, unless the HTTP client is the user's own."""
 
     @functools.wraps(get_client)
     def judging(*args: object, **kwargs: object) -> Client:
-        client: Final = get_client(*args, **kwargs)
-        if client in (litellm.client_session, litellm.aclient_session):
-            return client
-        if isinstance(client, httpx.AsyncClient):
-            client.send = _judging_async(client.send)  # type: ignore[method-assign, assignment]
-        elif isinstance(client, httpx.Client):
-            client.send = _judging(client.send)  # type: ignore[method-assign]
-        return client
+        return judge_client(get_client(*args, **kwargs))
 
     return judging
 
 
-def _judging(send: Callable[..., httpx.Response]) -> Callable[..., httpx.Response]:
-    @functools.wraps(send)
-    def judged(request: httpx.Request, *, stream: bool = False, **options: object) -> httpx.Response:
-        response: Final = send(request, stream=stream, **options)
-        judge_answer(response, stream)
-        return response
+def judge_client(client: Client) -> Client:
+    """Have what `client` gets judged: an HTTP client, or an SDK's that has one; not the user's own, and not twice."""
+    http: Final = client if isinstance(client, (httpx.Client, httpx.AsyncClient)) else safe_getattr(client, "_client")
+    if http in (litellm.client_session, litellm.aclient_session) or "send" in getattr(http, "__dict__", ()):
+        return client
+    # No reference to the client itself, which LiteLLM leaves to be closed by its last reference.
+    if isinstance(http, httpx.AsyncClient):
+        http.send = functools.partial(_send_async, weakref.ref(http), type(http).send)  # type: ignore[method-assign]
+    elif isinstance(http, httpx.Client):
+        http.send = functools.partial(_send, weakref.ref(http), type(http).send)  # type: ignore[method-assign]
+    return client
 
-    return judged
+
+def _send(
+    client: Callable[[], httpx.Client | None],
+    send: Callable[..., httpx.Response],
+    request: httpx.Request,
+    *,
+    stream: bool = False,
+    **options: object,
+) -> httpx.Response:
+    response: Final = send(client(), request, stream=stream, **options)
+    judge_answer(response, stream)
+    return response
 
 
-def _judging_async(send: Callable[..., object]) -> Callable[..., object]:
-    @functools.wraps(send)
-    async def judged(request: httpx.Request, *, stream: bool = False, **options: object) -> httpx.Response:
-        response: Final[httpx.Response] = await send(request, stream=stream, **options)  # type: ignore[misc]
-        judge_answer(response, stream)
-        return response
+async def _send_async(
+    client: Callable[[], httpx.AsyncClient | None],
+    send: Callable[..., Awaitable[httpx.Response]],
+    request: httpx.Request,
+    *,
+    stream: bool = False,
+    **options: object,
+) -> httpx.Response:
+    response: Final = await send(client(), request, stream=stream, **options)
+    judge_answer(response, stream)
+    return response
 
-    return judged
+
+def judge_aiohttp_answers(ask: Callable[..., Awaitable[AiohttpAnswer]]) -> Callable[..., Awaitable[AiohttpAnswer]]:
+    """Wrap `BaseLLMAIOHTTPHandler._make_common_async_call`, which asks by aiohttp without httpx; its answers are whole.
+
+    Raises httpx.HTTPStatusError for an error in one, with the status it stands for, and as `judge_answer`.
+    """
+
+    @functools.wraps(ask)
+    async def judging(*args: object, **kwargs: object) -> AiohttpAnswer:
+        answer: Final = await ask(*args, **kwargs)
+        copy: Final = httpx.Response(
+            answer.status,
+            headers=[pair for pair in answer.headers.items() if pair[0].lower() not in _HEADERS_OF_THE_BODY[:3]],
+            content=await answer.read(),
+            request=httpx.Request("POST", str(answer.url)),
+        )
+        judge_answer(copy)
+        copy.raise_for_status()
+        return answer
+
+    return judging
 
 
 def _read_along(response: httpx.Response, api: Api) -> None:

@@ -36,12 +36,18 @@ _PREAMBLE: Final = frozenset({"message_start", "ping", "content_block_start", *R
 """Events in which nothing of the answer is told: a provider sends them when it takes the request up, and may fail yet.
 LiteLLM's bridges make them up before the provider has said a word."""
 
+_GOOGLES_ANSWER: Final = frozenset({"candidates", "promptFeedback"})
+"""What an event of Google's has of an answer, or of why there is none; its events have no type."""
+
 _MADE_UP: Final = frozenset({"response.created", "response.in_progress"})
 """What LiteLLM's bridge to the Responses API begins with; on 1.82.6 it does so before its provider is asked."""
 
 _RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
 
 _HTML: Final = (b"<!doctype html", b"<html")
+
+_TOLD_BY_HTTP: Final = (httpx.HTTPStatusError, httpx.DecodingError)
+"""What LiteLLM's HTTP clients raise of an answer that has an error in it, or nothing."""
 
 
 class _FailedStream(Protocol):
@@ -65,14 +71,14 @@ async def await_first_event(stream: AsyncIterator[object]) -> AsyncIterator[obje
     """`stream`, an async iterator, once the first event of its answer is there; iterated, it begins at its beginning.
 
     Events that only open the answer do not count. Where no other deployment could be asked, a proxy waits for one
-    event that LiteLLM has not made up, so that its caller hears of a failure by a status; nobody else waits, and
-    `stream` itself comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED if it
-    ends without an answer.
+    event that LiteLLM has not made up, so that its caller hears of a failure by a status; nobody else waits, and of a
+    chat `stream` itself comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED
+    if it ends without an answer.
     """
     caller: Final = waiting_caller()
     can_be_retried: Final = is_retry_possible()
     if not can_be_retried and caller is NOBODY:
-        return stream
+        return stream if _maps_its_failures(stream) else PeekedStream(stream, stream.__aiter__(), [])
     opening: Final = _Opening(stream, _MOST_HELD_BACK if can_be_retried else 0)
     events: Final = stream.__aiter__()  # not always the stream itself: LiteLLM's for MCP has its tools called there
     caller.stream_opened()
@@ -221,7 +227,10 @@ class _MadeUpEvent(bytes):
 
 
 class PeekedStream:
-    """A stream with the events taken from it put back. It passes for the stream itself, whose class callers look at."""
+    """A stream with the events taken from it put back. It passes for the stream itself, whose class callers look at.
+
+    An error in an event, which some of LiteLLM's streams raise as their HTTP client does, is LiteLLM's own here too.
+    """
 
     _stream: object
 
@@ -249,10 +258,16 @@ class PeekedStream:
         return self
 
     async def __anext__(self) -> object:
-        return self._held_back.pop(0) if self._held_back else await self._events.__anext__()
+        try:
+            return self._held_back.pop(0) if self._held_back else await self._events.__anext__()
+        except _TOLD_BY_HTTP as error:
+            raise _mapped(self._stream, error, "openai") from error
 
     def __next__(self) -> object:
-        return self._held_back.pop(0) if self._held_back else next(self._events)
+        try:
+            return self._held_back.pop(0) if self._held_back else next(self._events)
+        except _TOLD_BY_HTTP as error:
+            raise _mapped(self._stream, error, "openai") from error
 
 
 class _Opening:
@@ -309,6 +324,12 @@ class _Opening:
         return any(text.startswith(page) or page.startswith(text) for page in _HTML)
 
 
+def _maps_its_failures(stream: object) -> bool:
+    from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+
+    return isinstance(stream, CustomStreamWrapper)
+
+
 def _is_a_bridge(stream: object) -> bool:
     """Also one that a release such as 1.95 has wrapped, for a place to put its headers."""
     return _RESPONSES_BRIDGE in (type(stream).__name__, type(safe_getattr(stream, "_inner")).__name__)
@@ -338,7 +359,9 @@ def _are_preamble(events: bytes) -> bool:
 
 
 def _is_preamble_data(data: Mapping[str, object]) -> bool:
-    return data.get("type") in _PREAMBLE or data.get("delta") == {"type": "text_delta", "text": ""}
+    if "type" not in data:
+        return _GOOGLES_ANSWER.isdisjoint(data)
+    return data["type"] in _PREAMBLE or data.get("delta") == {"type": "text_delta", "text": ""}
 
 
 def _raise_error_in(stream: object, data: Mapping[str, object]) -> None:
@@ -385,7 +408,7 @@ def _has_content(choice: StreamingChoices) -> bool:
 def _reason(error: BaseException, stream: object) -> BaseException:
     """Why there is no first event, as the router would have been told before the stream began: some of LiteLLM's
     streams raise what their HTTP client does."""
-    if isinstance(error, (httpx.HTTPStatusError, httpx.DecodingError)):
+    if isinstance(error, _TOLD_BY_HTTP):
         return _mapped(stream, error, "openai")
     return (error.original_exception or error) if isinstance(error, MidStreamFallbackError) else error
 

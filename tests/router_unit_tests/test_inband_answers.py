@@ -5,6 +5,8 @@ Over sockets, by every API the router retries; `nox -s bench -- inband` has all 
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -15,7 +17,7 @@ import litellm
 import openai
 import pytest
 from litellm import Router
-from litellm.litellm_core_utils.inband_http import api_of, judge_answers
+from litellm.litellm_core_utils.inband_http import api_of, judge_answer, judge_answers, judge_client
 
 from support.faulty_provider import Fault
 from support.healthy_answers import healthy
@@ -29,28 +31,35 @@ EVERYWHERE = ("error: number", "error: no code", "error: flat", "empty object")
 OF_FORMAT = {
     ("chat", False): ("no choices", "content empty", "choice's error", "finish abort"),
     ("chat", True): ("only done", "role and end", "finish error", "error after role", "event: object"),
+    ("text", False): ("no choices", "text empty"),
+    ("text", True): ("only done", "end only", "event: number"),
     ("responses", False): ("failed", "no output"),
     ("responses", True): ("created and failed", "created and error", "created only"),
     ("anthropic", False): ("no content",),
     ("anthropic", True): ("start and error", "start and stop"),
     ("gemini", False): ("no candidates", "no parts"),
-    ("gemini", True): ("no parts",),
+    ("gemini", True): ("no parts", "no candidates", "event: detail"),
     ("ollama", False): ("error", "no message"),
     ("ollama", True): ("error", "end only", "role and error"),
     ("embedding", False): ("no data",),
     ("image", False): ("data null",),
     ("speech", False): ("empty",),
-    ("transcription", False): ("empty",),
+    ("transcription", False): ("empty", "plain text", "html"),
     ("rerank", False): ("results null",),
     ("moderation", False): ("no results",),
 }
 LIKE_OPENAI = ("azure", "deepseek", "mistral", "groq", "openrouter", "together_ai", "xai", "databricks", "publicai")
-OFTEN_ASKED = {name: call for name, call in CALL.items() if call.provider not in LIKE_OPENAI}
+OFTEN_ASKED = {
+    name: call
+    for name, call in CALL.items()
+    if call.provider not in (*LIKE_OPENAI, "aiohttp_openai") or call.api not in ("chat", "chat stream")
+}
 CELLS = [
     *((name, shape) for name, call in OFTEN_ASKED.items() for shape in EVERYWHERE),
     *((name, one) for name, call in OFTEN_ASKED.items() for one in OF_FORMAT.get((call.format, call.streamed), ())),
     *((f"{name} chat", shape) for name in LIKE_OPENAI for shape in ("error: word", "content empty")),
     *((f"{name} chat stream", shape) for name in LIKE_OPENAI for shape in ("event: word", "role and end")),
+    ("aiohttp_openai chat", "content empty"),  # LiteLLM's session of aiohttp serves the first event loop alone
 ]
 
 
@@ -110,6 +119,20 @@ async def test_caller_of_a_stream_hears_the_status_too(name: str) -> None:
     # A lone deployment is not waited for on each release.
     original: Any = getattr(raised.value, "original_exception", None) or raised.value
     assert (type(original), original.status_code) == (litellm.RateLimitError, 429)
+
+
+@pytest.mark.parametrize(
+    "name", ["openai responses stream", "anthropic messages stream", "gemini generateContent stream"]
+)
+@pytest.mark.parametrize(
+    ("shape", "expected"), [("event: number", litellm.RateLimitError), ("html", litellm.APIConnectionError)]
+)
+async def test_only_deployment_raises_litellms_exceptions(name: str, shape: str, expected: type[Exception]) -> None:
+    """A stream that cannot be asked for elsewhere fails with LiteLLM's exceptions, not with those of its client."""
+    call = CALL[name]
+    with group(call, fault(faults(call.format, call.streamed)[shape])) as (router, _):
+        with pytest.raises(expected):
+            await call.ask(router)
 
 
 def _is_told(name: str, shape: str) -> bool:
@@ -181,6 +204,58 @@ def test_only_answers_of_success_are_judged() -> None:
     assert api_of(answer(url, status=500)) is None
     assert api_of(answer(url, method="GET")) is None
     assert api_of(httpx.Response(200)) is None
+
+
+def transcription(asked: str | None, said: bytes = b"pong") -> httpx.Response:
+    """What an HTTP client gets for a form that asks for a `response_format`."""
+    form = {"model": "whisper-1"} if asked is None else {"model": "whisper-1", "response_format": asked}
+    url = "https://llm.example/v1/audio/transcriptions"
+    request = httpx.Request("POST", url, data=form, files={"file": b"RIFF"})
+    return httpx.Response(200, request=request, content=said, headers={"content-type": "text/plain"})
+
+
+@pytest.mark.parametrize("asked", [None, "text", "srt", "vtt"])
+def test_transcription_may_be_a_text(asked: str | None) -> None:
+    """A text is what is asked for by some formats of a transcription, or may be where nothing is known."""
+    judge_answer(transcription(asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [("json", b"busy"), ("verbose_json", b"busy"), ("text", b"<html>busy</html>"), ("text", b"")]
+)
+def test_transcription_is_no_page(asked: str, said: bytes) -> None:
+    """A text where JSON is asked for is no transcription, nor is a web page or nothing at all."""
+    with pytest.raises(httpx.DecodingError):
+        judge_answer(transcription(asked, said))
+
+
+def test_transcription_may_hold_an_error() -> None:
+    """An error object is one whichever format of a transcription is asked for."""
+    answer = transcription("text", b'{"error": {"code": 429}}')
+    judge_answer(answer)
+    assert answer.status_code == 429
+
+
+def test_judged_client_is_closed_by_its_last_reference() -> None:
+    """A client whose answers are judged lives no longer than the one who holds it."""
+    client = judge_client(httpx.AsyncClient())
+    gone = weakref.ref(client)
+    assert vars(client)["send"]
+    gc.disable()
+    try:
+        del client
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_client_of_an_sdk_is_judged_once() -> None:
+    """What an SDK's client gets is judged, however often that is asked for."""
+    seen = httpx.MockTransport(lambda request: httpx.Response(200, content=b'{"error": {"code": 429}}'))
+    sdk = openai.OpenAI(api_key="sk-test", max_retries=0, http_client=httpx.Client(transport=seen))
+    judge_client(judge_client(sdk))
+    with pytest.raises(openai.RateLimitError):
+        sdk.completions.create(model="m", prompt="ping")
 
 
 async def test_users_own_client_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ class Call(NamedTuple):
         base = f"{url}{self.path}"
         if self.provider == "bedrock":
             return {"model": self.model, "aws_bedrock_runtime_endpoint": base, **KEYS}
-        more = {"api_version": "2024-10-21"} if self.provider == "azure" else {}
+        more = {"api_version": "2024-10-21"} if self.provider.startswith("azure") else {}
         return {"model": self.model, "api_base": base, "api_key": "sk-test", **more}
 
 
@@ -116,13 +116,45 @@ async def _content(router: Any) -> Any:
     return "".join(part.get("text") or "" for part in (candidates[0].get("content") or {}).get("parts") or ())
 
 
+async def _content_stream(router: Any) -> Any:
+    parts = [{"role": "user", "parts": [{"text": "ping"}]}]
+    stream = await router.agenerate_content_stream(model=GROUP, contents=parts)
+    pieces = [piece if isinstance(piece, bytes) else str(piece).encode() async for piece in stream]
+    said = ""
+    for line in b"".join(pieces).decode().splitlines():
+        event = json.loads(line[5:]) if line.startswith("data:") and "[DONE]" not in line else {}
+        if "error" in event:
+            raise StreamError(line)
+        candidates = event.get("candidates") or [{}]
+        parts = (candidates[0].get("content") or {}).get("parts") or []
+        said += "".join(str(part.get("text") or "") for part in parts)
+    return said
+
+
 async def _embedding(router: Any) -> Any:
     data = (await router.aembedding(model=GROUP, input=["ping"])).data
     return data[0]["embedding"] if data else None
 
 
+async def _sync_embedding(router: Any) -> Any:
+    data = (await asyncio.to_thread(router.embedding, model=GROUP, input=["ping"])).data
+    return data[0]["embedding"] if data else None
+
+
 async def _image(router: Any) -> Any:
     data = (await router.aimage_generation(model=GROUP, prompt="ping")).data
+    return bool(data and data[0].b64_json)
+
+
+async def _sync_image(router: Any) -> Any:
+    data = (await asyncio.to_thread(router.image_generation, model=GROUP, prompt="ping")).data
+    return bool(data and data[0].b64_json)
+
+
+async def _image_edit(router: Any) -> Any:
+    file = io.BytesIO(b"\x89PNG some bytes of a file")
+    file.name = "a.png"
+    data = (await router.aimage_edit(model=GROUP, image=file, prompt="ping")).data
     return bool(data and data[0].b64_json)
 
 
@@ -148,6 +180,9 @@ async def _moderation(router: Any) -> Any:
 class StreamError(Exception):
     """An event of a stream that tells its reader of a failure."""
 
+
+GATEWAY: Final = "/gateway.ai.cloudflare.com/v1/account/gateway/azure-openai/resource"
+BRIDGED: Final = "openai/responses/some-model"
 
 _OPENAI_LIKE: Final = {
     "openai": ("openai/gpt-4o-mini", "/v1"),
@@ -193,6 +228,12 @@ def _others() -> list[Call]:
     return [
         Call("text", "hosted_vllm", vllm, "text", _text, path="/v1"),
         Call("text stream", "hosted_vllm", vllm, "text", _text_stream, streamed=True, path="/v1"),
+        Call("text", "azure_text", "azure_text/m", "text", _text),
+        Call("text stream", "azure_text", "azure_text/m", "text", _text_stream, streamed=True),
+        Call("chat through a gateway", "azure", "azure/gpt-4o-mini", "chat", _chat, path=GATEWAY),
+        Call("chat", "aiohttp_openai", "aiohttp_openai/m", "chat", _chat, path="/v1/chat/completions"),
+        Call("chat by responses", "openai", BRIDGED, "responses", _chat, path="/v1"),
+        Call("chat by responses stream", "openai", BRIDGED, "responses", _chat_stream, streamed=True, path="/v1"),
         Call("responses", "openai", openai, "responses", _response, path="/v1"),
         Call("responses stream", "openai", openai, "responses", _response_stream, streamed=True, path="/v1"),
         Call("responses by chat", "anthropic", claude, "anthropic", _response),
@@ -204,9 +245,17 @@ def _others() -> list[Call]:
         Call("messages by responses", "openai", openai, "responses", _message, path="/v1"),
         Call("messages by responses stream", "openai", openai, "responses", _message_stream, streamed=True, path="/v1"),
         Call("generateContent", "gemini", gemini, "gemini", _content),
-        Call("embedding", "openai", "openai/text-embedding-3-small", "embedding", _embedding, path="/v1", answer=None),
-        Call("embedding", "hosted_vllm", "hosted_vllm/bge", "embedding", _embedding, path="/v1", answer=None),
+        Call("generateContent stream", "gemini", gemini, "gemini", _content_stream, streamed=True),
+        Call("generateContent by chat", "openai", openai, "chat", _content, path="/v1"),
+        Call("generateContent by chat stream", "openai", openai, "chat", _content_stream, streamed=True, path="/v1"),
+        Call("embedding", "openai", "openai/text-embedding-3-small", "embedding", _embedding, path="/v1"),
+        Call("embedding", "hosted_vllm", "hosted_vllm/bge", "embedding", _embedding, path="/v1"),
+        Call("sync embedding", "openai", "openai/text-embedding-3-small", "embedding", _sync_embedding, path="/v1"),
+        Call("embedding", "azure", "azure/text-embedding-3-small", "embedding", _embedding),
         Call("image", "openai", "openai/dall-e-3", "image", _image, path="/v1", answer=True),
+        Call("sync image", "openai", "openai/dall-e-3", "image", _sync_image, path="/v1", answer=True),
+        Call("image", "azure", "azure/dall-e-3", "image", _image, answer=True),
+        Call("image edit", "openai", "openai/gpt-image-1", "image", _image_edit, path="/v1", answer=True),
         Call("speech", "openai", "openai/tts-1", "speech", _speech, path="/v1", answer=b"some sound"),
         Call("transcription", "openai", "openai/whisper-1", "transcription", _transcription, path="/v1"),
         Call("rerank", "hosted_vllm", "hosted_vllm/bge", "rerank", _rerank, path="/v1", answer=True),

@@ -182,6 +182,10 @@ def _chunk(finish: str | None = None, **delta: object) -> Json:
     return {**_CHAT, "object": "chat.completion.chunk", "choices": [choice]}
 
 
+def _text(text: str, finish: str | None = None) -> Json:
+    return {**_CHAT, "object": "text_completion", "choices": [{"index": 0, "text": text, "finish_reason": finish}]}
+
+
 _ROLE: Final = _chunk(role="assistant", content="")
 _ERROR: Final[Json] = {"error": {"message": "slow down", "code": 429}}
 _CREATED: Final[Json] = {
@@ -217,10 +221,7 @@ STREAMS: Final[dict[str, dict[str, Body]]] = {
     },
     "text": {
         "only done": events("[DONE]"),
-        "end only": events(
-            {**_CHAT, "object": "text_completion", "choices": [{"index": 0, "text": "", "finish_reason": "stop"}]},
-            "[DONE]",
-        ),
+        "end only": events(_text("", "stop"), "[DONE]"),
     },
     "responses": {
         "created and failed": events(_CREATED, _RESPONSE_FAILED, named=True),
@@ -259,6 +260,7 @@ STREAMS: Final[dict[str, dict[str, Body]]] = {
 }
 
 _WORDS: Final = _chunk(content="half an answer")
+_TEXT: Final = _text("half an answer")
 _DELTA: Final[Json] = {
     **{"type": "response.output_text.delta", "sequence_number": 1, "item_id": "msg_1", "output_index": 0},
     **{"content_index": 0, "delta": "half an answer", "logprobs": []},
@@ -280,6 +282,12 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
         "finish abort": events(_ROLE, _WORDS, _chunk("abort"), "[DONE]"),
         "no resources": events(_ROLE, _WORDS, _chunk("insufficient_system_resource"), "[DONE]"),
         "error in text": Body(events(_ROLE, _WORDS).content + b"event: error\ndata: it died\n\n", SSE),
+    },
+    "text": {
+        "no end": events(_TEXT),
+        "error": events(_TEXT, _ERROR, "[DONE]"),
+        "finish error": events(_TEXT, _text("", "error"), "[DONE]"),
+        "error in text": Body(events(_TEXT).content + b"event: error\ndata: it died\n\n", SSE),
     },
     "responses": {
         "no end": events(_CREATED, _DELTA, named=True),

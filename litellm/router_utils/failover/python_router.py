@@ -45,8 +45,10 @@ from litellm.router_utils.router_callbacks.track_deployment_metrics import (
 
 Result = TypeVar("Result")
 
+_STREAMS_UNASKED: Final = "agenerate_content_stream"
+
 # LiteLLM does not notice that a stream of these fails before its answer.
-_UNLOGGED: Final = ("anthropic_messages", "agenerate_content_stream")
+_UNLOGGED: Final = ("anthropic_messages", _STREAMS_UNASKED)
 
 
 def track_retry_state(with_fallbacks: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
@@ -200,14 +202,15 @@ def _as_decided(step: NextStep) -> bool | None:
 async def await_first_event_if_stream(router: Router, response: Result, kwargs: Request) -> Result:
     """`response`, once it has begun if it is a stream. A chat completion's has begun before the router wrapped it, as
     since 1.106 the others have: what the router wraps them in retries by itself, on any deployment of the group."""
-    is_wrapped: Final = isinstance(response, CustomStreamWrapper)
-    if kwargs.get("stream") is not True or is_wrapped or not is_async_stream(response):
+    function: Final = safe_getattr(kwargs.get("original_generic_function"), "__name__")
+    is_asked_for: Final = kwargs.get("stream") is True or function == _STREAMS_UNASKED
+    if not is_asked_for or isinstance(response, CustomStreamWrapper) or not is_async_stream(response):
         return response
     try:
         return await await_first_event(response)  # type: ignore[return-value]  # passes for the stream itself
     except Exception as error:
         turn: Final = current_turn()
-        is_unlogged: Final = safe_getattr(kwargs.get("original_generic_function"), "__name__") in _UNLOGGED
+        is_unlogged: Final = function in _UNLOGGED
         name: Final = turn.attempt.deployment_id if turn is not None else None
         if turn is not None and name is not None and is_unlogged and judge_attempt(turn, error, kwargs):
             _count(router, name, error)
