@@ -10,6 +10,7 @@ from litellm.litellm_core_utils.failure import Failure
 from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAnswer, judge_value
 from litellm.litellm_core_utils.inband_fast_path import PLAIN_ANSWERS, PLAIN_EVENTS
 from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, Api
+from litellm.litellm_core_utils.inband_whole import as_events
 
 MOST_BYTES: Final = 1_000_000
 """Of a whole answer: what is longer says something, and is not decoded twice."""
@@ -74,6 +75,7 @@ class JudgedStream:
         self._after_cr = False
         self._is_events: bool | None = None  # unknown before the first line
         self._is_lines = False
+        self._is_object = False  # what is no stream begins as a JSON object
 
     def feed(self, piece: bytes) -> Judged:
         """Take `piece` into account; its end may be in the middle of a line or a character."""
@@ -81,7 +83,7 @@ class JudgedStream:
         begin = 0
         while begin < len(piece):
             end = self._skip_plain_events(piece, begin)
-            passed_on += piece[begin:end]
+            passed_on.extend(piece[begin:end])
             if end == begin:
                 end = _end_of_line(piece, begin)
                 self._held += piece[begin:end]
@@ -89,7 +91,7 @@ class JudgedStream:
                 if failure is not None:
                     return Judged(bytes(passed_on), failure, told)
                 if not (self._answer.may_be_empty or self._is_whole_body):
-                    passed_on += self._held
+                    passed_on.extend(self._held)
                     self._held.clear()
             begin = end
         return Judged(bytes(passed_on))
@@ -99,7 +101,9 @@ class JudgedStream:
         failure, told = self._take_line() if self._line else (None, b"")
         if failure is None and self._is_whole_body:
             told = bytes(self._held)
-            failure = judge_body(self._api, told, empty_fails=self._empty_fails)
+            failure = judge_body(self._api, told, empty_fails=self._empty_fails) or _unreadable(self._api, told)
+            if failure is None:
+                return Judged(as_events(self._api, told))
         elif failure is None and (self._is_events is not False or self._is_lines):
             failure = self._answer.end()
         return Judged(b"" if failure else bytes(self._held), failure, told)
@@ -119,7 +123,9 @@ class JudgedStream:
     @property
     def _is_whole_body(self) -> bool:
         """Whether this is no stream at all, as far as it has come; what is too long to be held back is let go."""
-        return self._is_events is False and not self._is_lines and len(self._held) <= _MOST_HELD
+        if self._is_events is not False or self._is_lines:
+            return False
+        return len(self._held) <= (MOST_BYTES if self._is_object else _MOST_HELD)
 
     def _take(self, part: bytes) -> tuple[Failure | None, bytes]:
         """What comes of one line or a part of one."""
@@ -144,6 +150,7 @@ class JudgedStream:
             self._is_events = name in _FIELDS
         elif not any(field.startswith(name) for field in _FIELDS) and not _BOM.startswith(name):
             self._is_events = False
+        self._is_object = line.lstrip().startswith(b"{")
 
     def _take_line(self) -> tuple[Failure | None, bytes]:
         line: Final = bytes(self._line).removeprefix(_BOM)
@@ -188,6 +195,14 @@ class JudgedStream:
 def _end_of_line(piece: bytes, begin: int) -> int:
     end: Final = _END_OF_LINE.search(piece, begin)
     return end.end() if end else len(piece)
+
+
+def _unreadable(api: Api, content: bytes) -> Failure | None:
+    """What a body is that no reader of a stream of `api` finds anything in, whatever was meant by it."""
+    if api not in (Api.CHAT, Api.RESPONSES, Api.MESSAGES):
+        return None
+    is_read: Final = any(isinstance(_decoded(one), dict) for one in (content, *content.splitlines()))
+    return None if is_read else NOTHING_IN_IT
 
 
 def _is_event_stream(begin: bytes) -> bool:
