@@ -43,17 +43,20 @@ def judged(*functions: str) -> ForReleases[AddImport | Decorate]:
 
 
 ADDS = (
+    "litellm/litellm_core_utils/inband_aws.py",
     "litellm/litellm_core_utils/inband_failure.py",
     "litellm/litellm_core_utils/inband_fast_path.py",
     "litellm/litellm_core_utils/inband_formats.py",
     "litellm/litellm_core_utils/inband_http.py",
     "litellm/litellm_core_utils/inband_stream.py",
     "litellm/litellm_core_utils/inband_whole.py",
+    "tests/exception_mapping/test_aws_streams.py",
     "tests/exception_mapping/test_inband_failures.py",
     "tests/exception_mapping/test_inband_fast_path.py",
     "tests/exception_mapping/test_inband_whole.py",
     "tests/router_unit_tests/test_inband_answers.py",
     "tests/router_unit_tests/test_whole_answers.py",
+    "tests/support/aws_events.py",
     "tests/support/healthy_answers.py",
     "tests/support/inband_calls.py",
     "tests/support/inband_provider.py",

@@ -139,9 +139,7 @@ def signs_of(api: Api, value: Json) -> Signs:
         thinks: Final = _says(value.get("thinking"))
         return Signs(thinks or _says_in(message), reason, _number(value.get("eval_count")), reason is not None)
     if api is Api.CONVERSE:
-        said: Final = _mapping(_mapping(value.get("output")).get("message"))
-        tokens: Final = _number(_mapping(value.get("usage")).get("outputTokens"))
-        return Signs(_says_in(said), _reason(value.get("stopReason")), tokens, True)
+        return _signs_of_converse(value)
     return Signs(says=True)
 
 
@@ -218,6 +216,15 @@ def _signs_of_cohere(value: Json) -> Signs:
         tokens=_number(_mapping(usage.get("tokens")).get("output_tokens")),
         is_end=is_end,
     )
+
+
+def _signs_of_converse(value: Json) -> Signs:
+    """Bedrock's Converse, whole and the bodies of its events."""
+    said: Final = _mapping(_mapping(value.get("output")).get("message"))
+    stop: Final = value.get("stopReason")
+    tokens: Final = _number(_mapping(value.get("usage")).get("outputTokens"))
+    says: Final = _says_in(said) or _says(value.get("delta")) or bool(value.get("start"))
+    return Signs(says, _reason(stop) if stop else None, tokens, bool(stop))
 
 
 def _is_empty(signs: Signs) -> bool:

@@ -48,8 +48,10 @@ API_OF_PATH: Final = tuple(
         (r":(generate|streamGenerate)Content", Api.GEMINI),
         (r"/api/(chat|generate)", Api.OLLAMA),
         (r"/v[12]/chat", Api.COHERE),
-        (r"/converse", Api.CONVERSE),
-        (r"/model/[^/]+/invoke", Api.OTHER),
+        (r"/converse(-stream)?", Api.CONVERSE),
+        (r"/model/.*anthropic.*/invoke-with-response-stream", Api.MESSAGES),
+        (r"/model/.+/invoke(-with-response-stream)?", Api.OTHER),
+        (r"/endpoints/[^/]+/invocations-response-stream", Api.OTHER),  # SageMaker's
         (r"/ml/v1/(text|deployments/[^/]+/text)/(chat|generation)", Api.OTHER),  # watsonx
     )
 )

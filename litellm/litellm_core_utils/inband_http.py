@@ -16,6 +16,7 @@ import httpx
 import litellm
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
+from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
 from litellm.litellm_core_utils.inband_failure import BROKEN_OFF, NOTHING_IN_IT
 from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
 from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, judge_body
@@ -172,7 +173,7 @@ def _read_along(response: httpx.Response, api: Api) -> None:
     aiter_bytes: Final = response.aiter_bytes
 
     def judged(chunk_size: int | None = None) -> Iterator[bytes]:
-        stream: Final = JudgedStream(api, empty_fails=_empty_fails())
+        stream: Final = _judged_stream(api, response)
         for piece in iter_bytes(chunk_size):
             yield from _passed_on(stream.feed(piece), response)
         last: Final = stream.end()
@@ -180,7 +181,7 @@ def _read_along(response: httpx.Response, api: Api) -> None:
             yield from _passed_on(last, response)
 
     async def ajudged(chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        stream: Final = JudgedStream(api, empty_fails=_empty_fails())
+        stream: Final = _judged_stream(api, response)
         async for piece in aiter_bytes(chunk_size):
             for passed_on in _passed_on(stream.feed(piece), response):
                 yield passed_on
@@ -189,6 +190,11 @@ def _read_along(response: httpx.Response, api: Api) -> None:
 
     response.iter_bytes = judged  # type: ignore[method-assign]
     response.aiter_bytes = ajudged  # type: ignore[method-assign]
+
+
+def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedAwsStream:
+    is_aws: Final = response.headers.get("content-type", "").startswith(AWS_STREAM)
+    return (JudgedAwsStream if is_aws else JudgedStream)(api, empty_fails=_empty_fails())
 
 
 def _passed_on(judged: Judged, response: httpx.Response) -> Iterator[bytes]:

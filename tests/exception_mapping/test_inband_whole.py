@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import JudgedStream

@@ -182,6 +182,7 @@ class StreamError(Exception):
 
 
 GATEWAY: Final = "/gateway.ai.cloudflare.com/v1/account/gateway/azure-openai/resource"
+INVOKED: Final = "bedrock/invoke/anthropic.claude-3-haiku-20240307-v1:0"
 BRIDGED: Final = "openai/responses/some-model"
 
 _OPENAI_LIKE: Final = {
@@ -211,8 +212,7 @@ def _chats() -> list[Call]:
     like = [(name, model, path, "chat") for name, (model, path) in _OPENAI_LIKE.items()]
     for name, model, path, format in (*like, *((name, *rest) for name, rest in _OTHERS.items())):
         calls.append(Call("chat", name, model, format, _chat, path=path))
-        if format != "bedrock":
-            calls.append(Call("chat stream", name, model, format, _chat_stream, streamed=True, path=path))
+        calls.append(Call("chat stream", name, model, format, _chat_stream, streamed=True, path=path))
     for name in ("openai", "hosted_vllm"):
         model, path = _OPENAI_LIKE[name]
         calls.append(Call("sync chat", name, model, "chat", _sync_chat, path=path))
@@ -240,6 +240,8 @@ def _others() -> list[Call]:
         Call("responses by chat stream", "anthropic", claude, "anthropic", _response_stream, streamed=True),
         Call("messages", "anthropic", claude, "anthropic", _message),
         Call("messages stream", "anthropic", claude, "anthropic", _message_stream, streamed=True),
+        Call("chat stream by invocation", "bedrock", INVOKED, "bedrock claude", _chat_stream, streamed=True),
+        Call("messages stream", "bedrock", INVOKED, "bedrock claude", _message_stream, streamed=True),
         Call("messages by chat", "hosted_vllm", vllm, "chat", _message, path="/v1"),
         Call("messages by chat stream", "hosted_vllm", vllm, "chat", _message_stream, streamed=True, path="/v1"),
         Call("messages by responses", "openai", openai, "responses", _message, path="/v1"),

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from support import aws_events
 from support.faulty_provider import HEALTHY, Fault
-from support.inband_shapes import Body
+from support.inband_shapes import Body, aws_stream
 from support.media_provider import MediaProvider
-from support.provider_formats import Json, whole
+from support.provider_formats import Json, stream, whole
 
 COHERE: Final = "/v2/chat"
 CONVERSE: Final = "/converse"
+CONVERSE_STREAM: Final = "/converse-stream"
+INVOKE_STREAM: Final = "/invoke-with-response-stream"
 
 
 class InbandProvider(MediaProvider):
@@ -41,6 +44,10 @@ def as_fault(body: Body) -> Fault:
 
 def _more_formats(path: str, request: dict[str, Any], answer: str) -> Body | None:
     bare = path.partition("?")[0]
+    if bare.endswith(CONVERSE_STREAM):
+        return aws_stream(*aws_events.converse(answer))
+    if bare.endswith(INVOKE_STREAM):
+        return aws_stream(*aws_events.invoked(*claude(answer)))
     if bare.endswith(CONVERSE):
         said = {"role": "assistant", "content": [{"text": answer}]}
         spent = {"inputTokens": 3, "outputTokens": 1, "totalTokens": 4}
@@ -64,6 +71,12 @@ def _more_formats(path: str, request: dict[str, Any], answer: str) -> Body | Non
         {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}},
     ]
     return Body("".join(json.dumps(event) + "\n" for event in events).encode(), "application/x-ndjson")
+
+
+def claude(answer: str) -> list[Json]:
+    """The events of a message of Anthropic's."""
+    lines = stream("anthropic", "m", answer).decode().splitlines()
+    return [json.loads(line.partition(":")[2]) for line in lines if line.startswith("data:")]
 
 
 def _json(value: object) -> Body:

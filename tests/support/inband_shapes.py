@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Final, NamedTuple
 
+from support import aws_events
 from support.faulty_provider import HTML_PAGE
 from support.provider_formats import OPENAI_USAGE, RESPONSES_USAGE, Json
 
@@ -38,6 +39,10 @@ def events(*data: object, named: bool = False) -> Body:
 
 def lines(*data: object) -> Body:
     return Body("".join(json.dumps(value) + "\n" for value in data).encode(), NDJSON)
+
+
+def aws_stream(*messages: bytes) -> Body:
+    return Body(b"".join(messages), aws_events.CONTENT_TYPE)
 
 
 ERRORS: Final[dict[str, Json | list[Json]]] = {
@@ -201,6 +206,17 @@ _START: Final[Json] = {"type": "message_start", "message": _message(None)}
 _OVERLOADED: Final[Json] = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 _OLLAMA: Final[Json] = {"model": "m", "created_at": "2025-01-01T00:00:00Z", "done": False}
 
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html
+_AWS_EXCEPTIONS: Final = (
+    *("throttlingException", "modelStreamErrorException", "internalServerException", "serviceUnavailableException"),
+    "modelTimeoutException",
+)
+_AWS_ROLE: Final = aws_events.event("messageStart", {"role": "assistant"})
+_AWS_FAILURES: Final = {
+    **{name: aws_stream(aws_events.exception(name)) for name in _AWS_EXCEPTIONS},
+    "error": aws_stream(aws_events.error("internalFailure")),
+}
+
 STREAMS: Final[dict[str, dict[str, Body]]] = {
     "chat": {
         "only done": events("[DONE]"),
@@ -254,6 +270,17 @@ STREAMS: Final[dict[str, dict[str, Body]]] = {
         "end only": lines({**_OLLAMA, "message": {"role": "assistant", "content": ""}, "done": True}),
         "role and error": lines({**_OLLAMA, "message": {"role": "assistant", "content": ""}}, {"error": "it died"}),
     },
+    "bedrock": {
+        "role only": aws_stream(aws_events.event("messageStart", {"role": "assistant"})),
+        "role and end": aws_stream(*aws_events.converse("", tokens=0)),
+        **_AWS_FAILURES,
+        **{f"role and {name}": aws_stream(_AWS_ROLE, body.content) for name, body in _AWS_FAILURES.items()},
+    },
+    "bedrock claude": {
+        "start only": aws_stream(*aws_events.invoked(_START)),
+        "start and error": aws_stream(*aws_events.invoked(_START, _OVERLOADED)),
+        **_AWS_FAILURES,
+    },
     "cohere": {
         "finish error": lines({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "it died"}}),
     },
@@ -302,6 +329,17 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
         "no end": events(_PART),
         "error": events(_PART, {"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}),
     },
+    "bedrock": {
+        "no end": aws_stream(*aws_events.converse("half")[:2]),
+        "exception": aws_stream(*aws_events.converse("half")[:2], aws_events.exception("throttlingException")),
+        "error": aws_stream(*aws_events.converse("half")[:2], aws_events.error("internalFailure")),
+    },
+    "bedrock claude": {
+        "no end": aws_stream(*aws_events.invoked(_START, _BLOCK, _HALF)),
+        "exception": aws_stream(
+            *aws_events.invoked(_START, _BLOCK, _HALF), aws_events.exception("modelStreamErrorException")
+        ),
+    },
     "ollama": {"no end": lines(_SAID), "error": lines(_SAID, {"error": "it died"})},
 }
 """What breaks an answer off after its first words."""
@@ -313,6 +351,6 @@ def faults(format: str, streamed: bool) -> dict[str, Body]:
     found = {**plain, **NO_JSON, **(STREAMS if streamed else WHOLE).get(format, {})}
     if streamed and format in ("ollama", "cohere"):
         found.update({f"line: {name}": lines(value) for name, value in ERRORS.items()})
-    elif streamed:
+    elif streamed and "bedrock" not in format:
         found.update({f"event: {name}": events(value) for name, value in ERRORS.items() if isinstance(value, dict)})
     return found

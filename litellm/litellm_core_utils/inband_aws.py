@@ -1,0 +1,97 @@
+"""
+Reads along in a binary stream of Amazon's for whether it is an answer. botocore decodes it, as for LiteLLM itself.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from litellm.litellm_core_utils.error_object import ErrorObject
+from litellm.litellm_core_utils.failure import Failure, failure_of_error
+from litellm.litellm_core_utils.inband_failure import StreamedAnswer
+from litellm.litellm_core_utils.inband_formats import Api
+from litellm.litellm_core_utils.inband_stream import Judged
+
+if TYPE_CHECKING:
+    from botocore.eventstream import EventStreamMessage
+
+AWS_STREAM: Final = "application/vnd.amazon.eventstream"
+"""The content type, https://smithy.io/2.0/aws/amazon-eventstream.html"""
+
+
+class JudgedAwsStream:
+    """As `JudgedStream`, for messages in Amazon's encoding of event streams. What cannot be decoded is not judged any
+    further: LiteLLM's reader finds it too."""
+
+    def __init__(self, api: Api, *, empty_fails: bool = True) -> None:
+        from botocore.eventstream import EventStreamBuffer
+
+        self._answer = StreamedAnswer(api, empty_fails=empty_fails)
+        self._messages = EventStreamBuffer()
+        self._held = bytearray()  # from an end before which nothing was said
+        self._whole = 0  # bytes of the messages that are no failure, less those that are passed on
+        self._is_read = True
+
+    def feed(self, piece: bytes) -> Judged:
+        """Take `piece` into account, which may begin and end anywhere."""
+        self._held += piece
+        if self._is_read:
+            failure, told = self._take(piece)
+            if failure is not None:
+                return Judged(bytes(self._held[: max(self._whole, 0)]), failure, told)
+            if self._answer.may_be_empty:
+                return Judged(b"")
+        passed_on: Final = bytes(self._held)
+        self._held.clear()
+        self._whole -= len(passed_on)
+        return Judged(passed_on)
+
+    def end(self) -> Judged:
+        """Take the end of the stream into account."""
+        failure: Final = self._answer.end() if self._is_read else None
+        return Judged(b"" if failure else bytes(self._held), failure)
+
+    def _take(self, piece: bytes) -> tuple[Failure | None, bytes]:
+        from botocore.eventstream import ParserError
+
+        self._messages.add_data(piece)
+        try:
+            for message in self._messages:
+                failure, told = self._take_message(message)
+                if failure is not None:
+                    return failure, told
+                self._whole += message.prelude.total_length
+        except (ParserError, ValueError):
+            self._is_read = False
+        return None, b""
+
+    def _take_message(self, message: "EventStreamMessage") -> tuple[Failure | None, bytes]:
+        kind: Final = message.headers.get(":message-type")
+        if kind == "exception":
+            return _failure(message.headers.get(":exception-type"), _text_of(message.payload))
+        if kind == "error":
+            return _failure(message.headers.get(":error-code"), message.headers.get(":error-message"))
+        value = _json(message.payload)
+        if message.headers.get(":event-type") == "chunk" and isinstance(value, Mapping):
+            value = _json(base64.b64decode(str(value.get("bytes") or "")))
+        return self._answer.add(value), json.dumps(value).encode()
+
+
+def _failure(code: object, text: object) -> tuple[Failure, bytes]:
+    """A failure that an exception or an error is, and what tells of it in JSON as a whole answer has it."""
+    told: Final = {"__type": str(code or ""), "message": str(text or "")}
+    return failure_of_error(ErrorObject((told["__type"].lower(),), told["message"])), json.dumps(told).encode()
+
+
+def _text_of(payload: bytes) -> str:
+    value: Final = _json(payload)
+    text: Final = value.get("message") or value.get("Message") if isinstance(value, Mapping) else None
+    return text if isinstance(text, str) else payload.decode("utf-8", "replace")
+
+
+def _json(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
