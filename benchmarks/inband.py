@@ -43,9 +43,9 @@ class Outcome:
         return found
 
     def wrong(self, side: str) -> list[str]:
-        """The shapes that are not dealt with: after the first words an error is what is due."""
-        due = LOST if self.broken else ANSWERED
-        return [shape for shape, (became, _) in self.side(side).items() if became != due]
+        """The shapes that are not dealt with: after the first words an error is due, or none of them is passed on."""
+        due = (LOST, ANSWERED) if self.broken else (ANSWERED,)
+        return [shape for shape, (became, _) in self.side(side).items() if became not in due]
 
 
 def chosen(options: argparse.Namespace) -> list[dict[str, Any]]:

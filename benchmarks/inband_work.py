@@ -25,8 +25,11 @@ from support.inband_shapes import BREAKS, Body, faults
 MOST_REQUESTS = 40
 """After so many the healthy deployment has had all of them, which has never been seen."""
 
-PATIENCE = 10.0
-"""Seconds a request may take; the first of its kind has much to import."""
+PATIENCE = 60.0
+"""Seconds a request may take; the first over a bridge has the whole proxy to import, on some releases."""
+
+TIMEOUT = 5.0
+"""Seconds a deployment may take."""
 
 
 class HungError(BaseException):
@@ -50,7 +53,7 @@ def router(litellm: Any, call: Call, deployments: dict[str, InbandProvider]) -> 
         {"model_name": GROUP, "litellm_params": call.params(provider.url), "model_info": {"id": id}}
         for id, provider in deployments.items()
     ]
-    return litellm.Router(models, num_retries=2, disable_cooldowns=True, timeout=PATIENCE / 2)
+    return litellm.Router(models, num_retries=2, disable_cooldowns=True, timeout=TIMEOUT)
 
 
 async def outcome(asked: Any, call: Call, faulty: InbandProvider) -> tuple[str, str]:

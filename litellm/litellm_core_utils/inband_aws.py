@@ -72,10 +72,14 @@ class JudgedAwsStream:
             return _failure(message.headers.get(":exception-type"), _text_of(message.payload))
         if kind == "error":
             return _failure(message.headers.get(":error-code"), message.headers.get(":error-message"))
+        name: Final = message.headers.get(":event-type")
+        if name == "contentBlockDelta" and self._answer.has_said:
+            return None, b""  # as most of a stream
         value = _json(message.payload)
-        if message.headers.get(":event-type") == "chunk" and isinstance(value, Mapping):
+        if name == "chunk" and isinstance(value, Mapping):
             value = _json(base64.b64decode(str(value.get("bytes") or "")))
-        return self._answer.add(value), json.dumps(value).encode()
+        failure: Final = self._answer.add(value)
+        return failure, b"" if failure is None else json.dumps(value).encode()
 
 
 def _failure(code: object, text: object) -> tuple[Failure, bytes]:

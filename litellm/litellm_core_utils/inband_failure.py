@@ -61,12 +61,18 @@ def judge_value(api: Api, value: object, *, empty_fails: bool = True) -> Failure
     if not isinstance(value, dict):
         return NOTHING_IN_IT
     if api in RESULTS_OF:
-        return None if any(value.get(name) for name in RESULTS_OF[api]) else NOTHING_IN_IT
+        return None if any(_has_results(value, name) for name in RESULTS_OF[api]) else NOTHING_IN_IT
     if api is Api.RERANK:
         return None if any(isinstance(value.get(name), list) for name in RANKINGS) else NOTHING_IN_IT
     if api is Api.TRANSCRIPTION:
         return None if not TRANSCRIPT.isdisjoint(value) else NOTHING_IN_IT
     return NOTHING_IN_IT if api is not Api.SPEECH and _is_empty(signs_of(api, value)) else None
+
+
+def _has_results(value: Json, name: str) -> bool:
+    """Whether there are results under a name; `output` may be the address of one."""
+    results: Final = value.get(name)
+    return bool(results) and (isinstance(results, (list, dict)) or name == "output")
 
 
 class StreamedAnswer:
@@ -79,14 +85,14 @@ class StreamedAnswer:
         self._has_events = False
 
     @property
+    def has_said(self) -> bool:
+        """Whether it has said something."""
+        return self._seen.says
+
+    @property
     def may_be_empty(self) -> bool:
         """Whether it has an end and has said nothing so far."""
         return self._empty_fails and self._seen.reason is not None and not self._seen.says and _is_empty(self._seen)
-
-    @property
-    def says(self) -> bool:
-        """Whether it has said something so far."""
-        return self._seen.says
 
     def add(self, value: object, name: str = "") -> Failure | None:
         """Take an event, under its `name` if it has one, into account; the failure it tells of, None if it is none."""

@@ -16,13 +16,14 @@ import litellm
 import openai
 import pytest
 from litellm import Router
+from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.inband_http import api_of, judge_answer, judge_answers, judge_client
 
 from support.faulty_provider import Fault
 from support.healthy_answers import healthy
 from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
-from support.inband_shapes import BREAKS, Body, faults
+from support.inband_shapes import BREAKS, Body, faults, json_body
 from support.routing import RELEASE, routed
 
 CALL = {f"{call.provider} {call.api}": call for call in CALLS}
@@ -93,6 +94,51 @@ async def test_the_other_deployment_answers(name: str, shape: str) -> None:
     with group(call, fault(faults(call.format, call.streamed)[shape]), None) as (router, providers):
         assert await call.ask(router) == call.answer
         assert [provider.attempts for provider in providers][1] == 1
+
+
+MISREAD: dict[str, object] = {
+    "openai chat": {"choices": [{"message": {"content": "pong", "tool_calls": [5]}, "finish_reason": "stop"}]},
+    "hosted_vllm chat": {"choices": [{"message": {"content": "pong", "tool_calls": [5]}, "finish_reason": "stop"}]},
+    "databricks chat": {"choices": [{"message": {"content": "pong"}}], "usage": 5},
+    "gemini chat": {"candidates": [{"content": {"parts": [{"text": ["x"]}]}, "finishReason": {"a": 1}}]},
+    "ollama_chat chat": {"message": {"content": ["x"]}, "done": True, "eval_count": "x"},
+    "cohere chat": {"message": {"content": "x"}, "usage": "x"},
+    "openai responses": {"output": [{"type": "message", "content": "x"}], "id": 5},
+    "openai messages by responses": {"output": [{"type": "message", "content": "x"}], "id": 5},
+    "openai embedding": {"data": [{"embedded": 1}], "usage": "x"},
+    "hosted_vllm embedding": {"data": "text"},
+    "azure embedding": {"data": ["text"]},
+    "openai image": {"data": [5], "created": "x"},
+    "azure image": {"data": "text"},
+    "hosted_vllm rerank": {"results": [{"x": 1}, 5]},
+    "openai moderation": {"results": [5]},
+}
+"""Answers of other types than those of their formats."""
+
+
+@pytest.mark.by_chance
+@pytest.mark.parametrize("name", MISREAD)
+async def test_misread_answer_is_garbled(name: str) -> None:
+    """What LiteLLM fails to read is the provider's failure: the other deployment answers."""
+    call = CALL[name]
+    with group(call, fault(json_body(MISREAD[name])), None) as (router, providers):
+        assert await call.ask(router) == call.answer
+        assert providers[1].attempts == 1
+
+
+async def test_unbuilt_request_is_nobodys_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of LiteLLM's own in building a request is no deployment's, whichever types it meets."""
+
+    def transform_request(*_: object, **__: object) -> None:
+        raise KeyError("choices")
+
+    monkeypatch.setattr(litellm.HostedVLLMChatConfig, "transform_request", transform_request)
+    with group(CALL["hosted_vllm chat"], None, num_retries=0) as (router, providers):
+        with pytest.raises(litellm.APIConnectionError) as raised:
+            await CALL["hosted_vllm chat"].ask(router)
+        assert providers[0].attempts == 0
+    failure: Any = raised.value.failure  # type: ignore[attr-defined]
+    assert failure.kind is FailureKind.INTERNAL
 
 
 @pytest.mark.parametrize("name", ["openai chat", "anthropic chat", "gemini chat", "openai responses"])
