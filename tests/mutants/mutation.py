@@ -93,7 +93,11 @@ OTHER_KILLERS = {
     ),
     **dict.fromkeys(
         ("inband_failure", "inband_formats", "inband_stream"),
-        Killers(quick=("exception_mapping/test_inband_failures.py",)),
+        Killers(quick=("exception_mapping/test_inband_failures.py", "exception_mapping/test_inband_whole.py")),
+    ),
+    "inband_aws": Killers(quick=("exception_mapping/test_aws_streams.py",)),
+    "inband_whole": Killers(
+        quick=("exception_mapping/test_inband_whole.py",), thorough=("router_unit_tests/test_whole_answers.py",)
     ),
     "inband_fast_path": Killers(quick=("exception_mapping/test_inband_fast_path.py",)),
     "inband_http": Killers(quick=("router_unit_tests/test_inband_answers.py",)),

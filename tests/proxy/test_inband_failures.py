@@ -17,6 +17,7 @@ from support.gateway import MASTER_KEY, Gateway
 from support.inband_calls import CALLS
 from support.inband_provider import InbandProvider, as_fault
 from support.inband_shapes import BREAKS, STREAMS, WHOLE, Body, events, json_body
+from support.routing import RELEASE
 
 CALL: Final = {call.name: call for call in CALLS}
 MOST_REQUESTS = 40
@@ -75,6 +76,10 @@ STREAMED: Final = {
 ROUTES: Final = {**WHOLE_ROUTES, **STREAMED}
 FORMAT: Final = {name: CALL[route.call].format for name, route in ROUTES.items()}
 
+# Before 1.103 the proxy answers any failure of speech, and before 1.106 any of generateContent, with a bare 500.
+TELLS_OF = {"speech": RELEASE >= (1, 103), "generateContent": RELEASE >= (1, 106)}
+TOLD_OF: Final = [name for name in ROUTES if TELLS_OF.get(name.removesuffix(" stream"), True)]
+
 
 class Proxied(NamedTuple):
     """A proxy with a lone deployment and one with a healthy sibling for each route; no cooldowns, one retry."""
@@ -115,7 +120,7 @@ def fault_of(name: str) -> Body:
     return events(TOLD) if ROUTES[name].streams else json_body(TOLD)
 
 
-@pytest.mark.parametrize("name", ROUTES)
+@pytest.mark.parametrize("name", TOLD_OF)
 def test_only_deployments_error_has_its_status(proxied: Proxied, name: str) -> None:
     """A 200 with a rate limit in it is a 429 with the provider's Retry-After and words, streamed or not."""
     response = proxied.ask_lone(name, fault_of(name), retry_after="1")
@@ -134,7 +139,7 @@ EMPTY: Final = {
 }
 
 
-@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("name", [name for name in EMPTY if name in TOLD_OF])
 def test_answer_of_nothing_is_an_error(proxied: Proxied, name: str) -> None:
     """An answer with nothing in it is a 502 of the proxy's, never an answer."""
     response = proxied.ask_lone(name, EMPTY[name])
@@ -150,15 +155,18 @@ ROLE_FIRST: Final = {
 
 @pytest.mark.parametrize("name", ROLE_FIRST)
 def test_end_after_a_role_is_an_error(proxied: Proxied, name: str) -> None:
-    """A stream that names its role and ends is told by an error event: its first event has been passed on, as nothing
-    is held back where nobody else can be asked."""
+    """A stream that names its role and ends is told by an error event where its first event has been passed on: nothing
+    is held back where the request cannot be made again."""
     response = proxied.ask_lone(name, ROLE_FIRST[name])
+    if response.status_code == 502:
+        assert "error" in response.json()
+        return
     told = [event for event in events_of(response) if isinstance(event, dict)]
     assert _is_error(told[-1]), response.text
     assert not any(_is_end(event) for event in told)
 
 
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", [name for name in STREAMED if name in TOLD_OF])
 @pytest.mark.parametrize("shape", ["no end", "error"])
 def test_break_after_words_is_told(proxied: Proxied, name: str, shape: str) -> None:
     """A stream that breaks after its first words ends with an error event, and not as if it were whole."""

@@ -16,6 +16,7 @@ import litellm
 import openai
 import pytest
 from litellm import Router
+from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.inband_http import api_of, judge_answer, judge_answers, judge_client
 
@@ -24,7 +25,7 @@ from support.healthy_answers import healthy
 from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
 from support.inband_shapes import BREAKS, Body, faults, json_body
-from support.routing import RELEASE, routed
+from support.routing import RELEASE, routed, until
 
 CALL = {f"{call.provider} {call.api}": call for call in CALLS}
 EVERYWHERE = ("error: number", "error: no code", "error: flat", "empty object")
@@ -151,6 +152,43 @@ async def test_caller_hears_the_status_of_an_error(name: str) -> None:
             await call.ask(router)
     failure: Any = raised.value.failure  # type: ignore[attr-defined]
     assert (raised.value.status_code, failure.http_status, failure.retry_after) == (429, 429, 7)
+
+
+class Heard(CustomLogger):
+    """What a callback has heard of, and whose answer that was; LiteLLM may still have something to tell of others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[str, str]] = []
+
+    def of(self, providers: list[InbandProvider]) -> list[str]:
+        """What it has heard of these."""
+        return sorted(event for event, base in self.events if any(one.url in base for one in providers))
+
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self.events.append(("success", str(kwargs["litellm_params"].get("api_base"))))
+
+    async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        self.events.append(("failure", str(kwargs["litellm_params"].get("api_base"))))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("openai chat", "content empty"),
+        ("hosted_vllm chat", "error: number"),
+        ("openai chat stream", "role and end"),
+        ("openai responses", "no output"),
+    ],
+)
+async def test_attempt_is_logged_as_what_it_is(name: str, shape: str) -> None:
+    """Callbacks hear once of the failure of an answer with nothing in it, and once of the other one's success."""
+    heard, call = Heard(), CALL[name]
+    with group(call, fault(faults(call.format, call.streamed)[shape]), None) as (router, providers):
+        litellm.callbacks.append(heard)
+        await call.ask(router)
+        assert await until(lambda: len(heard.of(providers)) == 2)
+    assert heard.of(providers) == ["failure", "success"]
 
 
 @pytest.mark.parametrize("name", ["openai chat stream", "anthropic chat stream", "gemini chat stream"])
