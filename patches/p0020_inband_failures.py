@@ -38,8 +38,11 @@ def litellms_client(*edits: AddImport | ReplaceExpression) -> ForReleases[AddImp
 
 def judged(*functions: str) -> ForReleases[AddImport | Decorate]:
     """Where newer releases make an HTTP client for OpenAI's SDK."""
-    edits = (AddImport(MODULE, ("judge_answers",)), *(Decorate(function, "judge_answers") for function in functions))
-    return ForReleases({">=1.108": edits}, why="each place makes its client by itself", otherwise=Otherwise.MOVED)
+    edits: list[AddImport | Decorate] = [Decorate(function, "judge_answers") for function in functions]
+    edits.insert(0, AddImport(MODULE, ("judge_answers",)))
+    return ForReleases(
+        {">=1.108": tuple(edits)}, why="each place makes its client by itself", otherwise=Otherwise.MOVED
+    )
 
 
 ADDS = (

@@ -52,8 +52,8 @@ PLACEHOLDER_STATUSES: Final = frozenset({408, 422, 500})
 # wrong: a 413 stays one, whatever rate its limit is counted by.
 VAGUE_STATUSES: Final = frozenset({400, 422, 424})
 
-# LiteLLM's and OpenAI's functions that read an answer of success, or an event of it. A status they raise is their word for what the
-# provider sent in it.
+# LiteLLM's and OpenAI's functions that read an answer of success, or an event of it. A status they raise is their word
+# for what the provider sent in it.
 READS_AN_ANSWER: Final = re.compile(
     r"_?(async_)?(transform|process|convert|unwrap|handle|parse)_\w*(response|response_object|stream_chunk|streaming)"
     r"|_?chunk_(parser|creator)"

@@ -14,7 +14,7 @@ from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import Judged
 
 if TYPE_CHECKING:
-    from botocore.eventstream import EventStreamMessage
+    from botocore.eventstream import EventStreamMessage  # type: ignore[import-untyped]
 
 AWS_STREAM: Final = "application/vnd.amazon.eventstream"
 """The content type, https://smithy.io/2.0/aws/amazon-eventstream.html"""

@@ -109,12 +109,12 @@ def judge_answers(get_client: Callable[..., Client]) -> Callable[..., Client]:
 def judge_client(client: Client) -> Client:
     """Have what `client` gets judged: an HTTP client, or an SDK's that has one; not the user's own, and not twice."""
     http: Final = client if isinstance(client, (httpx.Client, httpx.AsyncClient)) else safe_getattr(client, "_client")
-    if http in (litellm.client_session, litellm.aclient_session) or "send" in getattr(http, "__dict__", ()):
+    if not isinstance(http, (httpx.Client, httpx.AsyncClient)) or "send" in vars(http):
         return client
     # No reference to the client itself, which LiteLLM leaves to be closed by its last reference.
-    if isinstance(http, httpx.AsyncClient):
+    if isinstance(http, httpx.AsyncClient) and http is not litellm.aclient_session:
         http.send = functools.partial(_send_async, weakref.ref(http), type(http).send)  # type: ignore[method-assign]
-    elif isinstance(http, httpx.Client):
+    elif isinstance(http, httpx.Client) and http is not litellm.client_session:
         http.send = functools.partial(_send, weakref.ref(http), type(http).send)  # type: ignore[method-assign]
     return client
 

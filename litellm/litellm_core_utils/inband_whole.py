@@ -51,7 +51,7 @@ def _chunks(value: Json) -> Iterator[Json]:
         if "message" in of:
             choice["delta"] = _delta(_mapping(of["message"]))
     yield {**shared, "choices": [{**choice, "finish_reason": None} for choice in said]}
-    ends: Final = [{"text": ""} if "text" in choice else {"delta": {}} for choice in said]
+    ends: Final[list[Json]] = [{"text": ""} if "text" in choice else {"delta": {}} for choice in said]
     yield {
         **shared,
         "choices": [
@@ -126,7 +126,7 @@ def _part_events(place: Json, part: Json) -> Iterator[Json]:
     is_refusal: Final = part.get("type") == "refusal"
     name: Final = "refusal" if is_refusal else "text"
     said: Final = part.get(name)
-    logs: Final = {} if is_refusal else {"logprobs": []}
+    logs: Final[Json] = {} if is_refusal else {"logprobs": []}
     event: Final = "response.refusal" if is_refusal else "response.output_text"
     yield {"type": "response.content_part.added", **place, "part": {**part, name: ""}}
     yield {"type": f"{event}.delta", **place, "delta": said, **logs}

@@ -339,7 +339,8 @@ def test_judged_client_is_closed_by_its_last_reference() -> None:
 def test_client_of_an_sdk_is_judged_once() -> None:
     """What an SDK's client gets is judged, however often that is asked for."""
     seen = httpx.MockTransport(lambda request: httpx.Response(200, content=b'{"error": {"code": 429}}'))
-    sdk = openai.OpenAI(api_key="sk-test", max_retries=0, http_client=httpx.Client(transport=seen))
+    http: Any = httpx.Client(transport=seen)
+    sdk = openai.OpenAI(api_key="sk-test", max_retries=0, http_client=http)
     judge_client(judge_client(sdk))
     with pytest.raises(openai.RateLimitError):
         sdk.completions.create(model="m", prompt="ping")

@@ -42,8 +42,9 @@ async def test_tool_call_and_usage_are_served() -> None:
         | {"finish_reason": "tool_calls"}
     ]
     with group(CALL["openai chat stream"], fault(json_body(answer))) as (router, _):
-        stream = await router.acompletion(
-            model=GROUP, messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+        messages: Any = MESSAGES
+        stream: Any = await router.acompletion(
+            model=GROUP, messages=messages, stream=True, stream_options={"include_usage": True}
         )
         chunks = [chunk async for chunk in stream]
     built: Any = litellm.stream_chunk_builder(chunks, messages=MESSAGES)
