@@ -100,19 +100,29 @@ EDITS = {
     "litellm/llms/openai/workload_identity.py": (judged("build_openai_client", "build_async_openai_client"),),
     "litellm/llms/openai/completion/handler.py": (
         litellms_client(
-            ReplaceExpression("OpenAITextCompletion.completion", SYNC, "BaseOpenAILLM._get_sync_http_client()"),
-            ReplaceExpression("OpenAITextCompletion.streaming", SYNC, "BaseOpenAILLM._get_sync_http_client()"),
-            ReplaceExpression("OpenAITextCompletion.async_streaming", ASYNC, "BaseOpenAILLM._get_async_http_client()"),
+            ReplaceExpression(
+                "OpenAITextCompletion.completion", SYNC, f"{SYNC} or BaseOpenAILLM._get_sync_http_client()"
+            ),
+            ReplaceExpression(
+                "OpenAITextCompletion.streaming", SYNC, f"{SYNC} or BaseOpenAILLM._get_sync_http_client()"
+            ),
+            ReplaceExpression(
+                "OpenAITextCompletion.async_streaming", ASYNC, f"{ASYNC} or BaseOpenAILLM._get_async_http_client()"
+            ),
         ),
     ),
     "litellm/llms/openai/image_variations/handler.py": (
         litellms_client(
             AddImport("litellm.llms.openai.common_utils", ("BaseOpenAILLM",)),
             ReplaceExpression(
-                "OpenAIImageVariationsHandler.image_variations", SYNC, "BaseOpenAILLM._get_sync_http_client()"
+                "OpenAIImageVariationsHandler.image_variations",
+                SYNC,
+                f"{SYNC} or BaseOpenAILLM._get_sync_http_client()",
             ),
             ReplaceExpression(
-                "OpenAIImageVariationsHandler.async_image_variations", SYNC, "BaseOpenAILLM._get_async_http_client()"
+                "OpenAIImageVariationsHandler.async_image_variations",
+                SYNC,
+                f"{ASYNC} or BaseOpenAILLM._get_async_http_client()",
             ),
         ),
     ),
