@@ -85,13 +85,16 @@ def wait_in_headers(headers: Iterable[tuple[bytes, bytes]], *, now: float, with_
             asked = _sane(read(fields[name], fields, now))
             if asked is not None:
                 return asked
-    if not with_limits:
-        return None
+    return max(_resets(fields, now), default=None) if with_limits else None
+
+
+def _resets(fields: Mapping[str, str], now: float) -> list[float]:
+    """The seconds until each rate limit of which nothing remains is there again."""
     maybe_spent: Final = [name for name in fields if "remaining" in name and fields[name][:1] in _MAY_BE_ZERO]
     resets: Final = [wait for name in maybe_spent if (wait := _sane(_reset(name, fields, now))) is not None]
     if "ratelimit" in fields:
         resets.extend(_structured_resets(fields["ratelimit"]))
-    return max(resets, default=None)
+    return resets
 
 
 def wait_in_body(text: str) -> float | None:

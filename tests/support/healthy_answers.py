@@ -222,9 +222,12 @@ def _gemini_streams() -> Iterator[tuple[str, Body]]:
     yield "as sent", Body(stream("gemini_stream", "m", "pong"), "text/event-stream")
 
 
-def _others() -> dict[str, Iterator[tuple[str, Body]]]:
-    end = {"done": True, "done_reason": "stop", "eval_count": 1}
-    ollama = {
+END_OF_OLLAMA: Final[Json] = {"done": True, "done_reason": "stop", "eval_count": 1}
+
+
+def _ollama() -> Iterator[tuple[str, Body]]:
+    end = END_OF_OLLAMA
+    answers = {
         "chat": {"message": {"content": "pong"}, **end},
         "generate": {"response": "pong", **end},
         "thinking": {"message": {"content": "", "thinking": "hm"}, **end, "eval_count": 0},
@@ -232,19 +235,32 @@ def _others() -> dict[str, Iterator[tuple[str, Body]]]:
         "empty, with a token": {"message": {"content": ""}, **end},
         "loaded": {"response": "", "done": True, "done_reason": "load"},
     }
+    yield from ((name, json_body(value)) for name, value in answers.items())
+
+
+def _ollama_streams() -> Iterator[tuple[str, Body]]:
     line = {"message": {"role": "assistant", "content": "pong"}, "done": False}
-    cohere = {
+    yield "lines", lines(line, {**line, "done": True})
+    yield "one line", lines({**line, **END_OF_OLLAMA})
+
+
+def _cohere() -> Iterator[tuple[str, Body]]:
+    answers = {
         "text": {"finish_reason": "COMPLETE", "message": {"content": [{"type": "text", "text": "pong"}]}},
         "tool": {"finish_reason": "TOOL_CALL", "message": {"tool_calls": [CALL], "tool_plan": "look"}},
         "version 1": {"text": "pong", "finish_reason": "COMPLETE", "generation_id": "g"},
         "one token": {"finish_reason": "MAX_TOKENS", "message": {"content": []}},
     }
+    yield from ((name, json_body(value)) for name, value in answers.items())
+
+
+def _others() -> dict[str, Iterator[tuple[str, Body]]]:
     converse = {"stopReason": "end_turn", "usage": {"outputTokens": 1}}
     vector = {"object": "list", "data": [{"embedding": [0.5]}]}
     return {
-        "OLLAMA": ((name, json_body(value)) for name, value in ollama.items()),
-        "OLLAMA stream": iter([("lines", lines(line, {**line, "done": True})), ("one line", lines({**line, **end}))]),
-        "COHERE": ((name, json_body(value)) for name, value in cohere.items()),
+        "OLLAMA": _ollama(),
+        "OLLAMA stream": _ollama_streams(),
+        "COHERE": _cohere(),
         "CONVERSE": iter([("text", json_body({"output": {"message": {"content": [{"text": "p"}]}}, **converse}))]),
         "EMBEDDING": ((name, json_body({**vector, **more})) for name, more in DRESSES.items()),
         "IMAGE": iter(

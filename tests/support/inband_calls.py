@@ -220,54 +220,49 @@ def _chats() -> list[Call]:
     return calls
 
 
-def _others() -> list[Call]:
-    vllm, openai, claude, gemini = (
-        *(_OPENAI_LIKE[name][0] for name in ("hosted_vllm", "openai")),
-        *(_OTHERS[name][0] for name in ("anthropic", "gemini")),
-    )
-    return [
-        Call("text", "hosted_vllm", vllm, "text", _text, path="/v1"),
-        Call("text stream", "hosted_vllm", vllm, "text", _text_stream, streamed=True, path="/v1"),
-        Call("text", "azure_text", "azure_text/m", "text", _text),
-        Call("text stream", "azure_text", "azure_text/m", "text", _text_stream, streamed=True),
-        Call("chat through a gateway", "azure", "azure/gpt-4o-mini", "chat", _chat, path=GATEWAY),
-        Call("chat", "aiohttp_openai", "aiohttp_openai/m", "chat", _chat, path="/v1/chat/completions"),
-        Call("chat by responses", "openai", BRIDGED, "responses", _chat, path="/v1"),
-        Call("chat by responses stream", "openai", BRIDGED, "responses", _chat_stream, streamed=True, path="/v1"),
-        Call("responses", "openai", openai, "responses", _response, path="/v1"),
-        Call("responses stream", "openai", openai, "responses", _response_stream, streamed=True, path="/v1"),
-        Call("responses by chat", "anthropic", claude, "anthropic", _response),
-        Call("responses by chat stream", "anthropic", claude, "anthropic", _response_stream, streamed=True),
-        Call("messages", "anthropic", claude, "anthropic", _message),
-        Call("messages stream", "anthropic", claude, "anthropic", _message_stream, streamed=True),
-        Call("chat stream by invocation", "bedrock", INVOKED, "bedrock claude", _chat_stream, streamed=True),
-        Call("messages stream", "bedrock", INVOKED, "bedrock claude", _message_stream, streamed=True),
-        Call("messages by chat", "hosted_vllm", vllm, "chat", _message, path="/v1"),
-        Call("messages by chat stream", "hosted_vllm", vllm, "chat", _message_stream, streamed=True, path="/v1"),
-        Call("messages by responses", "openai", openai, "responses", _message, path="/v1"),
-        Call("messages by responses stream", "openai", openai, "responses", _message_stream, streamed=True, path="/v1"),
-        Call("generateContent", "gemini", gemini, "gemini", _content),
-        Call("generateContent stream", "gemini", gemini, "gemini", _content_stream, streamed=True),
-        Call("generateContent by chat", "openai", openai, "chat", _content, path="/v1"),
-        Call("generateContent by chat stream", "openai", openai, "chat", _content_stream, streamed=True, path="/v1"),
-        Call("embedding", "openai", "openai/text-embedding-3-small", "embedding", _embedding, path="/v1"),
-        Call("embedding", "hosted_vllm", "hosted_vllm/bge", "embedding", _embedding, path="/v1"),
-        Call("sync embedding", "openai", "openai/text-embedding-3-small", "embedding", _sync_embedding, path="/v1"),
-        Call("embedding", "azure", "azure/text-embedding-3-small", "embedding", _embedding),
-        Call("image", "openai", "openai/dall-e-3", "image", _image, path="/v1", answer=True),
-        Call("sync image", "openai", "openai/dall-e-3", "image", _sync_image, path="/v1", answer=True),
-        Call("image", "azure", "azure/dall-e-3", "image", _image, answer=True),
-        Call("image edit", "openai", "openai/gpt-image-1", "image", _image_edit, path="/v1", answer=True),
-        Call("speech", "openai", "openai/tts-1", "speech", _speech, path="/v1", answer=b"some sound"),
-        Call("transcription", "openai", "openai/whisper-1", "transcription", _transcription, path="/v1"),
-        Call("rerank", "hosted_vllm", "hosted_vllm/bge", "rerank", _rerank, path="/v1", answer=True),
-        Call(
-            "moderation", "openai", "openai/omni-moderation-latest", "moderation", _moderation, path="/v1", answer=True
-        ),
-    ]
+_VLLM, _OPENAI = (_OPENAI_LIKE[name][0] for name in ("hosted_vllm", "openai"))
+_CLAUDE, _GEMINI = (_OTHERS[name][0] for name in ("anthropic", "gemini"))
+_ROUTES: Final = (
+    Call("text", "hosted_vllm", _VLLM, "text", _text, path="/v1"),
+    Call("text stream", "hosted_vllm", _VLLM, "text", _text_stream, streamed=True, path="/v1"),
+    Call("text", "azure_text", "azure_text/m", "text", _text),
+    Call("text stream", "azure_text", "azure_text/m", "text", _text_stream, streamed=True),
+    Call("chat through a gateway", "azure", "azure/gpt-4o-mini", "chat", _chat, path=GATEWAY),
+    Call("chat", "aiohttp_openai", "aiohttp_openai/m", "chat", _chat, path="/v1/chat/completions"),
+    Call("chat by responses", "openai", BRIDGED, "responses", _chat, path="/v1"),
+    Call("chat by responses stream", "openai", BRIDGED, "responses", _chat_stream, streamed=True, path="/v1"),
+    Call("responses", "openai", _OPENAI, "responses", _response, path="/v1"),
+    Call("responses stream", "openai", _OPENAI, "responses", _response_stream, streamed=True, path="/v1"),
+    Call("responses by chat", "anthropic", _CLAUDE, "anthropic", _response),
+    Call("responses by chat stream", "anthropic", _CLAUDE, "anthropic", _response_stream, streamed=True),
+    Call("messages", "anthropic", _CLAUDE, "anthropic", _message),
+    Call("messages stream", "anthropic", _CLAUDE, "anthropic", _message_stream, streamed=True),
+    Call("chat stream by invocation", "bedrock", INVOKED, "bedrock claude", _chat_stream, streamed=True),
+    Call("messages stream", "bedrock", INVOKED, "bedrock claude", _message_stream, streamed=True),
+    Call("messages by chat", "hosted_vllm", _VLLM, "chat", _message, path="/v1"),
+    Call("messages by chat stream", "hosted_vllm", _VLLM, "chat", _message_stream, streamed=True, path="/v1"),
+    Call("messages by responses", "openai", _OPENAI, "responses", _message, path="/v1"),
+    Call("messages by responses stream", "openai", _OPENAI, "responses", _message_stream, streamed=True, path="/v1"),
+    Call("generateContent", "gemini", _GEMINI, "gemini", _content),
+    Call("generateContent stream", "gemini", _GEMINI, "gemini", _content_stream, streamed=True),
+    Call("generateContent by chat", "openai", _OPENAI, "chat", _content, path="/v1"),
+    Call("generateContent by chat stream", "openai", _OPENAI, "chat", _content_stream, streamed=True, path="/v1"),
+    Call("embedding", "openai", "openai/text-embedding-3-small", "embedding", _embedding, path="/v1"),
+    Call("embedding", "hosted_vllm", "hosted_vllm/bge", "embedding", _embedding, path="/v1"),
+    Call("sync embedding", "openai", "openai/text-embedding-3-small", "embedding", _sync_embedding, path="/v1"),
+    Call("embedding", "azure", "azure/text-embedding-3-small", "embedding", _embedding),
+    Call("image", "openai", "openai/dall-e-3", "image", _image, path="/v1", answer=True),
+    Call("sync image", "openai", "openai/dall-e-3", "image", _sync_image, path="/v1", answer=True),
+    Call("image", "azure", "azure/dall-e-3", "image", _image, answer=True),
+    Call("image edit", "openai", "openai/gpt-image-1", "image", _image_edit, path="/v1", answer=True),
+    Call("speech", "openai", "openai/tts-1", "speech", _speech, path="/v1", answer=b"some sound"),
+    Call("transcription", "openai", "openai/whisper-1", "transcription", _transcription, path="/v1"),
+    Call("rerank", "hosted_vllm", "hosted_vllm/bge", "rerank", _rerank, path="/v1", answer=True),
+    Call("moderation", "openai", "openai/omni-moderation-latest", "moderation", _moderation, path="/v1", answer=True),
+)
 
 
 EMBEDDING: Final = [0.25, -0.5, 0.75]
 CALLS: Final[tuple[Call, ...]] = tuple(
-    call._replace(answer=EMBEDDING) if call.format == "embedding" else call for call in (*_chats(), *_others())
+    call._replace(answer=EMBEDDING) if call.format == "embedding" else call for call in (*_chats(), *_ROUTES)
 )
