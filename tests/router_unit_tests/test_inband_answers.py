@@ -58,9 +58,12 @@ OFTEN_ASKED = {
 CELLS = [
     *((name, shape) for name, call in OFTEN_ASKED.items() for shape in EVERYWHERE),
     *((name, one) for name, call in OFTEN_ASKED.items() for one in OF_FORMAT.get((call.format, call.streamed), ())),
-    *((f"{name} chat", shape) for name in LIKE_OPENAI for shape in ("error: word", "content empty")),
+    *(
+        (f"{name} chat", shape)
+        for name in (*LIKE_OPENAI, "aiohttp_openai")
+        for shape in ("error: word", "content empty")
+    ),
     *((f"{name} chat stream", shape) for name in LIKE_OPENAI for shape in ("event: word", "role and end")),
-    ("aiohttp_openai chat", "content empty"),  # LiteLLM's session of aiohttp serves the first event loop alone
 ]
 
 

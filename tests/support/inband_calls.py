@@ -48,6 +48,20 @@ async def _chat(router: Any) -> Any:
     return answer.choices[0].message.content if answer.choices else None
 
 
+async def _chat_by_aiohttp(router: Any) -> Any:
+    """LiteLLM keeps one session of aiohttp, which serves the event loop that first asks: this loop gets its own."""
+    import litellm.main
+
+    handler: Any = litellm.main.base_llm_aiohttp_handler
+    kept, handler.client_session = handler.client_session, None
+    try:
+        return await _chat(router)
+    finally:
+        if handler.client_session is not None:
+            await handler.client_session.close()
+        handler.client_session = kept
+
+
 async def _sync_chat(router: Any) -> Any:
     answer = await asyncio.to_thread(router.completion, model=GROUP, messages=MESSAGES)
     return answer.choices[0].message.content if answer.choices else None
@@ -228,7 +242,7 @@ _ROUTES: Final = (
     Call("text", "azure_text", "azure_text/m", "text", _text),
     Call("text stream", "azure_text", "azure_text/m", "text", _text_stream, streamed=True),
     Call("chat through a gateway", "azure", "azure/gpt-4o-mini", "chat", _chat, path=GATEWAY),
-    Call("chat", "aiohttp_openai", "aiohttp_openai/m", "chat", _chat, path="/v1/chat/completions"),
+    Call("chat", "aiohttp_openai", "aiohttp_openai/m", "chat", _chat_by_aiohttp, path="/v1/chat/completions"),
     Call("chat by responses", "openai", BRIDGED, "responses", _chat, path="/v1"),
     Call("chat by responses stream", "openai", BRIDGED, "responses", _chat_stream, streamed=True, path="/v1"),
     Call("responses", "openai", _OPENAI, "responses", _response, path="/v1"),
