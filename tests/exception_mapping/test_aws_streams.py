@@ -13,7 +13,7 @@ from litellm.litellm_core_utils.inband_formats import Api
 
 from support import aws_events
 from support.inband_provider import claude
-from support.inband_shapes import BREAKS, STREAMS, Body
+from support.inband_shapes import BREAKS, STREAMS, Body, read_along
 
 API_OF_FORMAT = {"bedrock": Api.CONVERSE, "bedrock claude": Api.MESSAGES}
 TOOL = {"toolUse": {"toolUseId": "t", "name": "look"}}
@@ -41,14 +41,7 @@ SHAPES = [
 
 def read(api: Api, pieces: list[bytes], **options: bool) -> tuple[bytes, Any]:
     """What is passed on of a stream that comes in `pieces`, and the failure that ends it, if one does."""
-    stream = JudgedAwsStream(api, **options)
-    passed_on = b""
-    for judged in (*map(stream.feed, pieces), None):
-        judged = stream.end() if judged is None else judged
-        passed_on += judged.passed_on
-        if judged.failure is not None:
-            return passed_on, judged.failure
-    return passed_on, None
+    return read_along(JudgedAwsStream(api, **options), pieces)
 
 
 def cut(content: bytes) -> list[bytes]:

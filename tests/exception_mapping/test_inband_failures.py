@@ -15,7 +15,7 @@ from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import JudgedStream, judge_body
 
 from support.healthy_answers import healthy
-from support.inband_shapes import BREAKS, ERRORS, NO_JSON, STREAMS, WHOLE, Body, faults
+from support.inband_shapes import BREAKS, ERRORS, NO_JSON, STREAMS, WHOLE, Body, faults, read_along
 
 API_OF_FORMAT = {
     "chat": Api.CHAT,
@@ -52,14 +52,7 @@ NOTHING_AT_ALL = "empty"
 
 def read(api: Api, pieces: list[bytes], **options: bool) -> tuple[bytes, Any]:
     """What is passed on of a stream that comes in `pieces`, and the failure that ends it, if one does."""
-    stream = JudgedStream(api, **options)
-    passed_on = b""
-    for judged in (*map(stream.feed, pieces), None):
-        judged = stream.end() if judged is None else judged
-        passed_on += judged.passed_on
-        if judged.failure is not None:
-            return passed_on, judged.failure
-    return passed_on, None
+    return read_along(JudgedStream(api, **options), pieces)
 
 
 def judged(api: Api, streamed: bool, body: Body) -> Any:

@@ -14,7 +14,7 @@ from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import JudgedStream, judge_body
 
 from support.healthy_answers import healthy
-from support.inband_shapes import BREAKS, ERRORS, faults
+from support.inband_shapes import BREAKS, ERRORS, faults, read_along
 from support.provider_formats import EMBEDDING, whole
 
 API_OF_FORMAT = {
@@ -75,15 +75,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def judged(api: Api, pieces: list[bytes]) -> tuple[bytes, Any]:
     """What of a stream is passed on, and the failure it is."""
-    stream = JudgedStream(api)
-    passed_on = b""
-    for piece in pieces:
-        found = stream.feed(piece)
-        passed_on += found.passed_on
-        if found.failure is not None:
-            return passed_on, found.failure
-    end = stream.end()
-    return passed_on + end.passed_on, end.failure
+    return read_along(JudgedStream(api), pieces)
 
 
 def without_fast_path() -> Any:
@@ -121,8 +113,7 @@ def test_error_in_middle_is_noticed(name: str, error: str) -> None:
     end = event.rindex(b"}")
     failed = event[:end] + f", {error}".encode() + event[end:]
     passed_on, failure = judged(api, [event * 3 + failed])
-    told = passed_on.startswith(event * 3)
-    assert told
+    assert passed_on.startswith(event * 3)
     assert failure is not None or passed_on == event * 3 + failed  # its reader is told, see `inband_failure`
     with without_fast_path():
         assert judged(api, [event * 3 + failed]) == (passed_on, failure)

@@ -6,7 +6,7 @@ Whole bodies and streams, as bytes with their content type. Sources stand beside
 from __future__ import annotations
 
 import json
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from support import aws_events
 from support.faulty_provider import HTML_PAGE
@@ -343,6 +343,17 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
     "ollama": {"no end": lines(_SAID), "error": lines(_SAID, {"error": "it died"})},
 }
 """What breaks an answer off after its first words."""
+
+
+def read_along(stream: Any, pieces: list[bytes]) -> tuple[bytes, Any]:
+    """What a judged `stream` that comes in `pieces` passes on, and the failure that ends it, if one does."""
+    passed_on = b""
+    for judged in (*map(stream.feed, pieces), None):
+        judged = stream.end() if judged is None else judged
+        passed_on += judged.passed_on
+        if judged.failure is not None:
+            return passed_on, judged.failure
+    return passed_on, None
 
 
 def faults(format: str, streamed: bool) -> dict[str, Body]:
