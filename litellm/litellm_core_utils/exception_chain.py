@@ -63,7 +63,7 @@ def are_headers(found: object) -> TypeGuard[httpx.Headers]:
     """Whether these are an answer's headers, and some: httpx's, or those of httpx2, which newer releases of openai use
     and which have the same methods."""
     kind: Final = type(found)
-    return kind.__name__ == "Headers" and kind.__module__.partition(".")[0] in _HTTP_LIBRARIES and bool(found)
+    return kind.__name__ == "Headers" and kind.__module__ in _HTTP_LIBRARIES and bool(found)
 
 
 def _sources(link: object) -> list[BaseException]:

@@ -224,7 +224,7 @@ def _search_by_status(status: int, failure: object) -> Failure:
         return told
     if status in VAGUE_STATUSES and _is_made_up(status, failure):
         return Failure(FailureKind.GARBLED, None, Basis.LITELLM)
-    return Failure(kind_of_status(status), status, Basis.ANSWER)
+    return answered_with(status)
 
 
 def _search_by_error_object(failure: object, status: int | None) -> Failure | None:
@@ -340,6 +340,12 @@ def kind_of_status(status: int) -> FailureKind:
     if status < 400:
         return FailureKind.GARBLED
     return KIND_OF_STATUS.get(status, FailureKind.SERVER_ERROR if status >= 500 else FailureKind.REQUEST_REJECTED)
+
+
+@lru_cache(maxsize=500)
+def answered_with(status: int) -> Failure:
+    """What an answer of this HTTP status is, where nothing else is told."""
+    return Failure(kind_of_status(status), status, Basis.ANSWER)
 
 
 def _http_status(link: object) -> int | None:

@@ -23,6 +23,7 @@ from litellm.litellm_core_utils.failure import (
     Basis,
     Failure,
     FailureKind,
+    answered_with,
     cancellation_of,
     failure_of,
     is_refused_by_policy,
@@ -217,17 +218,32 @@ def align_with_http_status(mapped: Exception, original: object, model: str, prov
     the cancellation that a provider's code has made a failure of, while the request is being cancelled: who would retry
     it or cool a deployment down for it, must not hear of it.
     """
-    left: Final = cancellation_of(original) if _is_being_cancelled() else None
-    if isinstance(left, asyncio.CancelledError):
-        raise left
     try:
-        agreed = _agreed(mapped, original, model, provider)
+        agreed = _mapped_rightly(mapped, original)
+        if agreed is None:
+            _reraise_cancellation(original)
+            agreed = _agreed(mapped, original, model, provider)
     except Exception as error:  # whatever is wrong here must not take the provider's failure from the caller
         verbose_logger.warning("The failure of %s was mapped without its HTTP status: %s", provider, error)
         agreed = mapped
     if isinstance(original, BaseException) and original is not agreed:
         agreed.__cause__ = original
     return agreed
+
+
+def _mapped_rightly(mapped: Exception, original: object) -> Exception | None:
+    """`mapped` with its `Failure`, if it has the class of the status that the provider answered with."""
+    usual: Final = _USUAL_STATUS.get(type(mapped))
+    if usual not in _SAYING_ENOUGH or usual != safe_getattr(original, "status_code"):
+        return None
+    return _with_failure(mapped, with_stated_wait(answered_with(usual), original))
+
+
+def _reraise_cancellation(original: object) -> None:
+    """Raise what says in the chain of `original` that the request is cancelled, if the task that runs now is."""
+    left: Final = cancellation_of(original) if _is_being_cancelled() else None
+    if isinstance(left, asyncio.CancelledError):
+        raise left
 
 
 def _is_being_cancelled() -> bool:
@@ -256,10 +272,6 @@ def search_exception_chain(get_headers: Callable[..., ResponseHeaders]) -> Calla
 
 
 def _agreed(mapped: Exception, original: object, model: str, provider: str) -> Exception:
-    usual: Final = _USUAL_STATUS.get(type(mapped))
-    if usual in _SAYING_ENOUGH and usual == safe_getattr(original, "status_code"):
-        seen: Final = Failure(kind_of_status(usual), usual, Basis.ANSWER)
-        return _with_failure(mapped, with_stated_wait(seen, original))
     found: Final = failure_of(original)
     if isinstance(mapped, _REQUEST_TOO_LARGE_OR_REFUSED):
         return _with_failure(mapped, found._replace(kind=FailureKind.REQUEST_REJECTED))

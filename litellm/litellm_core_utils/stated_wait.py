@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 
@@ -50,6 +51,7 @@ _IN_RETRY_INFO: Final = re.compile(r"retryDelay[\s\"'\\:]{1,20}(\d+(?:\.\d+)?)s\
 
 _OF_A_WAIT: Final = re.compile(rb"retry-after|ratelimit", re.IGNORECASE)
 _DATE: Final = b"date"
+_NAME: Final = itemgetter(0)
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _ISO_TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[t ](\d\d:\d\d:\d\d)(\.\d+)?\s?(z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE
@@ -73,7 +75,7 @@ def wait_in_headers(headers: Iterable[tuple[bytes, bytes]], *, now: float, with_
         with_limits: Whether a rate limit that is spent is such a statement: many an answer tells of one by the way.
     """
     found: Final = list(headers)
-    if _OF_A_WAIT.search(b"\n".join([name for name, _ in found])) is None:
+    if _OF_A_WAIT.search(b"\n".join(map(_NAME, found))) is None:
         return None  # as most often: at once for all of them
     fields: Final = {
         name.decode("latin-1").lower(): value[:_MAX_HEADER].decode("utf-8", "replace").strip()
