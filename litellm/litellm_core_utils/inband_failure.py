@@ -33,6 +33,7 @@ NOTHING_IN_IT: Final = Failure(FailureKind.GARBLED, None, Basis.LITELLM)
 BROKEN_OFF: Final = Failure(FailureKind.INTERRUPTED, None, Basis.LITELLM)
 """An answer that has no end."""
 
+_TEXTS_OF_ERRORS: Final = frozenset({"message", "msg", "detail"})
 _MOST_LEVELS: Final = 6  # of what is looked into; what is nested deeper is taken for something
 _TOLD_TO_ITS_READER: Final = (Api.RESPONSES, Api.MESSAGES)
 """Formats whose reader knows an event of failure, and is to have it once it has begun to read."""
@@ -151,16 +152,15 @@ def signs_of(api: Api, value: Json) -> Signs:
 
 def _signs_of_choices(value: Json) -> Signs:
     """OpenAI's chat and text completions."""
-    choices: Final = [choice for choice in _list(value.get("choices")) if isinstance(choice, dict)]
-    parts: Final = [_mapping(choice.get(name)) for choice in choices for name in ("message", "delta")]
-    reasons: Final = [_reason(choice["finish_reason"]) for choice in choices if choice.get("finish_reason")]
+    says, reason = False, None
+    for choice in _list(value.get("choices")):
+        if isinstance(choice, dict):
+            parts = (choice.get("delta"), choice.get("message"), choice)
+            says = says or any(isinstance(part, dict) and _says_in(part) for part in parts)
+            reason = reason or choice.get("finish_reason")
     usage: Final = _mapping(value.get("usage")) or _mapping(_mapping(value.get("x_groq")).get("usage"))
-    return Signs(
-        says=any(map(_says_in, (*parts, *choices))),
-        reason=reasons[0] if reasons else None,
-        tokens=_number(usage.get("completion_tokens")),
-        is_end=bool(reasons),
-    )
+    tokens: Final = _number(usage.get("completion_tokens"))
+    return Signs(says, _reason(reason) if reason else None, tokens, bool(reason))
 
 
 def _signs_of_response(value: Json) -> Signs:
@@ -271,7 +271,7 @@ def error_in(value: object) -> ErrorObject | None:
     if not isinstance(value, dict):
         return None
     for told in _told_errors(value):
-        if _is_meant(told):
+        if told and _is_meant(told):
             return error_object_in({"error": told} if isinstance(told, dict) else {"message": _text(told)})
     if value.get("object") == "error" or value.get("type") == "error" or _is_flat_error(value):
         return error_object_in(value)
@@ -293,9 +293,9 @@ def _told_errors(value: Json) -> Iterator[object]:
 
 
 def _is_meant(error: object) -> bool:
-    """Whether an `error` is one: some providers send an empty one, or one of success, with every answer."""
+    """Whether an `error` that is not empty is one: some providers send one of success with every answer."""
     if not isinstance(error, dict):
-        return bool(error)
+        return True
     if _text(error.get("message")) or _text(error.get("error")):
         return True
     codes: Final = [error.get(name) for name in ("code", "type", "status", "status_code", "reason")]
@@ -304,7 +304,9 @@ def _is_meant(error: object) -> bool:
 
 def _is_flat_error(value: Json) -> bool:
     """Whether an object is an error by a code of its own and a text beside it."""
-    if not any(isinstance(value.get(name), str) and value.get(name) for name in ("message", "msg", "detail")):
+    if _TEXTS_OF_ERRORS.isdisjoint(value):  # most often
+        return False
+    if not any(isinstance(value.get(name), str) and value[name] for name in _TEXTS_OF_ERRORS):
         return False
     for name in ("code", "status_code", "status", "type", "__type"):
         code = value.get(name)
@@ -325,6 +327,8 @@ def _named_error(value: object) -> Failure:
 
 
 def _says_in(message: Json) -> bool:
+    if CONTENT_FIELDS.isdisjoint(message):
+        return False
     return any(name in CONTENT_FIELDS and _says(value) for name, value in message.items())
 
 

@@ -12,7 +12,8 @@ from litellm.litellm_core_utils.inband_formats import Api
 
 
 class Plain(NamedTuple):
-    """What the bytes of an answer or event have that says something, and what they have if it may still have failed."""
+    """What the bytes of an answer, or of events, have that says something, and what they have if it may still have
+    failed."""
 
     says: re.Pattern[bytes]
     may_fail: re.Pattern[bytes]
@@ -21,14 +22,17 @@ class Plain(NamedTuple):
         """Whether the content of a whole answer plainly is one."""
         return self.says.search(content) is not None and self.may_fail.search(content) is None
 
-    def end_of_event(self, piece: bytes, begin: int) -> int:
-        """The index after the event at `begin`, in bytes of a stream that has said something, if the event plainly goes
-        on with it; `begin` if it is not whole or has to be looked at."""
-        event: Final = self.says.match(piece, begin)
-        if event is None:
+    def end_of_events(self, piece: bytes, begin: int) -> int:
+        """The index after the events from `begin` on that plainly go on with a stream which has said something; `begin`
+        if the first is not whole, or has to be looked at."""
+        events: Final = self.says.match(piece, begin)
+        if events is None:
             return begin
-        end: Final = event.end()
-        return end if self.may_fail.search(piece, begin, end) is None else begin
+        doubt: Final = self.may_fail.search(piece, begin, events.end())
+        if doubt is None:
+            return events.end()
+        before: Final = self.says.match(piece, begin, doubt.start())
+        return begin if before is None else before.end()
 
 
 # What every error has in some form, and escaped ASCII, in which it could hide. A text within a text has its quotes
@@ -41,9 +45,9 @@ def _whole(says: bytes, may_fail: bytes = b"") -> Plain:
     return Plain(re.compile(says), re.compile(_MAY_FAIL + may_fail))
 
 
-def _event(says: bytes, may_fail: bytes = b"") -> Plain:
-    line: Final = rb"(?:event: ?[\w.-]+\r?\n)?data: ?" + says + rb"[^\r\n]*\}\r?\n\r?\n"
-    return Plain(re.compile(line), re.compile(_MAY_FAIL + may_fail))
+def _events(says: bytes, may_fail: bytes = b"") -> Plain:
+    event: Final = rb"(?:event: ?[\w.-]+\r?\n)?data: ?" + says + rb"[^\r\n]*\}\r?\n\r?\n"
+    return Plain(re.compile(b"(?:" + event + b")+"), re.compile(_MAY_FAIL + may_fail))
 
 
 PLAIN_ANSWERS: Final = MappingProxyType(
@@ -61,13 +65,14 @@ PLAIN_ANSWERS: Final = MappingProxyType(
 # Events that are not the last one of a stream that has said something.
 PLAIN_EVENTS: Final = MappingProxyType(
     {
-        Api.CHAT: _event(rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)', rb'|"finish_reason"\s*:\s*"'),
-        Api.MESSAGES: _event(rb'\{"type"\s*:\s*"content_block_delta"'),
-        Api.RESPONSES: _event(rb'\{"type"\s*:\s*"response\.[a-z_.]+\.delta"'),
-        Api.GEMINI: _event(rb'\{\s*"candidates"\s*:', rb'|"finishReason"|"promptFeedback"'),
-        Api.COHERE: _event(rb'\{"type"\s*:\s*"content-delta"', rb'|"finish_reason"'),
+        Api.CHAT: _events(rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)', rb'|"finish_reason"\s*:\s*"'),
+        Api.MESSAGES: _events(rb'\{"type"\s*:\s*"content_block_delta"'),
+        Api.RESPONSES: _events(rb'\{"type"\s*:\s*"response\.[a-z_.]+\.delta"'),
+        Api.GEMINI: _events(rb'\{\s*"candidates"\s*:', rb'|"finishReason"|"promptFeedback"'),
+        Api.COHERE: _events(rb'\{"type"\s*:\s*"content-delta"', rb'|"finish_reason"'),
         Api.OLLAMA: Plain(
-            re.compile(rb'\{(?=.*"done"\s*:\s*false)[^\r\n]*\}\r?\n'), re.compile(_MAY_FAIL + rb'|"done"\s*:\s*true')
+            re.compile(rb'(?:\{(?=.*"done"\s*:\s*false)[^\r\n]*\}\r?\n)+'),
+            re.compile(_MAY_FAIL + rb'|"done"\s*:\s*true'),
         ),
     }
 )

@@ -79,11 +79,11 @@ class JudgedStream:
 
     def feed(self, piece: bytes) -> Judged:
         """Take `piece` into account; its end may be in the middle of a line or a character."""
-        passed_on: Final = bytearray()
+        passed_on = bytearray()
         begin = 0
         while begin < len(piece):
             end = self._skip_plain_events(piece, begin)
-            passed_on.extend(piece[begin:end])
+            passed_on += piece[begin:end]
             if end == begin:
                 end = _end_of_line(piece, begin)
                 self._held += piece[begin:end]
@@ -91,7 +91,7 @@ class JudgedStream:
                 if failure is not None:
                     return Judged(bytes(passed_on), failure, told)
                 if not (self._answer.may_be_empty or self._is_whole_body):
-                    passed_on.extend(self._held)
+                    passed_on += self._held
                     self._held.clear()
             begin = end
         return Judged(bytes(passed_on))
@@ -112,9 +112,7 @@ class JudgedStream:
         """The index after the events from `begin` on that need not be looked at; none of them may have begun before."""
         if self._plain is None or not self._answer.has_said or self._is_within_event:
             return begin
-        while (end := self._plain.end_of_event(piece, begin)) > begin:
-            begin = end
-        return begin
+        return self._plain.end_of_events(piece, begin)
 
     @property
     def _is_within_event(self) -> bool:
@@ -134,6 +132,8 @@ class JudgedStream:
         self._after_cr = part.endswith(b"\r")
         if continues:
             return None, b""
+        if not text and not self._line and self._is_events is not False:
+            return self._take_event(is_over=True)
         self._line += text
         if self._is_events is None and self._line.strip():
             self._look_at_the_beginning()
@@ -162,7 +162,7 @@ class JudgedStream:
             self._name = value.strip().decode("utf-8", "replace")
         elif name == b"data":
             self._data.append(value.removeprefix(b" "))
-        return self._take_event(is_over=not line)
+        return self._take_event(is_over=False)
 
     def _take_json_line(self, line: bytes) -> tuple[Failure | None, bytes]:
         value: Final = _decoded(line)
@@ -173,7 +173,7 @@ class JudgedStream:
 
     def _take_event(self, *, is_over: bool) -> tuple[Failure | None, bytes]:
         """An event is judged as soon as its data is a JSON value, and a text at its end."""
-        data: Final = b"\n".join(self._data)
+        data: Final = b"\n".join(self._data) if self._data else b""
         if not data:
             self._name = "" if is_over else self._name
             return None, b""

@@ -244,7 +244,7 @@ class PeekedStream:
         return self._stream.__class__
 
     def __getattr__(self, name: str) -> Any:  # any-ok: whatever the stream has
-        if name.startswith("__"):  # for how to copy it, which a copy is asked before it has a stream
+        if name[:2] == "__":  # for how to copy it, which a copy is asked before it has a stream
             raise AttributeError(name)
         return getattr(self._stream, name)
 

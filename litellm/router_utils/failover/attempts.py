@@ -15,7 +15,7 @@ from litellm.router_utils.failover.caller_fault import caller_input, is_caller_f
 from litellm.router_utils.failover.fallbacks import can_fall_back, has_fallback
 from litellm.router_utils.failover.group_names import by_any_name, team_of
 from litellm.router_utils.failover.policy import NextStep, is_rejected, next_step
-from litellm.router_utils.failover.retries import max_retries
+from litellm.router_utils.failover.retries import has_retry_left
 from litellm.router_utils.failover.retry_state import FailedAttempt, GroupTurn
 from litellm.router_utils.failover.router_view import Request, leaves_no_deployment, router_setting
 
@@ -88,7 +88,7 @@ def awaits_first_event(turn: GroupTurn, deployment_id: str, candidates: Collecti
     made: Final = sum(attempt.model_group == turn.group for attempt in turn.state.attempts)
     return (
         bool(turn.state.attempts)
-        or (bool(others) and made < max_retries(turn, deployment_id))
+        or (bool(others) and has_retry_left(turn, deployment_id, made))
         or can_fall_back(turn)
         or any(_has_fallback_for(turn, reason) for reason in _FALLBACKS_FOR_A_REASON)
     )

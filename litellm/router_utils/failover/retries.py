@@ -2,7 +2,6 @@
 How many retries a request has by the user's settings: its own, those of a retry policy, a deployment's, the router's.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,21 +10,25 @@ from litellm.router_utils.failover.retry_state import GroupTurn
 from litellm.router_utils.failover.router_view import deployment_setting, router_setting
 
 
-def max_retries(turn: GroupTurn, deployment_id: str) -> float:
-    """The retries after an attempt on a deployment, whatever it fails with; math.inf where a retry policy decides by a
-    failure that is still to come."""
-    if router_setting(turn.router, "retry_policy") is not None or _policies_of_groups(turn):
-        return math.inf
-    asked_for: Final = turn.request.get("num_retries")
-    router_wide: Final = router_setting(turn.router, "num_retries")
-    counts: Final = (
-        router_wide if asked_for is None else asked_for,
-        deployment_setting(turn.router, deployment_id, "num_retries"),
+def has_retry_left(turn: GroupTurn, deployment_id: str, made: int) -> bool:
+    """Whether a retry may follow the attempt on a deployment before which `made` were made in this model group,
+    whatever it fails with. A retry policy decides by a failure that is still to come, so it may."""
+    count: Final = turn.request.get("num_retries")
+    return (
+        _is_more(router_setting(turn.router, "num_retries") if count is None else count, made)
+        or router_setting(turn.router, "retry_policy") is not None
+        or bool(_policies_of_groups(turn))
+        or _is_more(deployment_setting(turn.router, deployment_id, "num_retries"), made)
     )
+
+
+def _is_more(count: object, made: int) -> bool:
+    """Whether a setting of retries allows more than `made`; what LiteLLM makes of one that is no number is its own
+    affair."""
     try:
-        return max((int(str(count)) for count in counts if count), default=0)
-    except ValueError:  # what LiteLLM makes of such a setting is its own affair
-        return math.inf
+        return bool(count) and int(str(count)) > made
+    except ValueError:
+        return True
 
 
 def max_rate_limit_retries(turn: GroupTurn) -> int:
