@@ -57,6 +57,7 @@ ADDS = (
     "litellm/litellm_core_utils/failure.py",
     "litellm/litellm_core_utils/failure_evidence.py",
     "litellm/litellm_core_utils/http_status_mapping.py",
+    "litellm/litellm_core_utils/json_values.py",
     "litellm/litellm_core_utils/release_differences.py",
     "litellm/litellm_core_utils/stated_wait.py",
     "tests/conftest.py",
