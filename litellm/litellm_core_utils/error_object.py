@@ -6,12 +6,12 @@ Providers' classes keep it in different places: decoded as `body`, as the text o
 codes are what a provider documents for machines; its message, written for people, is not looked at here.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, TypeGuard
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.json_values import decoded_json
 
 Json = Mapping[str, object]
 
@@ -70,10 +70,7 @@ def _decoded(text: object) -> object:
     """What a JSON text holds, None for anything else."""
     if not isinstance(text, (str, bytes)) or len(text) > _MAX_BODY or text.lstrip()[:1] not in ("{", "[", b"{", b"["):
         return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    return decoded_json(text)
 
 
 def _inner(body: object) -> Json | None:

@@ -3,9 +3,10 @@ Tells the events of a server-sent event stream from the pieces it arrives in: a 
 the network, and several may arrive at once. The rules are those of the WHATWG's HTML standard, section 9.2.6.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Final
+
+from litellm.litellm_core_utils.json_values import decoded_json
 
 RESPONSE_OPENINGS: Final = frozenset(
     {
@@ -83,8 +84,5 @@ class EventStream:
     def _completed(self) -> list[Mapping[str, object]]:
         data: Final = b"\n".join(self._data)
         self._data.clear()
-        try:
-            parsed: Final = json.loads(data)
-        except (ValueError, RecursionError):
-            return []
+        parsed: Final = decoded_json(data)
         return [parsed] if isinstance(parsed, dict) else []

@@ -12,6 +12,7 @@ from litellm.litellm_core_utils.failure import Failure, failure_of_error
 from litellm.litellm_core_utils.inband_failure import StreamedAnswer
 from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import Judged
+from litellm.litellm_core_utils.json_values import decoded_json
 
 if TYPE_CHECKING:
     from botocore.eventstream import EventStreamMessage  # type: ignore[import-untyped]
@@ -75,9 +76,9 @@ class JudgedAwsStream:
         name: Final = message.headers.get(":event-type")
         if name == "contentBlockDelta" and self._answer.has_said:
             return None, b""  # as most of a stream
-        value = _json(message.payload)
+        value = decoded_json(message.payload)
         if name == "chunk" and isinstance(value, Mapping):
-            value = _json(base64.b64decode(str(value.get("bytes") or "")))
+            value = decoded_json(base64.b64decode(str(value.get("bytes") or "")))
         failure: Final = self._answer.add(value)
         return failure, b"" if failure is None else json.dumps(value).encode()
 
@@ -89,13 +90,6 @@ def _failure(code: object, text: object) -> tuple[Failure, bytes]:
 
 
 def _text_of(payload: bytes) -> str:
-    value: Final = _json(payload)
+    value: Final = decoded_json(payload)
     text: Final = value.get("message") or value.get("Message") if isinstance(value, Mapping) else None
     return text if isinstance(text, str) else payload.decode("utf-8", "replace")
-
-
-def _json(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None

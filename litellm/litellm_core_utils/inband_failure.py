@@ -23,9 +23,7 @@ from litellm.litellm_core_utils.inband_formats import (
     TRANSCRIPT,
     Api,
 )
-
-Json = dict[str, object]
-"""As a decoder makes it; asking for the abstract class costs three times as much, for each part of each answer."""
+from litellm.litellm_core_utils.json_values import JsonObject, json_array, json_object
 
 NOTHING_IN_IT: Final = Failure(FailureKind.GARBLED, None, Basis.LITELLM)
 """An answer that says nothing, or nothing that can be read."""
@@ -70,7 +68,7 @@ def judge_value(api: Api, value: object, *, empty_fails: bool = True) -> Failure
     return NOTHING_IN_IT if api is not Api.SPEECH and _is_empty(signs_of(api, value)) else None
 
 
-def _has_results(value: Json, name: str) -> bool:
+def _has_results(value: JsonObject, name: str) -> bool:
     """Whether there are results under a name; `output` may be the address of one."""
     results: Final = value.get(name)
     return bool(results) and (isinstance(results, (list, dict)) or name == "output")
@@ -128,7 +126,7 @@ class StreamedAnswer:
         return NOTHING_IN_IT if self._empty_fails and _is_empty(self._seen) else None
 
 
-def signs_of(api: Api, value: Json) -> Signs:
+def signs_of(api: Api, value: JsonObject) -> Signs:
     """What a whole answer, or an event of a streamed one, shows."""
     if api is Api.CHAT:
         return _signs_of_choices(value)
@@ -141,7 +139,7 @@ def signs_of(api: Api, value: Json) -> Signs:
     if api is Api.COHERE:
         return _signs_of_cohere(value)
     if api is Api.OLLAMA:
-        message: Final = {**_mapping(value.get("message")), "text": value.get("response")}
+        message: Final = {**json_object(value.get("message")), "text": value.get("response")}
         reason: Final = _reason(value.get("done_reason")) if value.get("done") is True else None
         thinks: Final = _says(value.get("thinking"))
         return Signs(thinks or _says_in(message), reason, _number(value.get("eval_count")), reason is not None)
@@ -150,85 +148,85 @@ def signs_of(api: Api, value: Json) -> Signs:
     return Signs(says=True)
 
 
-def _signs_of_choices(value: Json) -> Signs:
+def _signs_of_choices(value: JsonObject) -> Signs:
     """OpenAI's chat and text completions."""
     says, reason = False, None
-    for choice in _list(value.get("choices")):
+    for choice in json_array(value.get("choices")):
         if isinstance(choice, dict):
             parts = (choice.get("delta"), choice.get("message"), choice)
             says = says or any(isinstance(part, dict) and _says_in(part) for part in parts)
             reason = reason or choice.get("finish_reason")
-    usage: Final = _mapping(value.get("usage")) or _mapping(_mapping(value.get("x_groq")).get("usage"))
+    usage: Final = json_object(value.get("usage")) or json_object(json_object(value.get("x_groq")).get("usage"))
     tokens: Final = _number(usage.get("completion_tokens"))
     return Signs(says, _reason(reason) if reason else None, tokens, bool(reason))
 
 
-def _signs_of_response(value: Json) -> Signs:
+def _signs_of_response(value: JsonObject) -> Signs:
     """OpenAI's responses; one that runs in the background has nothing to say yet."""
     kind: Final = value.get("type")
     if kind in OPENS_RESPONSE:
         return Signs()
     if isinstance(kind, str) and kind not in ENDS_RESPONSE:
         return Signs(says=True)
-    response: Final = _mapping(value.get("response")) if kind in ENDS_RESPONSE else value
-    items: Final = [item for item in _list(response.get("output")) if isinstance(item, dict)]
+    response: Final = json_object(value.get("response")) if kind in ENDS_RESPONSE else value
+    items: Final = [item for item in json_array(response.get("output")) if isinstance(item, dict)]
     status: Final = _reason(response.get("status"))
     says: Final = any(item.get("type") != "message" or _says_in(item) for item in items)
-    return Signs(says, status, _number(_mapping(response.get("usage")).get("output_tokens")), True)
+    return Signs(says, status, _number(json_object(response.get("usage")).get("output_tokens")), True)
 
 
-def _signs_of_message(value: Json) -> Signs:
+def _signs_of_message(value: JsonObject) -> Signs:
     """Anthropic's messages and events."""
     kind: Final = value.get("type")
     if kind == "content_block_start":
-        block: Final = _mapping(value.get("content_block"))
+        block: Final = json_object(value.get("content_block"))
         return Signs(says=block.get("type") not in ("text", "thinking") or _says_in(block))
     if kind == "content_block_delta":
         return Signs(says=_says(value.get("delta")))
-    tokens: Final = _number(_mapping(value.get("usage")).get("output_tokens"))
+    tokens: Final = _number(json_object(value.get("usage")).get("output_tokens"))
     if kind == "message_delta":
-        stop: Final = _mapping(value.get("delta")).get("stop_reason")
+        stop: Final = json_object(value.get("delta")).get("stop_reason")
         return Signs(reason=_reason(stop) if stop else None, tokens=tokens)
     if kind in ("message_stop", "message_start", "content_block_stop", "ping"):
         return Signs(is_end=kind == "message_stop")
-    blocks: Final = _list(value.get("content"))
-    says: Final = any(_mapping(block).get("type") not in ("text", "thinking") or _says(block) for block in blocks)
+    blocks: Final = json_array(value.get("content"))
+    says: Final = any(json_object(block).get("type") not in ("text", "thinking") or _says(block) for block in blocks)
     return Signs(says or _says(value.get("completion")), _reason(value.get("stop_reason")), tokens, True)
 
 
-def _signs_of_candidates(value: Json) -> Signs:
+def _signs_of_candidates(value: JsonObject) -> Signs:
     """Google's. A prompt that is blocked has no candidate, and that is the answer."""
-    candidates: Final = [one for one in _list(value.get("candidates")) if isinstance(one, dict)]
-    parts: Final = [_mapping(one.get("content")).get("parts") for one in candidates]
+    candidates: Final = [one for one in json_array(value.get("candidates")) if isinstance(one, dict)]
+    parts: Final = [json_object(one.get("content")).get("parts") for one in candidates]
     reasons: Final = [_reason(one["finishReason"]) for one in candidates if one.get("finishReason")]
-    if _mapping(value.get("promptFeedback")).get("blockReason"):
+    if json_object(value.get("promptFeedback")).get("blockReason"):
         reasons.append("blocked")
-    usage: Final = _mapping(value.get("usageMetadata"))
+    usage: Final = json_object(value.get("usageMetadata"))
     tokens: Final = _number(usage.get("candidatesTokenCount")) + _number(usage.get("thoughtsTokenCount"))
     return Signs(any(map(_says, parts)), reasons[0] if reasons else None, tokens, bool(reasons))
 
 
-def _signs_of_cohere(value: Json) -> Signs:
+def _signs_of_cohere(value: JsonObject) -> Signs:
     """Cohere's chat, both versions, and their events."""
     kind: Final = value.get("type") or value.get("event_type")
     is_end: Final = kind in ("message-end", "stream-end")
-    holder: Final = _mapping(value.get("delta")) or _mapping(value.get("response")) or value
+    holder: Final = json_object(value.get("delta")) or json_object(value.get("response")) or value
     message: Final = holder.get("message")
     reason: Final = holder.get("finish_reason")
-    usage: Final = _mapping(holder.get("usage")) or _mapping(holder.get("meta"))
+    usage: Final = json_object(holder.get("usage")) or json_object(holder.get("meta"))
     return Signs(
-        says=_says_in(_mapping(message)) or _says_in(value) or (holder is not value and _says_in(holder)),
+        says=_says_in(json_object(message)) or _says_in(value) or (holder is not value and _says_in(holder)),
         reason=_reason(reason) if reason else None,
-        tokens=_number(_mapping(usage.get("tokens")).get("output_tokens")),
+        tokens=_number(json_object(usage.get("tokens")).get("output_tokens")),
         is_end=is_end,
     )
 
 
-def _signs_of_converse(value: Json) -> Signs:
+def _signs_of_converse(value: JsonObject) -> Signs:
     """Bedrock's Converse, whole and the bodies of its events."""
-    said: Final = _mapping(_mapping(value.get("output")).get("message"))
+    said: Final = json_object(json_object(value.get("output")).get("message"))
     stop: Final = value.get("stopReason")
-    tokens: Final = _number(_mapping(value.get("usage")).get("outputTokens"))
+    tokens: Final = _number(json_object(value.get("usage")).get("outputTokens"))
     says: Final = _says_in(said) or _says(value.get("delta")) or bool(value.get("start"))
     return Signs(says, _reason(stop) if stop else None, tokens, bool(stop))
 
@@ -244,7 +242,7 @@ def _failure_in(api: Api, value: object) -> Failure | None:
         return failure_of_error(error)
     if not isinstance(value, dict):
         return None
-    response: Final = _mapping(value.get("response"))
+    response: Final = json_object(value.get("response"))
     if api is Api.RESPONSES and value.get("type") == "response.failed":
         told = error_in(response)
         return failure_of_error(told or ErrorObject(("server_error",)))
@@ -254,13 +252,13 @@ def _failure_in(api: Api, value: object) -> Failure | None:
     return None
 
 
-def _reasons_in(api: Api, value: Json) -> Iterator[str]:
+def _reasons_in(api: Api, value: JsonObject) -> Iterator[str]:
     """The reasons for its end that an answer or an event gives."""
     if api is Api.CHAT:
-        for choice in _list(value.get("choices")):
-            yield _reason(_mapping(choice).get("finish_reason"))
+        for choice in json_array(value.get("choices")):
+            yield _reason(json_object(choice).get("finish_reason"))
     elif api in (Api.COHERE, Api.RESPONSES):
-        for holder in (value, _mapping(value.get("delta")), _mapping(value.get("response"))):
+        for holder in (value, json_object(value.get("delta")), json_object(value.get("response"))):
             yield _reason(holder.get("finish_reason" if api is Api.COHERE else "status"))
 
 
@@ -275,21 +273,21 @@ def error_in(value: object) -> ErrorObject | None:
             return error_object_in({"error": told} if isinstance(told, dict) else {"message": _text(told)})
     if value.get("object") == "error" or value.get("type") == "error" or _is_flat_error(value):
         return error_object_in(value)
-    minimax: Final = _mapping(value.get("base_resp"))
+    minimax: Final = json_object(value.get("base_resp"))
     number: Final = minimax.get("status_code")
     if isinstance(number, int) and number:
         return ErrorObject((), _text(minimax.get("status_msg")), STATUS_OF_MINIMAX.get(number, 500))
     return None
 
 
-def _told_errors(value: Json) -> Iterator[object]:
+def _told_errors(value: JsonObject) -> Iterator[object]:
     """What may be an error where one is looked for."""
     yield value.get("error")
     errors: Final = value.get("errors")
     yield (errors[0] if isinstance(errors, list) and errors else None)
-    for choice in _list(value.get("choices")):
-        yield _mapping(choice).get("error")
-    yield _mapping(value.get("x_groq")).get("error")  # https://console.groq.com/docs/api-reference
+    for choice in json_array(value.get("choices")):
+        yield json_object(choice).get("error")
+    yield json_object(value.get("x_groq")).get("error")  # https://console.groq.com/docs/api-reference
 
 
 def _is_meant(error: object) -> bool:
@@ -302,7 +300,7 @@ def _is_meant(error: object) -> bool:
     return any(code and _text(code).lower() not in ("0", "200", "ok", "success", "none", "null") for code in codes)
 
 
-def _is_flat_error(value: Json) -> bool:
+def _is_flat_error(value: JsonObject) -> bool:
     """Whether an object is an error by a code of its own and a text beside it."""
     if _TEXTS_OF_ERRORS.isdisjoint(value):  # most often
         return False
@@ -326,7 +324,7 @@ def _named_error(value: object) -> Failure:
     return failure_of_error(error_object_in(value) or ErrorObject((), _text(value)))
 
 
-def _says_in(message: Json) -> bool:
+def _says_in(message: JsonObject) -> bool:
     if CONTENT_FIELDS.isdisjoint(message):
         return False
     return any(name in CONTENT_FIELDS and _says(value) for name, value in message.items())
@@ -349,14 +347,6 @@ def _reason(value: object) -> str:
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,6 @@
 Reads along in the bytes of an answer of 200, whole or streamed, for whether it is one.
 """
 
-import json
 import re
 from typing import Final, NamedTuple
 
@@ -11,6 +10,7 @@ from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAns
 from litellm.litellm_core_utils.inband_fast_path import PLAIN_ANSWERS, PLAIN_EVENTS
 from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, Api
 from litellm.litellm_core_utils.inband_whole import as_events
+from litellm.litellm_core_utils.json_values import NOT_JSON, decoded_json
 
 MOST_BYTES: Final = 1_000_000
 """Of a whole answer: what is longer says something, and is not decoded twice."""
@@ -22,7 +22,6 @@ _FIELDS: Final = (b"data", b"event", b"id", b"retry", b"")
 _BOM: Final = b"\xef\xbb\xbf"
 _END_OF_LINE: Final = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS: Final = b"\r\n"
-_NOT_JSON: Final = object()
 
 
 class Judged(NamedTuple):
@@ -48,11 +47,11 @@ def judge_body(api: Api, content: bytes, content_type: str = "", *, empty_fails:
     if api in (Api.SPEECH, Api.TRANSCRIPTION) and not looks_like_json:
         is_text: Final = api is Api.SPEECH and content_type.startswith("text/")
         return NOTHING_IN_IT if is_text or begin[:1] == b"<" or begin == b"null" else None
-    value: Final = _decoded(content)
+    value: Final = decoded_json(content, NOT_JSON)
     if api is Api.SPEECH:
-        failed: Final = None if value is _NOT_JSON else judge_value(api, value)
-        return failed or (NOTHING_IN_IT if value is not _NOT_JSON and len(content) <= _SHORT else None)
-    if value is _NOT_JSON:
+        failed: Final = None if value is NOT_JSON else judge_value(api, value)
+        return failed or (NOTHING_IN_IT if value is not NOT_JSON and len(content) <= _SHORT else None)
+    if value is NOT_JSON:
         return (
             None if looks_like_json else NOTHING_IN_IT
         )  # the former may be several, or what a client reads all the same
@@ -165,7 +164,7 @@ class JudgedStream:
         return self._take_event(is_over=False)
 
     def _take_json_line(self, line: bytes) -> tuple[Failure | None, bytes]:
-        value: Final = _decoded(line)
+        value: Final = decoded_json(line, NOT_JSON)
         if not isinstance(value, dict):
             return None, b""
         self._is_lines = True
@@ -180,13 +179,13 @@ class JudgedStream:
         if data.strip() == ENDS_STREAM.encode():
             self._data.clear()
             return self._answer.done(), data
-        value: Final = _decoded(data)
-        if value is _NOT_JSON and not is_over:
+        value: Final = decoded_json(data, NOT_JSON)
+        if value is NOT_JSON and not is_over:
             return None, b""
         name: Final = self._name
         self._data.clear()
         self._name = "" if is_over else self._name
-        if value is _NOT_JSON:
+        if value is NOT_JSON:
             told: Final = data.decode("utf-8", "replace")
             return (self._answer.add(told, name), data) if name == "error" else (None, b"")
         return self._answer.add(value, name), data
@@ -201,16 +200,9 @@ def _unreadable(api: Api, content: bytes) -> Failure | None:
     """What a body is that no reader of a stream of `api` finds anything in, whatever was meant by it."""
     if api not in (Api.CHAT, Api.RESPONSES, Api.MESSAGES):
         return None
-    is_read: Final = any(isinstance(_decoded(one), dict) for one in (content, *content.splitlines()))
+    is_read: Final = any(isinstance(decoded_json(one), dict) for one in (content, *content.splitlines()))
     return None if is_read else NOTHING_IN_IT
 
 
 def _is_event_stream(begin: bytes) -> bool:
     return begin.startswith((b"data:", b"event:", b":", b"id:", b"retry:"))
-
-
-def _decoded(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return _NOT_JSON

@@ -5,10 +5,11 @@ Some gateways ignore `stream`, and some answer so from a cache. LiteLLM's reader
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, Api
+from litellm.litellm_core_utils.json_values import NOT_JSON, decoded_json, json_array, json_object
 
 Json = Mapping[str, object]
 
@@ -16,23 +17,20 @@ Json = Mapping[str, object]
 def as_events(api: Api, content: bytes) -> bytes:
     """The content of a whole answer as a stream of `api`; as it is where that is how LiteLLM reads it, or where it is
     no JSON object of that format."""
-    try:
-        value: Final = json.loads(content)
-    except (ValueError, RecursionError):
-        return content
-    if isinstance(value, Mapping):
+    value: Final = decoded_json(content, NOT_JSON)
+    if isinstance(value, dict):
         if api is Api.CHAT and isinstance(value.get("choices"), list):
             return _sent([*_chunks(value), ENDS_STREAM])
         if api is Api.MESSAGES and isinstance(value.get("content"), list):
             return _sent(_message_events(value))
         if api is Api.RESPONSES and isinstance(value.get("output"), list):
             return _sent({**event, "sequence_number": number} for number, event in enumerate(_response_events(value)))
-    if api is Api.GEMINI:
+    if api is Api.GEMINI and value is not NOT_JSON:
         return _sent(value if isinstance(value, list) else [value])
     return content
 
 
-def _sent(events: Iterator[Json] | list[Json | str]) -> bytes:
+def _sent(events: Iterable[object]) -> bytes:
     sent: Final = []
     for event in events:
         name = f"event: {event['type']}\n" if isinstance(event, Mapping) and "type" in event else ""
@@ -45,11 +43,11 @@ def _chunks(value: Json) -> Iterator[Json]:
     object_: Final = "chat.completion.chunk" if value.get("object") == "chat.completion" else value.get("object")
     shared: Final = {**value, "object": object_}
     usage: Final = shared.pop("usage", None)
-    choices: Final = [choice for choice in _list(value.get("choices")) if isinstance(choice, Mapping)]
+    choices: Final = [choice for choice in json_array(value.get("choices")) if isinstance(choice, Mapping)]
     said: Final = [{name: part for name, part in choice.items() if name != "message"} for choice in choices]
     for choice, of in zip(said, choices, strict=True):
         if "message" in of:
-            choice["delta"] = _delta(_mapping(of["message"]))
+            choice["delta"] = _delta(json_object(of["message"]))
     yield {**shared, "choices": [{**choice, "finish_reason": None} for choice in said]}
     ends: Final[list[Json]] = [{"text": ""} if "text" in choice else {"delta": {}} for choice in said]
     yield {
@@ -64,7 +62,7 @@ def _chunks(value: Json) -> Iterator[Json]:
 
 
 def _delta(message: Json) -> Json:
-    calls: Final = [call for call in _list(message.get("tool_calls")) if isinstance(call, Mapping)]
+    calls: Final = [call for call in json_array(message.get("tool_calls")) if isinstance(call, Mapping)]
     if not calls:
         return message
     return {**message, "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]}
@@ -74,7 +72,7 @@ def _message_events(value: Json) -> Iterator[Json]:
     """Anthropic's, https://docs.claude.com/en/docs/build-with-claude/streaming"""
     opened: Final = {**value, "type": "message", "content": [], "stop_reason": None, "stop_sequence": None}
     yield {"type": "message_start", "message": opened}
-    for index, block in enumerate(map(_mapping, _list(value.get("content")))):
+    for index, block in enumerate(map(json_object, json_array(value.get("content")))):
         begin, deltas = _block(block)
         yield {"type": "content_block_start", "index": index, "content_block": begin}
         for delta in deltas:
@@ -90,7 +88,7 @@ def _block(block: Json) -> tuple[Json, list[Json]]:
     kind: Final = block.get("type")
     if kind == "text":
         said: Final = {"type": "text_delta", "text": block.get("text")}
-        cited: Final = [{"type": "citations_delta", "citation": one} for one in _list(block.get("citations"))]
+        cited: Final = [{"type": "citations_delta", "citation": one} for one in json_array(block.get("citations"))]
         return {"type": kind, "text": ""}, [said, *cited]
     if kind == "thinking":
         thought: Final = {"type": "thinking_delta", "thinking": block.get("thinking")}
@@ -107,12 +105,12 @@ def _response_events(value: Json) -> Iterator[Json]:
     status: Final = str(value.get("status") or "completed")
     opened: Final = {**value, "status": "in_progress", "output": [], "usage": None}
     yield {"type": "response.created", "response": opened}
-    for index, item in enumerate(map(_mapping, _list(value.get("output")))):
+    for index, item in enumerate(map(json_object, json_array(value.get("output")))):
         place = {"output_index": index, "item_id": item.get("id")}
         is_message = item.get("type") == "message"
         begun = {**item, "status": "in_progress", **({"content": []} if is_message else {})}
         yield {"type": "response.output_item.added", "output_index": index, "item": begun}
-        for number, part in enumerate(map(_mapping, _list(item.get("content")) if is_message else [])):
+        for number, part in enumerate(map(json_object, json_array(item.get("content")) if is_message else [])):
             yield from _part_events({**place, "content_index": number}, part)
         if item.get("type") == "function_call":
             arguments = item.get("arguments")
@@ -132,11 +130,3 @@ def _part_events(place: Json, part: Json) -> Iterator[Json]:
     yield {"type": f"{event}.delta", **place, "delta": said, **logs}
     yield {"type": f"{event}.done", **place, name: said, **logs}
     yield {"type": "response.content_part.done", **place, "part": part}
-
-
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []

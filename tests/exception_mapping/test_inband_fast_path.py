@@ -63,13 +63,13 @@ STREAMED = [
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What is decoded from now on."""
     found: list[bytes] = []
-    original = inband_stream._decoded
+    original = inband_stream.decoded_json
 
-    def noted(content: bytes) -> object:
+    def noted(content: bytes, otherwise: object) -> object:
         found.append(content)
-        return original(content)
+        return original(content, otherwise)
 
-    monkeypatch.setattr(inband_stream, "_decoded", noted)
+    monkeypatch.setattr(inband_stream, "decoded_json", noted)
     return found
 
 

@@ -101,6 +101,10 @@ OTHER_KILLERS = {
     ),
     "inband_fast_path": Killers(quick=("exception_mapping/test_inband_fast_path.py",)),
     "inband_http": Killers(quick=("router_unit_tests/test_inband_answers.py",)),
+    "json_values": Killers(
+        quick=("exception_mapping/test_inband_whole.py", "exception_mapping/test_error_codes.py"),
+        thorough=("exception_mapping/test_inband_failures.py",),
+    ),
     "known_credentials": Killers(quick=(REDACTION, *ANSWERS)),
     "redaction": Killers(quick=(REDACTION, *ANSWERS)),
     "handler": Killers(quick=ANSWERS),

@@ -22,6 +22,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import Response, StreamingResponse
 from litellm._logging import verbose_proxy_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.json_values import decoded_json, json_object
 from litellm.litellm_core_utils.stream_wait import notify_caller, waiting_caller
 from litellm.proxy._types import ProxyException
 from litellm.proxy.failover_errors.handler import apply_failure_response, stream_error_event
@@ -325,9 +326,5 @@ class _Relay:
 
 def _error_in(response: Response) -> Mapping[str, Any] | None:  # any-ok: JSON
     """The error object in the body of a response, if that is what it consists of."""
-    try:
-        body: Final = json.loads(bytes(response.body))
-    except ValueError:
-        return None
-    error: Final = body.get("error") if isinstance(body, dict) else None
+    error: Final = json_object(decoded_json(bytes(response.body))).get("error")
     return error if isinstance(error, dict) else None
