@@ -31,7 +31,8 @@ AiohttpAnswer = TypeVar("AiohttpAnswer", bound="aiohttp.ClientResponse")
 SETTING: Final = "empty_answer"
 """One of `litellm_settings`: `fail`, the default, or `pass`."""
 
-_HEADERS_OF_THE_BODY: Final = ("content-encoding", "content-length", "transfer-encoding", "content-type")
+_HEADERS_OF_THE_ENCODING: Final = ("content-encoding", "content-length", "transfer-encoding")
+_HEADERS_OF_THE_BODY: Final = (*_HEADERS_OF_THE_ENCODING, "content-type")
 
 
 class InbandError(httpx.HTTPStatusError):
@@ -156,7 +157,7 @@ def judge_aiohttp_answers(ask: Callable[..., Awaitable[AiohttpAnswer]]) -> Calla
         answer: Final = await ask(*args, **kwargs)
         copy: Final = httpx.Response(
             answer.status,
-            headers=[pair for pair in answer.headers.items() if pair[0].lower() not in _HEADERS_OF_THE_BODY[:3]],
+            headers=[pair for pair in answer.headers.items() if pair[0].lower() not in _HEADERS_OF_THE_ENCODING],
             content=await answer.read(),
             request=httpx.Request("POST", str(answer.url)),
         )
