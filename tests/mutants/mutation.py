@@ -10,7 +10,7 @@ import ast
 import io
 import sys
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from os.path import commonprefix
 from pathlib import Path
@@ -34,6 +34,11 @@ class Killers(NamedTuple):
     def stages(self) -> list[tuple[str, ...]]:
         """The files to run one after the other."""
         return [tests for tests in (self.quick, self.thorough) if tests]
+
+    def without(self, absent: Collection[str]) -> Killers:
+        """As it is but for the files, by their paths in the repository, that a release does not have."""
+        quick, thorough = (tuple(test for test in tests if f"tests/{test}" not in absent) for tests in self)
+        return Killers(quick, thorough)
 
 
 TESTS = Path(__file__).parents[1]
@@ -87,7 +92,9 @@ STREAMS = (
 NAMES = ("router_unit_tests/test_model_names.py", "router_unit_tests/test_all_cooling_down.py")
 
 OTHER_KILLERS = {
-    "abandoned_stream": Killers(quick=("router_unit_tests/test_stream_wait.py",)),
+    "abandoned_stream": Killers(
+        quick=("router_unit_tests/test_abandoned_stream.py", "router_unit_tests/test_stream_wait.py")
+    ),
     "anthropic_errors": Killers(
         quick=(*ANSWERS, "router_unit_tests/test_failed_streams.py", "exception_mapping/test_errors_in_answers.py")
     ),

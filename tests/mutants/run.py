@@ -13,7 +13,7 @@ import queue
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -27,6 +27,7 @@ from rich.progress import track
 from mutants.mutation import TESTS, Mutant, Verdict, by_name, distinct, explanations, killers, without_one_part
 
 sys.path.append(str(TESTS.parent))  # for `fork`; last, as a vendored litellm/ must not hide the installed one
+from fork.patches import files_for_others, load
 from fork.tree import own_modules, shipped_files
 
 FORKS = Path(__file__).with_name("forks.py")
@@ -89,14 +90,15 @@ def _is_a_mistake(operator: str) -> bool:
     return not change.startswith("BitOr") and len({name.startswith("Is") for name in change.split("_")}) == 1
 
 
-def put_to_the_test(module: str, processes: int) -> Verdict:
-    """Which mutants of `module` no test notices; progress and news of them on standard error."""
+def put_to_the_test(module: str, processes: int, absent: Collection[str]) -> Verdict:
+    """Which mutants of `module` no test notices, without those `absent`; progress and news of them on standard
+    error."""
     source = _installed(module)
     mutants = distinct(source, changed(source))
     known = explanations(module)
     explained = {explanation.mutant for explanation in known}
     with Testbed(module, processes) as testbed, ThreadPoolExecutor(processes) as pool:
-        stages = [(tests, _time_limit(testbed, source, tests)) for tests in killers(module).stages]
+        stages = [(tests, _time_limit(testbed, source, tests)) for tests in killers(module).without(absent).stages]
 
         def survives(mutant: Mutant) -> bool:
             failures = (testbed.failure(mutant.source, tests, seconds) for tests, seconds in stages)
@@ -134,7 +136,9 @@ def _time_limit(testbed: Testbed, source: str, tests: Sequence[str]) -> float:
 def main() -> int:
     """1 where a mutant survives without an explanation, or an explanation without a mutant."""
     modules = by_name(own_modules(TESTS.parent))
-    in_use = list(by_name(shipped_files(version("litellm").partition("+")[0], TESTS.parent)))
+    base = version("litellm").partition("+")[0]
+    in_use = list(by_name(shipped_files(base, TESTS.parent)))
+    absent = files_for_others(load(TESTS.parent / "patches"), base)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module", nargs="*", default=in_use, help=f"of {', '.join(modules)}; leave out for all")
     parser.add_argument("--processes", type=int, default=2, help="tests run at a time")
@@ -146,7 +150,7 @@ def main() -> int:
         parser.error(f"this release does not use {', '.join(sorted(idle))}: name another one with --base")
     failed = False
     for name in arguments.module:
-        verdict = put_to_the_test(modules[name], arguments.processes)
+        verdict = put_to_the_test(modules[name], arguments.processes, absent)
         print(f"{name}: {verdict}", *verdict.complaints(), sep="\n", flush=True)
         failed |= bool(verdict.complaints())
     return int(failed)

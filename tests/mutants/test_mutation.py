@@ -7,7 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from fork.tree import own_modules
+from fork.patches import files_for_others, load
+from fork.tree import own_modules, shipped_files
 from mutants import mutation
 from mutants.mutation import (
     OTHER_KILLERS,
@@ -149,3 +150,13 @@ def test_each_module_of_ours_has_tests_that_exist() -> None:
     for module in modules.values():
         assert killers(module).stages, module
         assert all((TESTS / test).is_file() for stage in killers(module).stages for test in stage), module
+
+
+@pytest.mark.parametrize("base", ["1.82.6", "1.108.14", "1.110.2"])
+def test_modules_of_release_have_tests_for_it(base: str) -> None:
+    """Each module that a release is built with is put to the test there, by files that the release has."""
+    absent = files_for_others(load(REPOSITORY / "patches"), base)
+    for module in by_name(shipped_files(base, REPOSITORY)).values():
+        left = killers(module).without(absent)
+        assert left.stages, module
+        assert absent.isdisjoint(f"tests/{test}" for stage in left.stages for test in stage)
