@@ -6,7 +6,8 @@ A moderation, and before 1.92 speech, makes one attempt: the router chooses
 a deployment and asks it. OpenAI's client retries the moderation behind its
 back, and what it raises is the client's exception, which no retry policy,
 cooldown or caller expects. generateContent at another provider's API fails
-with a ValueError, without status and class (before 1.109).
+with a ValueError, without status and class (before 1.109). What reranking
+fails with is the provider's own exception (before 1.102).
 
 Change
 ------
@@ -84,8 +85,8 @@ EDITS = {
         ),
     ),
     "litellm/main.py": (
-        AddImport(UNWRAPPED, ("map_client_errors", "max_retries_of", "timeout_of")),
-        Decorate("amoderation", "map_client_errors"),
+        AddImport(UNWRAPPED, ("map_moderation_failures", "max_retries_of", "timeout_of")),
+        Decorate("amoderation", "map_moderation_failures"),
         ForReleases(
             {
                 releases: tuple(AddArgument("amoderation", client, argument) for argument in CLIENT_OF_A_MODERATION)
@@ -93,6 +94,18 @@ EDITS = {
             },
             why="each of them needs one of the two",
             otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/rerank_api/main.py": (
+        ForReleases(
+            {
+                "<1.102": (
+                    AddImport(UNWRAPPED, ("map_rerank_failures",)),
+                    Decorate("arerank", "map_rerank_failures"),
+                )
+            },
+            why="1.102 maps what fails there",
+            otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
     "litellm/google_genai/adapters/handler.py": (

@@ -130,6 +130,17 @@ async def test_misread_answer_is_garbled(name: str) -> None:
         assert providers[1].attempts == 1
 
 
+@pytest.mark.parametrize("name", MISREAD)
+async def test_misread_answer_is_told_as_mapped(name: str) -> None:
+    """What a lone deployment's answer that cannot be read ends in is an exception of LiteLLM's, as of any failure."""
+    call = CALL[name]
+    with group(call, fault(json_body(MISREAD[name])), num_retries=0) as (router, _):
+        with pytest.raises((litellm.APIConnectionError, litellm.InternalServerError)) as raised:
+            await call.ask(router)
+    failure: Any = raised.value.failure  # type: ignore[attr-defined]
+    assert failure.kind is FailureKind.GARBLED
+
+
 async def test_unbuilt_request_is_nobodys_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug of LiteLLM's own in building a request is no deployment's, whichever types it meets."""
 
