@@ -64,7 +64,8 @@ def judge_value(api: Api, value: object, *, empty_fails: bool = True) -> Failure
     if api is Api.RERANK:
         return None if any(isinstance(value.get(name), list) for name in RANKINGS) else NOTHING_IN_IT
     if api is Api.TRANSCRIPTION:
-        return None if not TRANSCRIPT.isdisjoint(value) else NOTHING_IN_IT
+        is_one: Final = any(isinstance(value.get(name), types) for name, types in TRANSCRIPT.items())
+        return None if is_one else NOTHING_IN_IT
     return NOTHING_IN_IT if api is not Api.SPEECH and _is_empty(signs_of(api, value)) else None
 
 

@@ -3,6 +3,7 @@ What an answer of 200 looks like in each format, and what in it says that it is 
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -113,6 +114,13 @@ RESULTS_OF: Final = MappingProxyType(
     }
 )
 RANKINGS: Final = ("results", "data", "rankings", "scores", "output")
-TRANSCRIPT: Final = frozenset({"text", "segments", "words", "task", "channels", "results"})
+TRANSCRIPT: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("text", "task"), (str,)),
+        **dict.fromkeys(("segments", "words", "channels"), (list,)),
+        "results": (list, dict),  # https://developers.deepgram.com/reference/speech-to-text/listen-pre-recorded
+    }
+)
+"""What a transcription has one of, and of which type; the text of a silence is empty."""
 
 ENDS_STREAM: Final = "[DONE]"

@@ -45,7 +45,7 @@ OF_FORMAT = {
     ("embedding", False): ("no data",),
     ("image", False): ("data null",),
     ("speech", False): ("empty",),
-    ("transcription", False): ("empty", "plain text", "html"),
+    ("transcription", False): ("empty", "plain text", "html", "text is none"),
     ("rerank", False): ("results null",),
     ("moderation", False): ("no results",),
 }

@@ -148,7 +148,7 @@ WHOLE: Final[dict[str, dict[str, Body]]] = {
     },
     "moderation": {"no results": json_body({"id": "modr-1", "model": "m", "results": []})},
     "speech": {"no sound": Body(b"", "audio/mpeg")},
-    "transcription": {},
+    "transcription": {"text is none": json_body({"text": {}})},
     "responses": {"failed": json_body(_FAILED), "no output": json_body(_COMPLETED)},
     "anthropic": {
         "no content": json_body(_message("end_turn")),
