@@ -7,6 +7,7 @@ import contextvars
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from litellm.litellm_core_utils.failure import FailureKind
 from litellm.router_utils.failover.retry_state import (
     Affinity,
@@ -30,6 +31,7 @@ def test_turn_begins_empty() -> None:
     assert begun.attempt.candidates == frozenset()
     assert begun.affinity == Affinity(frozenset(), ())
     assert (begun.waits, begun.shut_out, begun.let_through, begun.previous) == (0, (), frozenset(), None)
+    assert begun.is_attempting is False
     assert begun.state == RequestState([], set())
     assert begun.state is not turn().state
 
@@ -46,6 +48,23 @@ def test_turn_chooses_until_it_has_a_deployment() -> None:
     """A turn is choosing for as long as its attempt has no deployment."""
     assert turn().is_choosing
     assert not turn(attempt=Attempt(1, deployment_id="a")).is_choosing
+
+
+@pytest.mark.parametrize("state", [turn(), RequestState()], ids=["turn", "request"])
+def test_state_has_no_other_fields(state: object) -> None:
+    """What is remembered is what its class names: a misspelt field is an error, not one more."""
+    with pytest.raises(AttributeError):
+        state.atempts = []  # type: ignore[attr-defined]
+
+
+def test_attempt_is_sync_by_its_function() -> None:
+    """An attempt is a synchronous one unless a coroutine function makes it."""
+
+    async def acompletion() -> None:
+        """Makes no attempt."""
+
+    assert Attempt(1, function=acompletion).is_sync is False
+    assert Attempt(1, function=print).is_sync is True
 
 
 def test_faults_of_deployments_are_told_from_others() -> None:
