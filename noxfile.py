@@ -130,7 +130,7 @@ def releases(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Stock and patched side by side: failover, outages, dead_hosts, inband, overhead; or the soak (NAME --help)."""
+    """Stock and patched side by side: failover, outages, dead_hosts, silent_host, inband, overhead; or soak."""
     name, *arguments = session.posargs or [""]
     install_patched(session, DEFAULT_BASE, *dependencies("bench"), "virtualenv")
     environment = {"PYTHONPATH": "tests"}
