@@ -166,6 +166,11 @@ OTHER_KILLERS = {
     ),
     "retries": Killers(quick=ATTEMPTS, thorough=("router_unit_tests/test_user_settings.py",)),
     "context_slot": Killers(quick=("router_unit_tests/test_retry_state.py", "router_unit_tests/test_stream_wait.py")),
+    "background_probe": Killers(quick=("router_unit_tests/test_rotation.py",)),
+    **dict.fromkeys(
+        ("python_router_recovery", "compiled_router_recovery"),
+        Killers(quick=("router_unit_tests/test_silent_hosts.py",)),
+    ),
     "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
     "compiled_router_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),
     "retry_state": Killers(

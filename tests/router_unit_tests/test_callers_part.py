@@ -26,6 +26,7 @@ from support.routing import (
     lost,
     outcomes,
     routed,
+    together,
     until,
 )
 
@@ -93,12 +94,14 @@ async def test_own_limit_is_told_as_the_callers(mode: str) -> None:
             assert [one.status_code for one in getattr(error, "failed_attempts", ())] == [408]
 
 
-async def test_deployments_time_limit_counts() -> None:
+@pytest.mark.parametrize("limit", [{}, {"timeout": 0.6}], ids=["own", "longer"])
+async def test_deployments_time_limit_counts(limit: dict[str, float]) -> None:
     """A silent host is cooled down by the deployment's limit, and by a caller's that is longer."""
-    with FaultyProvider(SILENT) as bad, FaultyProvider() as good:
-        with routed(pair(bad, good, timeout=0.1), **SETTINGS) as router:
-            assert len(lost(await outcomes(router, 3))) == 3
-            assert len(lost(await outcomes(router, 2, timeout=0.3))) == 2
+    with FaultyProvider() as bad, FaultyProvider() as good:
+        with routed(pair(bad, good, timeout=0.4), **SETTINGS) as router:
+            assert await outcomes(router, 1) == [bad.answer]
+            bad.fault = SILENT
+            assert await together(router, 4, **limit) == 4
             assert await until(lambda: cooling_down(router) == {"a-bad"})
 
 

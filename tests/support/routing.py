@@ -137,6 +137,12 @@ async def outcomes(router: Router, count: int, mode: str = "async", **params: An
     return results
 
 
+async def together(router: Router, count: int, **params: Any) -> int:
+    """`count` requests at the same time: how many of them were lost."""
+    results = await asyncio.gather(*(ask(router, "async", **params) for _ in range(count)), return_exceptions=True)
+    return sum(isinstance(one, BaseException) for one in results)
+
+
 def lost(results: Sequence[str | Exception]) -> list[int]:
     """Positions of the requests that were not answered."""
     return [position for position, result in enumerate(results) if isinstance(result, Exception)]

@@ -338,7 +338,7 @@ def _asked(driver: Driver, step: Step) -> Step:
         latest: Final = driver.failover.latest
         tried: Final[Collection[str]] = latest.state.failed_deployment_ids if latest else ()
         among: Final = (step["model"], step.get("target_order"))
-        could: Final = choice.left if choice.among == among else candidates
+        could: Final = choice.candidates if choice.among == among else candidates
         choice.among = among
         choice.left = [one for one in candidates if one in could and one not in tried] or candidates
         return {**step, "candidates": choice.left}

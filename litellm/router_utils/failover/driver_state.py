@@ -40,7 +40,8 @@ class DriverState:
     """The `router` that the request is to, and the turns that model groups have had at it, by their level: the first
     group's is 0, that of its fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None
     for the one asked for, `substitutes` the automatic fallbacks of that, once it has failed, `given` what an attempt is
-    to leave as it was, and `is_recorded` whether the policy decides, None until that has been asked."""
+    to leave as it was, `is_recorded` whether the policy decides, None until that has been asked, and `probed` the ids
+    of the deployments that the attempt may be the probe of, should it go there."""
 
     router: Router
     turns: dict[int, GroupTurn] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class DriverState:
     substitutes: Sequence[str] | None = None
     given: object = None
     is_recorded: bool | None = None
+    probed: Sequence[str] = ()
 
     @property
     def request_state(self) -> RequestState:

@@ -98,8 +98,11 @@ def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callab
         is_unlogged: Final = _is_unlogged(kwargs)
         try:
             with retry_possible_if(functools.partial(_is_retry_possible, turn)):
-                response: Final = await make_call(self, original_function, *args, **kwargs)
-                return await await_first_event_if_stream(self, response, kwargs)
+                made: Final = await make_call(self, original_function, *args, **kwargs)
+                response: Final = await await_first_event_if_stream(self, made, kwargs)
+            if turn is not None and turn.sent is not None:
+                turn.sent.succeed()
+            return response
         except Exception as error:
             if turn is not None and not turn.is_choosing:
                 _record(turn, error, kwargs, is_unlogged=is_unlogged)
@@ -107,12 +110,17 @@ def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callab
         finally:
             if turn is not None:
                 turn.is_attempting = False
+                if turn.sent is not None:
+                    turn.sent.drop()
+                    turn.sent = None
 
     return make_call_and_record
 
 
 def _record(turn: GroupTurn, error: Exception, kwargs: Request, *, is_unlogged: bool) -> None:
     judge_attempt(turn, error, kwargs)
+    if turn.sent is not None:
+        turn.sent.fail(turn.router, error)
     failed: Final = record_failure(turn, error)
     if is_unlogged and not is_caller_fault(error):
         _count_unlogged(turn.router, failed.deployment_id, error)

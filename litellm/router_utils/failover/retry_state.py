@@ -9,7 +9,7 @@ methods that share no argument.
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from litellm.litellm_core_utils.context_slot import ContextSlot
 from litellm.litellm_core_utils.failure import FailureKind
@@ -83,6 +83,16 @@ class Routed:
     deployments: Sequence[Deployment]
 
 
+class Sent(Protocol):
+    """An attempt, as who watches how deployments fare knows it."""
+
+    def succeed(self) -> None: ...
+
+    def fail(self, router: Router, error: BaseException) -> None: ...
+
+    def drop(self) -> None: ...
+
+
 @dataclass(slots=True)
 class GroupTurn:
     """One model group's turn at a request. The groups it falls back to get turns of their own, with the same state."""
@@ -101,6 +111,8 @@ class GroupTurn:
     shut_out: Sequence[Deployment] = ()  # the deployments it could go to, if all of them are cooling down
     waits: int = 0  # how many times it has waited for one of these
     let_through: frozenset[str] = frozenset()  # the ids of those it may ask though they are cooling down
+    sent: "Sent | None" = None  # the attempt under way, if somebody watches how it fares
+    probed: Sequence[str] = ()  # the ids of those that the attempt may be the probe of, should it go there
 
     @property
     def is_fallback(self) -> bool:

@@ -70,6 +70,10 @@ FALLS_BACK_BY_ORDER: Final = any(
 )
 
 
+ROTATION: Final = "_failover_rotation"
+"""Where a router, or since 1.110 its core, and its store of cooldowns keep who is asked again and when."""
+
+
 def id_of(deployment: Deployment) -> str | None:
     """The id of a deployment, None if it has none."""
     found: Final = (deployment.get("model_info") or {}).get("id")
@@ -176,6 +180,9 @@ async def end_cooldown(router: Any, deployment_id: str) -> None:  # any-ok: two 
     if redis is not None:  # first, as what is missing in memory is read from it
         await redis.async_delete_cache(redis.check_and_fix_namespace(key))
     evict()
+    rotation: Final[Any] = safe_getattr(settings_keeper(router), ROTATION)
+    if rotation is not None:
+        rotation.recovery.restore(deployment_id)
 
 
 def seconds_until_rotation(router: Router, deployment_ids: Collection[str]) -> float | None:
@@ -260,13 +267,21 @@ async def may_fall_back_to(router: Router, group: str, request: Request) -> bool
 
 
 def falls_back_automatically(router: object) -> bool:
-    """Whether the switch `automatic_fallbacks` of a router, or since 1.110 of its core, is on."""
+    """Whether the switch `automatic_fallbacks` is on."""
+    return bool(own_setting(router, "automatic_fallbacks"))
+
+
+def settings_keeper(router: object) -> object:
+    """Who keeps a router's settings for as long as there is a router: itself, or since 1.110 its core."""
     members: Final = safe_getattr(router, "__dict__")
-    core: Final = members.get("_core", router) if isinstance(members, dict) else router
-    settings: Final = safe_getattr(core, "_plain")  # to ask for the setting itself costs each request more
-    if isinstance(settings, Mapping):
-        return bool(settings.get("automatic_fallbacks"))
-    return bool(safe_getattr(router, "automatic_fallbacks"))
+    return members.get("_core", router) if isinstance(members, dict) else router
+
+
+def own_setting(router: object, name: str) -> object:
+    """A setting that LiteLLM does not have; None if it is not set."""
+    keeper: Final = settings_keeper(router)
+    settings: Final = safe_getattr(keeper, "_plain")  # to ask for the setting itself costs each request more
+    return settings.get(name) if isinstance(settings, Mapping) else safe_getattr(keeper, name)
 
 
 def router_setting(router: Router, name: str) -> Any:  # any-ok: whatever the user has set

@@ -1,0 +1,73 @@
+"""
+Finds out beside the callers' requests whether a deployment that was silent answers again: by LiteLLM's health check of
+it, whose answer or failure is that of the probe.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import litellm
+from litellm._logging import verbose_router_logger
+from litellm.litellm_core_utils.failure import FailureKind, failure_of
+from litellm.router_utils.failover.policy import is_deployment_fault
+from litellm.router_utils.failover.router_view import Deployment, Router, is_pattern
+
+MODES: Final = (None, "chat", "completion", "embedding", "responses", "rerank")
+"""What a model is for, where a check is a small request."""
+
+_running: Final[set[asyncio.Task[None]]] = set()  # asyncio itself keeps no task
+
+
+class Judge(Protocol):
+    """Who is told what came of a probe: a `Recovery`."""
+
+    def restore(self, deployment_id: str) -> None: ...
+
+    def eject_again(self, deployment_id: str, *, is_silent: bool) -> None: ...
+
+
+def begin_probe(router: Router, deployment_id: str, timeout: float, judge: Judge) -> bool:
+    """Probe a deployment, for `timeout` seconds at the most, beside the request under way. False where that cannot be:
+    there is no event loop that goes on, or no small request that is like the deployment's."""
+    deployment: Final = router.get_model_info(id=deployment_id)
+    loop: Final = asyncio._get_running_loop()
+    if loop is None or deployment is None or not can_be_probed(deployment):
+        return False
+    task: Final = loop.create_task(_probe(deployment_id, deployment, timeout, judge))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return True
+
+
+def can_be_probed(deployment: Deployment) -> bool:
+    """Whether there is a small request for what the deployment is for."""
+    return not is_pattern(deployment) and (deployment.get("model_info") or {}).get("mode") in MODES
+
+
+async def _probe(deployment_id: str, deployment: Deployment, timeout: float, judge: Judge) -> None:
+    """One that is cancelled counts as lost."""
+    try:
+        error: Final = await _asked(deployment, timeout)
+    except Exception as problem:  # nobody waits for this
+        verbose_router_logger.debug("The probe of deployment %s has failed: %s", deployment_id, type(problem).__name__)
+        judge.eject_again(deployment_id, is_silent=isinstance(problem, asyncio.TimeoutError))
+        return
+    kind: Final = None if error is None else failure_of(error).kind
+    if kind is None or not is_deployment_fault(kind):
+        judge.restore(deployment_id)
+    else:
+        judge.eject_again(deployment_id, is_silent=kind in (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE))
+
+
+async def _asked(deployment: Deployment, timeout: float) -> BaseException | None:
+    """What a small request to the deployment fails with, None if it is answered."""
+    mode: Final = (deployment.get("model_info") or {}).get("mode")
+    params: Final = {**deployment["litellm_params"], "messages": [{"role": "user", "content": "ping"}]}
+    limits: Final = {"timeout": timeout, "max_retries": 0, **({} if mode == "embedding" else {"max_tokens": 16})}
+    check: Final = litellm.ahealth_check({**params, **limits}, mode=mode, prompt="ping", input=["ping"])
+    found: Final[object] = await asyncio.wait_for(check, timeout)
+    if not isinstance(found, Mapping) or "error" not in found:
+        return None
+    error: Final = found.get("exception")
+    return error if isinstance(error, BaseException) else Exception(str(found["error"]))

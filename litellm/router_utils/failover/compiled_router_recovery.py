@@ -1,0 +1,193 @@
+"""
+Where LiteLLM's compiled router, since 1.110, is told of deployments that are not as good a choice as the others, and
+tells how its attempts fare. `rotation` knows them.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from litellm.router_utils.failover.compiled_router_reports import cooling_deployment
+from litellm.router_utils.failover.compiled_router_types import Answer, Core, Outcome, Step
+from litellm.router_utils.failover.driver_state import Driver, is_recorded
+from litellm.router_utils.failover.retry_state import NO_AFFINITY, Affinity, current_turn
+from litellm.router_utils.failover.rotation import Sent, adopt_cooldowns, hold_back, record_cooldown, rotation_of
+from litellm.router_utils.failover.router_view import router_of
+
+if TYPE_CHECKING:
+    from litellm.redis.stores.router_cooldowns import RouterCooldownStore
+    from litellm.router_utils.cooldown_cache import CooldownCacheValue
+
+_FIRST_STAGE: Final = "callback_filters"
+_PREVIOUS_RESPONSE: Final = "previous_response_id"
+
+
+def watch_attempt(
+    attempt: Callable[[Driver, Step], Awaitable[Outcome]],
+) -> Callable[[Driver, Step], Awaitable[Outcome]]:
+    """Wrap `_Driver.attempt`: what came of it tells how its deployment fares."""
+
+    @functools.wraps(attempt)
+    async def attempt_and_watch(self: Driver, step: Step) -> Outcome:
+        sent: Final = _send(self, step)
+        try:
+            told: Final = await attempt(self, step)
+        except BaseException:
+            if sent is not None:
+                sent.drop()
+            raise
+        return _ended(self, sent, told)
+
+    return attempt_and_watch
+
+
+def watch_attempt_sync(attempt: Callable[[Driver, Step], Outcome]) -> Callable[[Driver, Step], Outcome]:
+    """As `watch_attempt`, for `_Driver.attempt_sync`."""
+
+    @functools.wraps(attempt)
+    def attempt_and_watch(self: Driver, step: Step) -> Outcome:
+        sent: Final = _send(self, step)
+        try:
+            told: Final = attempt(self, step)
+        except BaseException:
+            if sent is not None:
+                sent.drop()
+            raise
+        return _ended(self, sent, told)
+
+    return attempt_and_watch
+
+
+def _send(driver: Driver, step: Step) -> Sent | None:
+    """The attempt that the step makes; None of a request that not any deployment can serve."""
+    if not is_recorded(driver):
+        return None
+    deployment_id: Final = str(step["deployment_id"])
+    sent: Final = rotation_of(driver.failover.router).send(deployment_id, driver.failover.probed)
+    driver.failover.probed = ()
+    return sent
+
+
+def _ended(driver: Driver, sent: Sent | None, told: Outcome) -> Outcome:
+    if sent is not None and told.get("ok"):
+        sent.succeed()
+    elif sent is not None:
+        sent.fail(driver.failover.router, driver._last_error)
+    return told
+
+
+def hold_back_doubtful(
+    select: Callable[[Driver, Step], Awaitable[Answer]],
+) -> Callable[[Driver, Step], Awaitable[Answer]]:
+    """Wrap `_Driver.select`, which is asked first of all which deployments to choose from: those that are to be
+    asked. If a filter of the user's own leaves none of them, it is asked about all."""
+
+    @functools.wraps(select)
+    async def select_unheld(self: Driver, step: Step) -> Answer:
+        if step["stage"] != _FIRST_STAGE:
+            return await select(self, step)
+        held: Final = _held(self, step, is_sync=False)
+        if not held:
+            return await select(self, step)
+        answer: Final = await select(self, _without(step, held))
+        if isinstance(answer, tuple) and not answer[0]:
+            return await select(self, step)
+        turn: Final = current_turn()  # whose wish the choice then has
+        if turn is not None:
+            turn.affinity = _left_out(self, held, turn.affinity)
+        return answer
+
+    return select_unheld
+
+
+def hold_back_doubtful_sync(select: Callable[[Driver, Step], Answer]) -> Callable[[Driver, Step], Answer]:
+    """As `hold_back_doubtful`, for `_Driver.select_sync`."""
+
+    @functools.wraps(select)
+    def select_unheld(self: Driver, step: Step) -> Answer:
+        if step["stage"] != _FIRST_STAGE:
+            return select(self, step)
+        self.failover.choice.affinity = NO_AFFINITY  # which a synchronous request has no other use for
+        held: Final = _held(self, step, is_sync=True)
+        if not held:
+            return select(self, step)
+        self.failover.choice.affinity = _left_out(self, held, NO_AFFINITY)
+        return select(self, _without(step, held))
+
+    return select_unheld
+
+
+def _held(driver: Driver, step: Step, *, is_sync: bool) -> Collection[str]:
+    candidates: Final[Sequence[str]] = step.get("candidates") or ()
+    if len(candidates) < 2 or not is_recorded(driver) or driver._request.get(_PREVIOUS_RESPONSE):
+        return ()
+    latest: Final = driver.failover.latest
+    tried: Final = latest.state.failed_deployment_ids if latest is not None else frozenset[str]()
+    held, driver.failover.probed = hold_back(driver.failover.router, candidates, tried, is_sync=is_sync)
+    return held
+
+
+def _without(step: Step, held: Collection[str]) -> Step:
+    return {**step, "candidates": [one for one in step["candidates"] if one not in held]}
+
+
+def _left_out(driver: Driver, held: Collection[str], affinity: Affinity) -> Affinity:
+    """A wish of a choice, those that were held back being there for a retry."""
+    found: Final = [driver.failover.router.get_model_info(id=name) for name in held]
+    return replace(affinity, excluded=[*affinity.excluded, *(one for one in found if one is not None)])
+
+
+def adopt_stored(answer: Callable[[Core, Step], Awaitable[Answer]]) -> Callable[[Core, Step], Awaitable[Answer]]:
+    """Wrap `RustCore._answer_cache`, by which the compiled router reads which deployments are cooling down."""
+
+    @functools.wraps(answer)
+    async def answer_and_adopt(self: Core, step: Step) -> Answer:
+        found: Final = await answer(self, step)
+        _adopt(self, step, found)
+        return found
+
+    return answer_and_adopt
+
+
+def adopt_stored_sync(answer: Callable[[Core, Step], Answer]) -> Callable[[Core, Step], Answer]:
+    """As `adopt_stored`, for `RustCore._answer_cache_sync`."""
+
+    @functools.wraps(answer)
+    def answer_and_adopt(self: Core, step: Step) -> Answer:
+        found: Final = answer(self, step)
+        _adopt(self, step, found)
+        return found
+
+    return answer_and_adopt
+
+
+def _adopt(core: Core, step: Step, found: Answer) -> None:
+    if step.get("op") != "batch_get" or not isinstance(found, list) or found.count(None) == len(found):
+        return
+    names: Final = [cooling_deployment(key) for key, one in zip(step["keys"], found, strict=False) if one is not None]
+    adopt_cooldowns(router_of(core), [name for name in names if name is not None])
+
+
+def eject_for_stored(put: Callable[..., None]) -> Callable[..., None]:
+    """Wrap `RouterCooldownStore.put`, through which each cooldown goes. `ttl` is in seconds."""
+
+    @functools.wraps(put)
+    def put_and_eject(self: "RouterCooldownStore", model_id: str, value: "CooldownCacheValue", ttl: float) -> None:
+        put(self, model_id, value, ttl)
+        record_cooldown(self, model_id, ttl)
+
+    return put_and_eject
+
+
+def eject_for_stored_async(put: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """As `eject_for_stored`, for `RouterCooldownStore.async_put`."""
+
+    @functools.wraps(put)
+    async def async_put_and_eject(
+        self: "RouterCooldownStore", model_id: str, value: "CooldownCacheValue", ttl: float
+    ) -> None:
+        await put(self, model_id, value, ttl)
+        record_cooldown(self, model_id, ttl)
+
+    return async_put_and_eject

@@ -1,0 +1,66 @@
+"""
+Where the router written in Python, before LiteLLM 1.110, is told of deployments that are not as good a choice as the
+others, and tells how its attempts fare. `rotation` knows them.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from litellm.router_utils.failover.retry_state import GroupTurn, current_turn
+from litellm.router_utils.failover.rotation import adopt_cooldowns, hold_back, rotation_of
+from litellm.router_utils.failover.router_view import Deployment, Request, Router, id_of
+
+AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
+
+_PREVIOUS_RESPONSE: Final = "previous_response_id"
+
+
+def watch_selected_deployment(update_kwargs: Callable[..., None]) -> Callable[..., None]:
+    """Wrap `Router._update_kwargs_with_deployment`, which each attempt runs for the deployment it goes to: from now on
+    the attempt is watched."""
+
+    @functools.wraps(update_kwargs)
+    def _update_kwargs_with_deployment(
+        self: Router, deployment: Deployment, kwargs: Request, *args: object, **more: object
+    ) -> None:
+        update_kwargs(self, deployment, kwargs, *args, **more)
+        turn: Final = current_turn()
+        if turn is not None and turn.attempt.is_recorded and turn.is_choosing:
+            deployment_id: Final = str((kwargs.get("model_info") or {}).get("id"))
+            turn.sent = rotation_of(self).send(deployment_id, turn.probed)
+            turn.probed = ()
+
+    return _update_kwargs_with_deployment
+
+
+def hold_back_doubtful(
+    filter_cooldowns: Callable[..., list[AnyDeployment]],
+) -> Callable[..., list[AnyDeployment]]:
+    """Wrap `Router._filter_cooldown_deployments`, which leaves those of a group that are not cooling down: of these
+    the ones that are to be asked."""
+
+    @functools.wraps(filter_cooldowns)
+    def _filter_cooldown_deployments(
+        self: Router, healthy_deployments: list[AnyDeployment], cooldown_deployments: list[str]
+    ) -> list[AnyDeployment]:
+        left: Final = filter_cooldowns(self, healthy_deployments, cooldown_deployments)
+        turn: Final = current_turn()
+        if turn is None or not turn.is_choosing or not turn.attempt.is_recorded:
+            return left
+        if cooldown_deployments:
+            adopt_cooldowns(self, cooldown_deployments)
+        return left if len(left) < 2 or turn.request.get(_PREVIOUS_RESPONSE) else _unheld(self, turn, left)
+
+    return _filter_cooldown_deployments
+
+
+def _unheld(router: Router, turn: GroupTurn, left: list[AnyDeployment]) -> list[AnyDeployment]:
+    names: Final = [str(id_of(one)) for one in left]
+    tried: Final = turn.state.failed_deployment_ids if turn.state.attempts else ()
+    held, turn.probed = hold_back(router, names, tried, is_sync=turn.attempt.is_sync)
+    if not held:
+        return left
+    turn.affinity = replace(turn.affinity, excluded=[one for one in left if id_of(one) in held])
+    return [one for one in left if id_of(one) not in held]

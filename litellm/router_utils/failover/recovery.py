@@ -1,0 +1,166 @@
+"""
+When a deployment that was taken out of rotation is asked again: one request finds out whether it is well, the others
+keep away until it has. Pure: no router, no I/O; time is what the clock says that is passed in.
+
+The states are those of a circuit breaker: in rotation (closed), ejected until a time (open), and from then on
+half-open, where one probe is under way at a time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+JITTER: Final = 0.1
+"""The part by which an ejection that has grown is shorter or longer, so that probes of many routers do not coincide."""
+
+
+class Phase(IntEnum):
+    """Where a deployment stands; of two the one with the lower number is the better choice."""
+
+    IN_ROTATION = 0
+    HALF_OPEN = 1  # a probe may begin
+    PROBING = 2  # one is under way
+    EJECTED = 3
+
+
+@dataclass(slots=True)
+class _Ejection:
+    """Why a deployment is not in rotation. Times are the clock's, in seconds."""
+
+    ends: float
+    base: float  # seconds of the first ejection in a row
+    streak: int  # ejections in a row
+    is_silent: bool  # it let a request wait, so that no caller is to find out whether it is well
+    probe_began: float | None = None  # the latest one, also if it has been lost since
+    probe_ends: float | None = None  # when the probe under way counts as lost
+
+
+class Recovery:
+    """The deployments of a router that are not in rotation, by their ids."""
+
+    def __init__(self, clock: Callable[[], float], random: Callable[[], float], longest: float) -> None:
+        """
+        Args:
+            clock: The seconds since some moment; never goes back.
+            random: A number between 0 and 1, another one each time.
+            longest: Seconds to which an ejection grows at the most. One whose base is longer lasts as long as that.
+        """
+        self._clock: Final = clock
+        self._random: Final = random
+        self.longest = longest
+        self._ejected: Final[dict[str, _Ejection]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any deployment is not in rotation."""
+        return bool(self._ejected)
+
+    def phase(self, deployment_id: str) -> Phase:
+        """Where a deployment stands. A probe that has taken too long has failed when its time was over."""
+        ejection: Final = self._ejected.get(deployment_id)
+        if ejection is None:
+            return Phase.IN_ROTATION
+        now: Final = self._clock()
+        if ejection.probe_ends is not None and now >= ejection.probe_ends:
+            self._eject_again(ejection, ejection.base, ejection.probe_ends)
+        if now < ejection.ends:
+            return Phase.EJECTED
+        return Phase.HALF_OPEN if ejection.probe_ends is None else Phase.PROBING
+
+    def is_silent(self, deployment_id: str) -> bool:
+        """Whether a deployment that is not in rotation had let a request wait."""
+        ejection: Final = self._ejected.get(deployment_id)
+        return ejection is not None and ejection.is_silent
+
+    def seconds_left(self, deployment_id: str) -> float:
+        """How long the ejection in force goes on, 0 without one."""
+        ejection: Final = self._ejected.get(deployment_id)
+        return 0.0 if self.phase(deployment_id) is not Phase.EJECTED or ejection is None else self._left(ejection)
+
+    def streak(self, deployment_id: str) -> int:
+        """How often in a row a deployment has been ejected."""
+        ejection: Final = self._ejected.get(deployment_id)
+        return 0 if ejection is None else ejection.streak
+
+    def eject(self, deployment_id: str, base: float, *, is_silent: bool = False) -> float:
+        """Take a deployment that has failed out of rotation; returns the seconds until it may be probed. One more
+        failure of a deployment that is ejected already, such as of a request that was under way, makes that no longer
+        than `base` from now; the failure of a half-open one, be it of its probe or not, twice as long as the last.
+
+        Args:
+            base: Seconds of a first ejection: the cooldown's.
+            is_silent: Whether the request got no answer at all.
+        """
+        now: Final = self._clock()
+        phase: Final = self.phase(deployment_id)
+        ejection: Final = self._ejected.get(deployment_id)
+        if ejection is None:
+            self._ejected[deployment_id] = _Ejection(now + base, base, 1, is_silent)
+            return base
+        ejection.is_silent = is_silent or (ejection.is_silent and phase is Phase.EJECTED)
+        if phase is Phase.EJECTED:
+            ejection.ends = max(ejection.ends, now + base)
+        else:
+            self._eject_again(ejection, base, now)
+        ejection.probe_began = None
+        return self._left(ejection)
+
+    def adopt(self, deployment_id: str, base: float, left: float) -> None:
+        """Another process has taken a deployment out of rotation, for `base` seconds of which so many are left."""
+        phase: Final = self.phase(deployment_id)
+        if phase in (Phase.IN_ROTATION, Phase.HALF_OPEN) and left > 0:
+            streak: Final = max(1, self.streak(deployment_id))
+            self._ejected[deployment_id] = _Ejection(self._clock() + left, base, streak, is_silent=False)
+
+    def fail(self, deployment_id: str, begun: float, *, is_silent: bool = False) -> None:
+        """A request that was sent at `begun` has failed: it is what a half-open deployment is judged by, unless it was
+        sent before the deployment was."""
+        ejection: Final = self._ejected.get(deployment_id)
+        if ejection is not None and self.phase(deployment_id) is not Phase.EJECTED and begun >= ejection.ends:
+            self.eject(deployment_id, ejection.base, is_silent=is_silent)
+
+    def eject_again(self, deployment_id: str, *, is_silent: bool) -> None:
+        """The probe under way has failed."""
+        ejection: Final = self._ejected.get(deployment_id)
+        if ejection is not None and self.phase(deployment_id) is Phase.PROBING:
+            self.eject(deployment_id, ejection.base, is_silent=is_silent)
+
+    def succeed(self, deployment_id: str, begun: float) -> None:
+        """A request that was sent at `begun` has been answered. A half-open deployment is in rotation again, also by a
+        probe that has taken too long; one that is ejected stays so, and begins anew with its base."""
+        ejection: Final = self._ejected.get(deployment_id)
+        if ejection is None:
+            return
+        is_probe: Final = ejection.probe_began is not None and begun >= ejection.probe_began
+        if is_probe or self.phase(deployment_id) is not Phase.EJECTED:
+            del self._ejected[deployment_id]
+        else:
+            ejection.streak = 0
+
+    def restore(self, deployment_id: str) -> None:
+        """Somebody knows that a deployment is well."""
+        self._ejected.pop(deployment_id, None)
+
+    def admit(self, deployment_id: str, timeout: float) -> bool:
+        """Whether a request may be the probe of a half-open deployment: from now on it is, for `timeout` seconds."""
+        if self.phase(deployment_id) is not Phase.HALF_OPEN:
+            return False
+        now: Final = self._clock()
+        self._ejected[deployment_id].probe_began, self._ejected[deployment_id].probe_ends = now, now + timeout
+        return True
+
+    def release(self, deployment_id: str) -> None:
+        """The request that was admitted goes elsewhere: another one may be the probe."""
+        if self.phase(deployment_id) is Phase.PROBING:
+            self._ejected[deployment_id].probe_began = self._ejected[deployment_id].probe_ends = None
+
+    def _eject_again(self, ejection: _Ejection, base: float, now: float) -> None:
+        grown: Final = min(base * 2.0 ** min(ejection.streak, 64), self.longest)
+        jittered: Final = grown * (1 + JITTER * (2 * self._random() - 1)) if ejection.streak else grown
+        ejection.base = base
+        ejection.ends = now + max(base, min(jittered, self.longest))
+        ejection.streak += 1
+        ejection.probe_ends = None
+
+    def _left(self, ejection: _Ejection) -> float:
+        return max(0.0, ejection.ends - self._clock())

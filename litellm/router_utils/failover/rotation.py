@@ -1,0 +1,266 @@
+"""
+What a router knows of its deployments beyond LiteLLM's cooldowns: which ones are to be probed, and which ones let a
+request wait. It takes nothing from a choice that has nothing else.
+"""
+
+import contextlib
+import functools
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from litellm._logging import verbose_router_logger
+from litellm.litellm_core_utils.exception_chain import iter_exception_chain, safe_getattr
+from litellm.litellm_core_utils.failure import Failure, FailureKind, failure_of
+from litellm.router_utils.failover.background_probe import begin_probe
+from litellm.router_utils.failover.caller_fault import is_caller_fault, seconds_of
+from litellm.router_utils.failover.cooldown import served_by_fallback
+from litellm.router_utils.failover.policy import is_deployment_fault
+from litellm.router_utils.failover.recovery import Phase, Recovery
+from litellm.router_utils.failover.router_view import (
+    ROTATION,
+    Cooldowns,
+    Router,
+    cooldowns_of,
+    counts_allowed_fails,
+    deployment_setting,
+    own_setting,
+    router_setting,
+    settings_keeper,
+)
+from litellm.router_utils.failover.suspicion import ResponseTimes
+
+LONGEST_EJECTION: Final = 300.0
+"""Seconds, unless `max_cooldown_time` says otherwise."""
+LONGEST_PROBE: Final = 60.0
+"""Seconds after which a probe that has not come to an end has failed, if its deployment has no shorter timeout."""
+MOST_ALONE: Final = 6.0
+"""How many times its base the cooldown of a lone deployment is at the most: its callers get another model meanwhile."""
+_MOST_WATCHED: Final = 1024
+
+_UNANSWERED: Final = (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE)
+
+
+class Rotation:
+    """The deployments of one router."""
+
+    def __init__(self, longest: float) -> None:
+        self.recovery: Final = Recovery(time.monotonic, random.random, longest)
+        self.times: Final[dict[str, ResponseTimes]] = {}
+
+    def send(self, deployment_id: str, probed: Sequence[str] = ()) -> "Sent":
+        """A request is sent to a deployment; of the others of those `probed` it is no probe."""
+        times = self.times.get(deployment_id)
+        if times is None:
+            times = self.times[deployment_id] = ResponseTimes()
+            if len(self.times) > _MOST_WATCHED:  # such as those of deployments that are no more
+                del self.times[next(iter(self.times))]
+        sent: Final = Sent(self, deployment_id, times)
+        times.waiting[sent] = sent.begun
+        for name in probed:
+            if name != deployment_id:
+                self.recovery.release(name)
+        return sent
+
+    def alone(self, deployment_id: str, base: float) -> float:
+        """The seconds for which a fallback stands in for a lone deployment, which has just been ejected for `base`."""
+        grown: Final = base * min(2.0 ** (self.recovery.streak(deployment_id) - 1), MOST_ALONE)
+        return max(base, min(grown, self.recovery.longest))
+
+    def doubtful(self, deployment_ids: Collection[str]) -> dict[str, Phase]:
+        """Those that are not as good a choice as the others, and what is the matter with them."""
+        now: Final = time.monotonic()
+        found: Final[dict[str, Phase]] = {}
+        for name in deployment_ids:
+            times = self.times.get(name)
+            if times is not None and times.waiting and times.is_suspected(now):
+                found[name] = Phase.HALF_OPEN
+        if self.recovery:
+            phases: Final = {name: self.recovery.phase(name) for name in deployment_ids}
+            found.update((name, phase) for name, phase in phases.items() if phase)
+        return found
+
+
+class Sent:
+    """A request that was sent to a deployment, until it comes to an end."""
+
+    __slots__ = ("_rotation", "_times", "begun", "deployment_id")
+
+    def __init__(self, rotation: Rotation, deployment_id: str, times: ResponseTimes) -> None:
+        self._rotation: Final = rotation
+        self._times: Final = times
+        self.deployment_id: Final = deployment_id
+        self.begun: Final = time.monotonic()
+
+    def succeed(self) -> None:
+        """It has been answered, or its stream has begun."""
+        self._times.answer(time.monotonic() - self.begun)
+        if self._rotation.recovery:
+            self._rotation.recovery.succeed(self.deployment_id, self.begun)
+
+    def drop(self) -> None:
+        """Nobody waits for it any more."""
+        self._times.forget(self)
+
+    def fail(self, router: Router, error: BaseException) -> None:
+        """It has failed. A deployment that has answered nobody since it was sent is not asked by other callers until
+        it has been found to answer, unless the user has said when a deployment is cooled down."""
+        try:
+            self._fail(router, error, failure_of(error))
+        except Exception as problem:  # must not take the provider's failure from the caller
+            verbose_router_logger.warning(
+                "What deployment %s failed with is not known: %s", self.deployment_id, problem
+            )
+
+    def _fail(self, router: Router, error: BaseException, failure: Failure) -> None:
+        recovery: Final = self._rotation.recovery
+        nobody_answered: Final = self._times.forget(self)
+        is_unanswered: Final = failure.kind in _UNANSWERED and failure.http_status is None
+        if is_caller_fault(error) and is_unanswered:
+            return
+        if failure.kind is FailureKind.INTERNAL:
+            return
+        if not is_unanswered:
+            self._times.answer(None)
+        if is_caller_fault(error) or not is_deployment_fault(failure.kind):
+            recovery.succeed(self.deployment_id, self.begun)
+            return
+        is_silent: Final = is_unanswered and nobody_answered and _waited(error, failure)
+        is_probed: Final = recovery.phase(self.deployment_id) in (Phase.HALF_OPEN, Phase.PROBING)
+        if is_silent and not is_probed and _may_eject(router, self.deployment_id):
+            recovery.eject(self.deployment_id, _base(router, self.deployment_id), is_silent=True)
+            return
+        recovery.fail(self.deployment_id, self.begun, is_silent=is_silent)
+
+
+def _waited(error: BaseException, failure: Failure) -> bool:
+    """Whether a time limit has run out, also that of a connection."""
+    return failure.kind is FailureKind.TIMED_OUT or any(
+        "Timeout" in type(one).__name__ for one in iter_exception_chain(error)
+    )
+
+
+def _may_eject(router: Router, deployment_id: str) -> bool:
+    """Whether the user has left it to the router when a deployment is not asked."""
+    return not router_setting(router, "disable_cooldowns") and not counts_allowed_fails(router, deployment_id)
+
+
+def _base(router: Router, deployment_id: str) -> float:
+    own: Final = deployment_setting(router, deployment_id, "cooldown_time")
+    return float(router.cooldown_time if own is None else own)
+
+
+def rotation_of(router: Router) -> Rotation:
+    """What is known of a router's deployments, kept on the router, or since 1.110 on its core, and on its store of
+    cooldowns, which is told of each of these."""
+    keeper: Final = settings_keeper(router)
+    known: Final = safe_getattr(keeper, ROTATION)
+    return known if isinstance(known, Rotation) else _begin(router, keeper)
+
+
+def _begin(router: Router, keeper: object) -> Rotation:
+    longest: Final = own_setting(router, "max_cooldown_time")
+    rotation: Final = Rotation(float(longest) if isinstance(longest, (int, float)) else LONGEST_EJECTION)
+    cooldowns: Final = safe_getattr(router, "cooldown_cache")
+    for one in (keeper, cooldowns, safe_getattr(cooldowns, "cooldown_store")):
+        with contextlib.suppress(AttributeError, TypeError):
+            setattr(one, ROTATION, rotation)
+    return rotation
+
+
+def record_cooldown(cooldowns: object, deployment_id: str, seconds: float) -> None:
+    """A store of cooldowns is told of one of a deployment."""
+    rotation: Final = safe_getattr(cooldowns, ROTATION)
+    if isinstance(rotation, Rotation) and seconds > 0:
+        rotation.recovery.eject(deployment_id, seconds)
+
+
+def eject_for_cooldown(add: Callable[..., None]) -> Callable[..., None]:
+    """Wrap `CooldownCache.add_deployment_to_cooldown`: a deployment that is cooling down is probed when that is over.
+    The cooldown of a lone one whose fallback answers is itself longer each time, since there is no other choice that it
+    could be left out of. `cooldown_time` is in seconds, None for the router's own."""
+
+    @functools.wraps(add)
+    def add_deployment_to_cooldown(
+        self: Cooldowns,
+        model_id: str,
+        original_exception: Exception,
+        exception_status: int,
+        cooldown_time: float | None,
+    ) -> None:
+        seconds: Final = self.default_cooldown_time if cooldown_time is None else cooldown_time
+        record_cooldown(self, model_id, seconds)
+        rotation: Final = safe_getattr(self, ROTATION)
+        if isinstance(rotation, Rotation) and served_by_fallback(original_exception):
+            cooldown_time = rotation.alone(model_id, seconds)
+        add(self, model_id, original_exception, exception_status, cooldown_time)
+
+    return add_deployment_to_cooldown
+
+
+def adopt_cooldowns(router: Router, deployment_ids: Collection[str]) -> None:
+    """Know of the cooldowns that the store has of these deployments, be they another process's."""
+    recovery: Final = rotation_of(router).recovery
+    unknown: Final = [name for name in deployment_ids if recovery.phase(name) in (Phase.IN_ROTATION, Phase.HALF_OPEN)]
+    if not unknown:
+        return
+    now: Final = time.time()
+    for name, one in cooldowns_of(router).get_active_cooldowns(unknown, parent_otel_span=None):
+        base = float(one["cooldown_time"])
+        recovery.adopt(name, base, float(one["timestamp"]) + base - now)
+
+
+def hold_back(
+    router: Router, deployment_ids: Sequence[str], tried: Collection[str], *, is_sync: bool
+) -> tuple[Collection[str], list[str]]:
+    """Which of the deployments that a request can go to are not to be asked, since better ones are left that have not
+    failed it; and of which of the others it is the probe, should it go there. A synchronous request has no event loop
+    that goes on after it, in which a probe could be beside it."""
+    rotation: Final = rotation_of(router)
+    doubtful: Final = rotation.doubtful(deployment_ids)
+    if not doubtful:
+        return (), []
+    free: Final = [name for name in deployment_ids if name not in doubtful and name not in tried]
+    probed: Final = []
+    for name, phase in list(doubtful.items()):
+        if free and phase is Phase.HALF_OPEN and _admits(router, rotation, name, is_sync=is_sync):
+            del doubtful[name]
+            probed.append(name)
+    untried: Final = [name for name in deployment_ids if name not in tried] or deployment_ids
+    best: Final = min(doubtful.get(name, Phase.IN_ROTATION) for name in untried)
+    kept: Final = [name for name in untried if doubtful.get(name, Phase.IN_ROTATION) == best and name not in probed]
+    held: Final = [name for name, phase in doubtful.items() if phase > best and is_replaced(router, name, kept)]
+    return held, probed
+
+
+def _admits(router: Router, rotation: Rotation, deployment_id: str, *, is_sync: bool) -> bool:
+    """Whether the caller's request may find out whether a half-open deployment is well: not if that was silent, which
+    is found out beside it."""
+    recovery: Final = rotation.recovery
+    timeout: Final = min(seconds_of(_timeout(router, deployment_id)) or LONGEST_PROBE, LONGEST_PROBE)
+    if not recovery.admit(deployment_id, timeout):
+        return False
+    if is_sync or not recovery.is_silent(deployment_id) or own_setting(router, "background_probes") is False:
+        return True
+    return not begin_probe(router, deployment_id, timeout, recovery)
+
+
+def _timeout(router: Router, deployment_id: str) -> object:
+    own: Final = deployment_setting(router, deployment_id, "timeout")
+    return router_setting(router, "timeout") if own is None else own
+
+
+def is_replaced(router: Router, deployment_id: str, others: Collection[str]) -> bool:
+    """Whether one of the others can do what the deployment can, as far as the filters that a choice still comes to go
+    by what the user has declared: its tags, its model and its region."""
+    filters: Final = ("enable_tag_filtering", "enable_pre_call_checks")
+    if not any(router_setting(router, name) is True for name in filters):
+        return bool(others)
+    own: Final = _declared(router, deployment_id)
+    return any(_declared(router, other) == own for other in others)
+
+
+def _declared(router: Router, deployment_id: str) -> tuple[object, ...]:
+    params: Final = (router.get_model_info(id=deployment_id) or {}).get("litellm_params") or {}
+    return tuple(params.get(name) for name in ("tags", "model", "region_name"))

@@ -1,0 +1,213 @@
+"""Nobody waits for a deployment that was silent, over sockets: who is asked, who probes, and what the user decides."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.faulty_provider import FAULTS, HEALTHY, SILENT, FaultyProvider
+from support.routing import GROUP, ask, cooling_down, deployment, lost, outcomes, routed, until
+
+TIMEOUT = 0.4
+COOLDOWN = 0.5
+MODES = ("async", "async-stream", "sync")
+
+
+@pytest.fixture
+def host() -> Iterator[FaultyProvider]:
+    """A host that is silent until it is healed; it answers "a"."""
+    with FaultyProvider(SILENT, answer="a") as provider:
+        yield provider
+
+
+@pytest.fixture
+def sibling() -> Iterator[FaultyProvider]:
+    """The healthy one beside it, which answers "b"."""
+    with FaultyProvider(answer="b") as provider:
+        yield provider
+
+
+def group(*hosts: FaultyProvider, **params: Any) -> list[dict[str, Any]]:
+    """Deployments "a", "b" … of a group; `params` are the first one's."""
+    return [
+        deployment(name, "openai", one.url, **(params if name == "a" else {}))
+        for name, one in zip("abc", hosts, strict=False)
+    ]
+
+
+async def silence(router: Any, host: FaultyProvider, mode: str = "async") -> None:
+    """Ask until a request has waited for the host in vain."""
+    for _ in range(40):
+        await ask(router, mode)
+        if host.attempts:
+            return
+    raise AssertionError("the silent host was never asked")
+
+
+class TestFirstTimeout:
+    @pytest.mark.parametrize("mode", MODES)
+    async def test_not_asked_again(self, mode: str, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """After the first timeout of a host that answered nobody meanwhile, callers are served by the others."""
+        with routed(group(host, sibling), timeout=TIMEOUT, num_retries=1) as router:
+            await silence(router, host, mode)
+            assert await outcomes(router, 12, mode) == ["b"] * 12
+            assert host.attempts == 1
+            assert cooling_down(router) == set()
+
+    async def test_lone_one(self, host: FaultyProvider) -> None:
+        """Where no other is left, the silent one is asked."""
+        with routed(group(host), timeout=TIMEOUT, num_retries=0) as router:
+            assert lost(await outcomes(router, 3)) == [0, 1, 2]
+        assert host.attempts == 3
+
+    async def test_all_silent(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """Of two that were silent, each request still asks one."""
+        sibling.fault = SILENT
+        with routed(group(host, sibling), timeout=TIMEOUT, num_retries=0) as router:
+            assert len(lost(await outcomes(router, 4))) == 4
+        assert host.attempts + sibling.attempts == 4
+
+    async def test_order(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A silent deployment of the first order leaves its requests to the next one."""
+        models = group(host, sibling, order=1)
+        models[1]["litellm_params"]["order"] = 2
+        with routed(models, timeout=TIMEOUT, num_retries=1, enable_pre_call_checks=True) as router:
+            await silence(router, host)
+            assert await outcomes(router, 6) == ["b"] * 6
+        assert host.attempts == 1
+
+    @pytest.mark.parametrize("setting", [{"allowed_fails": 100}, {"disable_cooldowns": True}], ids=str)
+    async def test_user_decides(self, setting: dict[str, Any], host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """Who has set how many failures a deployment may have, or that none is taken out, has it so."""
+        with routed(group(host, sibling), timeout=0.1, num_retries=1, **setting) as router:
+            await outcomes(router, 24)
+        assert host.attempts > 2
+
+    async def test_retry_reaches_it(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A request that all better ones have failed goes to the one that was held back."""
+        with routed(group(host, sibling), timeout=TIMEOUT, num_retries=1) as router:
+            await silence(router, host)
+            host.fault = HEALTHY
+            sibling.fault = FAULTS["404"]
+            assert await outcomes(router, 1) == ["a"]
+
+
+class TestProbe:
+    async def test_beside_the_callers(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """The host is asked again once an interval, and by no caller; each failure makes the interval longer."""
+        settings = {"timeout": TIMEOUT, "num_retries": 1, "cooldown_time": COOLDOWN}
+        with routed(group(host, sibling), **settings) as router:
+            await silence(router, host)
+            begun = time.monotonic()
+            while time.monotonic() - begun < 3.0:
+                assert await ask(router, "async") == "b"
+                await asyncio.sleep(0.05)
+        assert 2 <= host.attempts <= 4  # a first one, and probes after 0.5 and 1.4 s, perhaps 3.8 s
+        assert ["max_tokens" in request.body for request in host.requests[1:]] == [True] * (host.attempts - 1)
+
+    async def test_back_in_rotation(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A host that answers its probe is asked by callers again, who have not waited."""
+        with routed(group(host, sibling), timeout=TIMEOUT, num_retries=1, cooldown_time=COOLDOWN) as router:
+            await silence(router, host)
+            host.fault = HEALTHY
+            await asyncio.sleep(COOLDOWN + 0.05)
+            assert await ask(router, "async") == "b"
+            assert await until(lambda: host.answered == 1)
+            await asyncio.sleep(0.05)
+            assert "a" in await outcomes(router, 24)
+
+    async def test_without_background_probes(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """Without `background_probes` a caller's request is the probe."""
+        settings = {"timeout": TIMEOUT, "num_retries": 1, "cooldown_time": COOLDOWN, "background_probes": False}
+        with routed(group(host, sibling), **settings) as router:
+            await silence(router, host)
+            host.fault = HEALTHY
+            await asyncio.sleep(COOLDOWN + 0.05)
+            assert "a" in await outcomes(router, 24)
+
+    async def test_synchronous_caller(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A synchronous request has no event loop that goes on after it: it is the probe itself."""
+        with routed(group(host, sibling), timeout=TIMEOUT, num_retries=1, cooldown_time=COOLDOWN) as router:
+            await silence(router, host, "sync")
+            host.fault = HEALTHY
+            await asyncio.sleep(COOLDOWN + 0.05)
+            assert "a" in await outcomes(router, 24, "sync")
+
+    async def test_one_caller_at_a_time(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """When the cooldown of a host that fails at once is over, one request finds out; the others keep away."""
+        host.fault = FAULTS["429"]
+        with routed(group(host, sibling), num_retries=1, cooldown_time=COOLDOWN) as router:
+            await silence(router, host)
+            assert await until(lambda: cooling_down(router) == {"a"})
+            await asyncio.sleep(COOLDOWN + 0.05)
+            host.fault = SILENT  # so that the probe is under way while the others choose
+            answers = asyncio.gather(*(outcomes(router, 1) for _ in range(24)))
+            assert await until(lambda: sibling.answered >= 23)
+            assert host.attempts == 2
+            host.fault = HEALTHY
+            await answers
+        assert host.attempts == 2
+
+    async def test_longer_each_time(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A host that fails its probe at once stays away for twice as long, though LiteLLM's cooldown is over."""
+        host.fault = FAULTS["429"]
+        with routed(group(host, sibling), num_retries=1, cooldown_time=COOLDOWN) as router:
+            await silence(router, host)
+            begun = time.monotonic()
+            while time.monotonic() - begun < 3.2:
+                await ask(router, "async")
+                await asyncio.sleep(0.02)
+        assert host.attempts <= 4  # at 0, 0.5, 1.5 and perhaps 3.5 s; each half second without growth
+
+    async def test_cap(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """`max_cooldown_time` is what it grows to."""
+        host.fault = FAULTS["429"]
+        settings = {"num_retries": 1, "cooldown_time": 0.3, "max_cooldown_time": 0.3}
+        with routed(group(host, sibling), **settings) as router:
+            await silence(router, host)
+            begun = time.monotonic()
+            while time.monotonic() - begun < 3.0:
+                await ask(router, "async")
+                await asyncio.sleep(0.01)
+        assert host.attempts >= 6
+
+
+class TestSuspicion:
+    async def test_before_the_first_timeout(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A host at which a request has waited for longer than any lately is not asked while another one is left."""
+        host.fault = HEALTHY
+        with routed(group(host, sibling), timeout=30, num_retries=0) as router:
+            while host.answered < 6:
+                await ask(router, "async")
+            host.fault = SILENT
+            before = host.attempts
+            waiting = [asyncio.create_task(ask(router, "async")) for _ in range(16)]
+            assert await until(lambda: host.attempts > before)
+            await asyncio.sleep(1.1)
+            asked = host.attempts
+            assert await outcomes(router, 12) == ["b"] * 12
+            assert host.attempts == asked
+            host.fault = HEALTHY
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def test_cold_one(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A host that has never answered has two requests to wait for it, not more."""
+        with routed(group(host, sibling), timeout=3, num_retries=0) as router:
+            waiting = []
+            for _ in range(24):
+                waiting.append(asyncio.create_task(ask(router, "async")))
+                await asyncio.sleep(0.03)  # requests that choose at the same moment know nothing of each other
+            assert await until(lambda: sibling.answered >= 22)
+            assert host.attempts <= 2
+            host.fault = HEALTHY
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def test_settings_are_accepted(host: FaultyProvider) -> None:
+    """Both settings are the router's own."""
+    with routed(group(host), max_cooldown_time=60, background_probes=False) as router:
+        assert router.get_model_list(model_name=GROUP)
