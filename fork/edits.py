@@ -224,7 +224,7 @@ class FunctionEdit(ABC):
 @dataclass(frozen=True)
 class Decorate(FunctionEdit):
     """Put `decorator` (written without the @) closest to `function`, so that staticmethod or property above it still
-    work."""
+    work. A later patch's decorator is thus the innermost."""
 
     decorator: str
 
