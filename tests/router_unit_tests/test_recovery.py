@@ -128,6 +128,19 @@ class TestGrowth:
         assert (one.recovery.eject("a", BASE), one.recovery.streak("a")) == (BASE, 1)
         assert one.recovery.eject("a", 1) == BASE
 
+    def test_stated_wait_is_the_base(self) -> None:
+        """What grows is the wait that the provider has asked for last, be it by a probe or by a request from before."""
+        one = Ejected()
+        one.end()
+        one.recovery.fail("a", one.clock.now, wait=30)
+        assert one.recovery.seconds_left("a") == 60
+        one.end()
+        assert one.recovery.admit("a", 10)
+        one.recovery.eject_again("a", wait=7, is_silent=False)
+        assert one.recovery.seconds_left("a") == 28
+        assert one.recovery.eject("a", 40) == 40
+        assert one.fail_probe() == 300
+
     def test_failure_of_an_earlier_request(self) -> None:
         """A request that was sent before the ejection ended says nothing of a half-open deployment."""
         one = Ejected()

@@ -36,6 +36,12 @@ URL = "http://127.0.0.1:9"
 TIMED_OUT = functools.partial(litellm.Timeout, "timed out", "gpt", "openai")
 
 
+def rate_limited(retry_after: str) -> litellm.RateLimitError:
+    """A 429 whose provider asks for so many seconds."""
+    answer = httpx.Response(429, headers={"retry-after": retry_after}, request=httpx.Request("POST", URL))
+    return litellm.RateLimitError("slow down", "openai", "gpt", response=answer)
+
+
 @pytest.fixture
 def router() -> Iterator[Any]:
     """A group of three, of which nobody is asked."""
@@ -174,6 +180,13 @@ class TestSent:
         assert rotation.recovery.streak("a") == 2
         assert 9 <= rotation.recovery.seconds_left("a") <= 11
 
+    def test_failed_probe_with_a_wait(self, router: Any) -> None:
+        """What grows when a probe fails is the wait that its answer asks for."""
+        rotation = rotation_of(router)
+        rotation.recovery.eject("a", 0)
+        rotation.send("a").fail(router, rate_limited("60"))
+        assert 108 <= rotation.recovery.seconds_left("a") <= 132
+
     def test_answered_probe(self, router: Any) -> None:
         """A half-open deployment that answers is in rotation."""
         rotation = rotation_of(router)
@@ -263,8 +276,8 @@ class Judged:
     def restore(self, deployment_id: str) -> None:
         self.said.append("well")
 
-    def eject_again(self, deployment_id: str, *, is_silent: bool) -> None:
-        self.said.append("silent" if is_silent else "failed")
+    def eject_again(self, deployment_id: str, *, wait: float | None = None, is_silent: bool) -> None:
+        self.said.append("silent" if is_silent else "failed" if wait is None else wait)
 
 
 class TestBackgroundProbe:
@@ -283,10 +296,12 @@ class TestBackgroundProbe:
             ({"error": "400", "exception": litellm.BadRequestError("no", "gpt", "openai")}, "well"),
             ({"error": "500", "exception": litellm.InternalServerError("oops", "openai", "gpt")}, "failed"),
             ({"error": "slow", "exception": TIMED_OUT()}, "silent"),
+            ({"error": "429", "exception": rate_limited("60")}, 60),
         ],
     )
-    async def test_verdict(self, found: dict[str, object], said: str, router: Any) -> None:
-        """An answer is one, also if it rejects the small request; a failure of the deployment's own is none."""
+    async def test_verdict(self, found: dict[str, object], said: object, router: Any) -> None:
+        """An answer is one, also if it rejects the small request; a failure of the deployment's own is none, and says
+        for how long to wait."""
         check = mock.AsyncMock(return_value=found)
         assert await self.said(check, router) == [said]
         asked = check.call_args.args[0]

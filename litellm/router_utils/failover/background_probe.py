@@ -24,7 +24,7 @@ class Judge(Protocol):
 
     def restore(self, deployment_id: str) -> None: ...
 
-    def eject_again(self, deployment_id: str, *, is_silent: bool) -> None: ...
+    def eject_again(self, deployment_id: str, *, wait: float | None = None, is_silent: bool) -> None: ...
 
 
 def begin_probe(router: Router, deployment_id: str, timeout: float, judge: Judge) -> bool:
@@ -53,11 +53,12 @@ async def _probe(deployment_id: str, deployment: Deployment, timeout: float, jud
         verbose_router_logger.debug("The probe of deployment %s has failed: %s", deployment_id, type(problem).__name__)
         judge.eject_again(deployment_id, is_silent=isinstance(problem, asyncio.TimeoutError))
         return
-    kind: Final = None if error is None else failure_of(error).kind
-    if kind is None or not is_deployment_fault(kind):
+    failure: Final = None if error is None else failure_of(error)
+    if failure is None or not is_deployment_fault(failure.kind):
         judge.restore(deployment_id)
     else:
-        judge.eject_again(deployment_id, is_silent=kind in (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE))
+        is_silent: Final = failure.kind in (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE)
+        judge.eject_again(deployment_id, wait=failure.retry_after, is_silent=is_silent)
 
 
 async def _asked(deployment: Deployment, timeout: float) -> BaseException | None:

@@ -29,7 +29,7 @@ class _Ejection:
     """Why a deployment is not in rotation. Times are the clock's, in seconds."""
 
     ends: float
-    base: float  # seconds of the first ejection in a row
+    base: float  # seconds that it would last at the beginning of a row
     streak: int  # ejections in a row
     is_silent: bool  # it let a request wait, so that no caller is to find out whether it is well
     probe_began: float | None = None  # the latest one, also if it has been lost since
@@ -99,7 +99,8 @@ class Recovery:
             return base
         ejection.is_silent = is_silent or (ejection.is_silent and phase is Phase.EJECTED)
         if phase is Phase.EJECTED:
-            ejection.ends = max(ejection.ends, now + base)
+            if now + base > ejection.ends:
+                ejection.ends, ejection.base = now + base, base
         else:
             self._eject_again(ejection, base, now)
         ejection.probe_began = None
@@ -112,18 +113,19 @@ class Recovery:
             streak: Final = max(1, self.streak(deployment_id))
             self._ejected[deployment_id] = _Ejection(self._clock() + left, base, streak, is_silent=False)
 
-    def fail(self, deployment_id: str, begun: float, *, is_silent: bool = False) -> None:
+    def fail(self, deployment_id: str, begun: float, *, wait: float | None = None, is_silent: bool = False) -> None:
         """A request that was sent at `begun` has failed: it is what a half-open deployment is judged by, unless it was
-        sent before the deployment was."""
+        sent before the deployment was. `wait` is for how many seconds the provider asks to be left alone, if it does:
+        the next ejection's base."""
         ejection: Final = self._ejected.get(deployment_id)
         if ejection is not None and self.phase(deployment_id) is not Phase.EJECTED and begun >= ejection.ends:
-            self.eject(deployment_id, ejection.base, is_silent=is_silent)
+            self.eject(deployment_id, wait or ejection.base, is_silent=is_silent)
 
-    def eject_again(self, deployment_id: str, *, is_silent: bool) -> None:
-        """The probe under way has failed."""
+    def eject_again(self, deployment_id: str, *, wait: float | None = None, is_silent: bool) -> None:
+        """The probe under way has failed. `wait` is as in `fail`."""
         ejection: Final = self._ejected.get(deployment_id)
         if ejection is not None and self.phase(deployment_id) is Phase.PROBING:
-            self.eject(deployment_id, ejection.base, is_silent=is_silent)
+            self.eject(deployment_id, wait or ejection.base, is_silent=is_silent)
 
     def succeed(self, deployment_id: str, begun: float) -> None:
         """A request that was sent at `begun` has been answered. A half-open deployment is in rotation again, also by a

@@ -131,7 +131,7 @@ class Sent:
         if is_silent and not is_probed and _may_eject(router, self.deployment_id):
             recovery.eject(self.deployment_id, _base(router, self.deployment_id), is_silent=True)
             return
-        recovery.fail(self.deployment_id, self.begun, is_silent=is_silent)
+        recovery.fail(self.deployment_id, self.begun, wait=failure.retry_after, is_silent=is_silent)
 
 
 def _waited(error: BaseException, failure: Failure) -> bool:
