@@ -12,6 +12,7 @@ Change
 - When a cooldown ends, one request is the probe; the others keep away until
   it has been answered. Each failed probe makes the next one come later:
   twice as long, up to `max_cooldown_time`, 5 minutes, with a jitter of 10 %.
+  What is doubled is the wait that the provider asks for, if it does.
 - A deployment that has answered nobody between the beginning of a request
   and its timeout is not asked by others until it answers. It is LiteLLM's
   health check that finds out, beside the callers' requests, unless

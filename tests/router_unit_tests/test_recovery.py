@@ -52,7 +52,7 @@ class TestPhases:
         """A deployment that nothing is known of is in rotation, and no probe of it can begin."""
         recovery = Recovery(Clock(), lambda: MIDDLE, LONGEST)
         assert (recovery.phase("a"), recovery.admit("a", 1), recovery.streak("a")) == (Phase.IN_ROTATION, False, 0)
-        assert not recovery
+        assert not recovery.ejected
         assert not recovery.is_silent("a")
 
     def test_first_ejection_lasts_its_base(self) -> None:
@@ -158,7 +158,7 @@ class TestGrowth:
         recovery.eject_again("a", is_silent=True)
         recovery.succeed("a", 0)
         recovery.release("a")
-        assert not recovery
+        assert not recovery.ejected
 
 
 class TestLostProbe:
@@ -235,7 +235,7 @@ class TestAdopted:
         """A cooldown of which nothing is left is none."""
         recovery = Recovery(Clock(), lambda: MIDDLE, LONGEST)
         recovery.adopt("a", BASE, 0)
-        assert not recovery
+        assert not recovery.ejected
 
 
 SECONDS = st.floats(0, 400, allow_nan=False)
@@ -250,6 +250,7 @@ class Schedule(RuleBasedStateMachine):
         self.clock = Clock()
         self.draw = MIDDLE
         self.base, self.longest = base, longest
+        self.most = max(base, longest)
         self.recovery = Recovery(self.clock, lambda: self.draw, longest)
         self.probes = 0
 
@@ -271,7 +272,7 @@ class Schedule(RuleBasedStateMachine):
         self.probes = 0
         grew = self.recovery.streak("a") - streak
         assert grew == (0 if before is Phase.EJECTED else 1)
-        assert self.base * (1 - 1e-9) <= seconds <= max(self.base, self.longest) * (1 + 1e-9)
+        assert self.base * (1 - 1e-9) <= seconds <= self.most * (1 + 1e-9)
 
     @rule(timeout=st.floats(0.1, 60))
     def admit(self, timeout: float) -> None:
@@ -281,15 +282,17 @@ class Schedule(RuleBasedStateMachine):
         self.probes += admitted
 
     @precondition(lambda self: self.phase is Phase.PROBING)
-    @rule(draw=DRAWS)
-    def fail_probe(self, draw: float) -> None:
+    @rule(draw=DRAWS, wait=st.none() | st.floats(0.5, 600))
+    def fail_probe(self, draw: float, wait: float | None) -> None:
         self.draw = draw
         streak = self.recovery.streak("a")
-        self.recovery.eject_again("a", is_silent=True)
+        base = self.recovery.ejected["a"].base if wait is None else wait
+        self.most = max(self.most, base)
+        self.recovery.eject_again("a", wait=wait, is_silent=True)
         self.probes = 0
-        expected = min(self.base * 2.0**streak, self.longest)
-        least = max(self.base, expected * (1 - JITTER)) if streak else self.base
-        assert self.recovery.seconds_left("a") >= least * (1 - 1e-9)
+        expected = min(base * 2.0**streak, self.longest)
+        least = max(base, expected * (1 - JITTER)) if streak else base
+        assert least * (1 - 1e-9) <= self.recovery.seconds_left("a") <= self.most * (1 + 1e-9)
         assert self.recovery.streak("a") == streak + 1
 
     @precondition(lambda self: self.phase is Phase.PROBING)

@@ -175,7 +175,7 @@ class TestSent:
         """A half-open deployment that fails is out again, also where LiteLLM would not cool it down."""
         rotation = rotation_of(router)
         rotation.recovery.eject("a", 5)
-        rotation.recovery._ejected["a"].ends = 0
+        rotation.recovery.ejected["a"].ends = 0
         rotation.send("a").fail(router, litellm.InternalServerError("oops", "openai", "gpt"))
         assert rotation.recovery.streak("a") == 2
         assert 9 <= rotation.recovery.seconds_left("a") <= 11
@@ -242,7 +242,7 @@ class TestKept:
         setattr(error, ANSWERED_BY_A_FALLBACK, answered)
         for _ in range(failed):
             rotation.recovery.eject("a", 5)
-            rotation.recovery._ejected["a"].ends = 0
+            rotation.recovery.ejected["a"].ends = 0
         cooldown_cache(router).add_deployment_to_cooldown("a", error, 503, 5)
         assert cooldown_seconds(router, "a") == lasts
 

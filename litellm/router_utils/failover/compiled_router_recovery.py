@@ -12,8 +12,15 @@ from litellm.router_utils.failover.compiled_router_reports import cooling_deploy
 from litellm.router_utils.failover.compiled_router_types import Answer, Core, Outcome, Step
 from litellm.router_utils.failover.driver_state import Driver, is_recorded
 from litellm.router_utils.failover.retry_state import NO_AFFINITY, Affinity, current_turn
-from litellm.router_utils.failover.rotation import Sent, adopt_cooldowns, hold_back, record_cooldown, rotation_of
-from litellm.router_utils.failover.router_view import router_of
+from litellm.router_utils.failover.rotation import (
+    Rotation,
+    Sent,
+    adopt_cooldowns,
+    hold_back,
+    record_cooldown,
+    rotation_of,
+)
+from litellm.router_utils.failover.router_view import ROTATION, router_of
 
 if TYPE_CHECKING:
     from litellm.redis.stores.router_cooldowns import RouterCooldownStore
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 
 _FIRST_STAGE: Final = "callback_filters"
 _PREVIOUS_RESPONSE: Final = "previous_response_id"
+_READ_ALL: Final = "batch_get"
 
 
 def watch_attempt(
@@ -64,9 +72,15 @@ def _send(driver: Driver, step: Step) -> Sent | None:
     if not is_recorded(driver):
         return None
     deployment_id: Final = str(step["deployment_id"])
-    sent: Final = rotation_of(driver.failover.router).send(deployment_id, driver.failover.probed)
+    sent: Final = _rotation(driver).send(deployment_id, driver.failover.probed)
     driver.failover.probed = ()
     return sent
+
+
+def _rotation(driver: Driver) -> Rotation:
+    """What is known of the router's deployments; to ask its core costs each request less than to ask the router."""
+    known: Final = getattr(driver._core, ROTATION, None)
+    return known if isinstance(known, Rotation) else rotation_of(driver.failover.router)
 
 
 def _ended(driver: Driver, sent: Sent | None, told: Outcome) -> Outcome:
@@ -120,7 +134,10 @@ def hold_back_doubtful_sync(select: Callable[[Driver, Step], Answer]) -> Callabl
 
 def _held(driver: Driver, step: Step, *, is_sync: bool) -> Collection[str]:
     candidates: Final[Sequence[str]] = step.get("candidates") or ()
-    if len(candidates) < 2 or not is_recorded(driver) or driver._request.get(_PREVIOUS_RESPONSE):
+    driver.failover.probed = ()
+    if len(candidates) < 2 or not _rotation(driver).doubtful(candidates):
+        return ()
+    if not is_recorded(driver) or driver._request.get(_PREVIOUS_RESPONSE):
         return ()
     latest: Final = driver.failover.latest
     tried: Final = latest.state.failed_deployment_ids if latest is not None else frozenset[str]()
@@ -144,7 +161,8 @@ def adopt_stored(answer: Callable[[Core, Step], Awaitable[Answer]]) -> Callable[
     @functools.wraps(answer)
     async def answer_and_adopt(self: Core, step: Step) -> Answer:
         found: Final = await answer(self, step)
-        _adopt(self, step, found)
+        if step.get("op") == _READ_ALL and found and any(found):
+            _adopt(self, step, found)
         return found
 
     return answer_and_adopt
@@ -156,15 +174,14 @@ def adopt_stored_sync(answer: Callable[[Core, Step], Answer]) -> Callable[[Core,
     @functools.wraps(answer)
     def answer_and_adopt(self: Core, step: Step) -> Answer:
         found: Final = answer(self, step)
-        _adopt(self, step, found)
+        if step.get("op") == _READ_ALL and found and any(found):
+            _adopt(self, step, found)
         return found
 
     return answer_and_adopt
 
 
 def _adopt(core: Core, step: Step, found: Answer) -> None:
-    if step.get("op") != "batch_get" or not isinstance(found, list) or found.count(None) == len(found):
-        return
     names: Final = [cooling_deployment(key) for key, one in zip(step["keys"], found, strict=False) if one is not None]
     adopt_cooldowns(router_of(core), [name for name in names if name is not None])
 

@@ -49,15 +49,11 @@ class Recovery:
         self._clock: Final = clock
         self._random: Final = random
         self.longest = longest
-        self._ejected: Final[dict[str, _Ejection]] = {}
-
-    def __bool__(self) -> bool:
-        """Whether any deployment is not in rotation."""
-        return bool(self._ejected)
+        self.ejected: Final[dict[str, _Ejection]] = {}  # those that are not in rotation
 
     def phase(self, deployment_id: str) -> Phase:
         """Where a deployment stands. A probe that has taken too long has failed when its time was over."""
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         if ejection is None:
             return Phase.IN_ROTATION
         now: Final = self._clock()
@@ -69,17 +65,17 @@ class Recovery:
 
     def is_silent(self, deployment_id: str) -> bool:
         """Whether a deployment that is not in rotation had let a request wait."""
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         return ejection is not None and ejection.is_silent
 
     def seconds_left(self, deployment_id: str) -> float:
         """How long the ejection in force goes on, 0 without one."""
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         return 0.0 if self.phase(deployment_id) is not Phase.EJECTED or ejection is None else self._left(ejection)
 
     def streak(self, deployment_id: str) -> int:
         """How often in a row a deployment has been ejected."""
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         return 0 if ejection is None else ejection.streak
 
     def eject(self, deployment_id: str, base: float, *, is_silent: bool = False) -> float:
@@ -93,9 +89,9 @@ class Recovery:
         """
         now: Final = self._clock()
         phase: Final = self.phase(deployment_id)
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         if ejection is None:
-            self._ejected[deployment_id] = _Ejection(now + base, base, 1, is_silent)
+            self.ejected[deployment_id] = _Ejection(now + base, base, 1, is_silent)
             return base
         ejection.is_silent = is_silent or (ejection.is_silent and phase is Phase.EJECTED)
         if phase is Phase.EJECTED:
@@ -111,50 +107,50 @@ class Recovery:
         phase: Final = self.phase(deployment_id)
         if phase in (Phase.IN_ROTATION, Phase.HALF_OPEN) and left > 0:
             streak: Final = max(1, self.streak(deployment_id))
-            self._ejected[deployment_id] = _Ejection(self._clock() + left, base, streak, is_silent=False)
+            self.ejected[deployment_id] = _Ejection(self._clock() + left, base, streak, is_silent=False)
 
     def fail(self, deployment_id: str, begun: float, *, wait: float | None = None, is_silent: bool = False) -> None:
         """A request that was sent at `begun` has failed: it is what a half-open deployment is judged by, unless it was
         sent before the deployment was. `wait` is for how many seconds the provider asks to be left alone, if it does:
         the next ejection's base."""
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         if ejection is not None and self.phase(deployment_id) is not Phase.EJECTED and begun >= ejection.ends:
             self.eject(deployment_id, wait or ejection.base, is_silent=is_silent)
 
     def eject_again(self, deployment_id: str, *, wait: float | None = None, is_silent: bool) -> None:
         """The probe under way has failed. `wait` is as in `fail`."""
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         if ejection is not None and self.phase(deployment_id) is Phase.PROBING:
             self.eject(deployment_id, wait or ejection.base, is_silent=is_silent)
 
     def succeed(self, deployment_id: str, begun: float) -> None:
         """A request that was sent at `begun` has been answered. A half-open deployment is in rotation again, also by a
         probe that has taken too long; one that is ejected stays so, and begins anew with its base."""
-        ejection: Final = self._ejected.get(deployment_id)
+        ejection: Final = self.ejected.get(deployment_id)
         if ejection is None:
             return
         is_probe: Final = ejection.probe_began is not None and begun >= ejection.probe_began
         if is_probe or self.phase(deployment_id) is not Phase.EJECTED:
-            del self._ejected[deployment_id]
+            del self.ejected[deployment_id]
         else:
             ejection.streak = 0
 
     def restore(self, deployment_id: str) -> None:
         """Somebody knows that a deployment is well."""
-        self._ejected.pop(deployment_id, None)
+        self.ejected.pop(deployment_id, None)
 
     def admit(self, deployment_id: str, timeout: float) -> bool:
         """Whether a request may be the probe of a half-open deployment: from now on it is, for `timeout` seconds."""
         if self.phase(deployment_id) is not Phase.HALF_OPEN:
             return False
         now: Final = self._clock()
-        self._ejected[deployment_id].probe_began, self._ejected[deployment_id].probe_ends = now, now + timeout
+        self.ejected[deployment_id].probe_began, self.ejected[deployment_id].probe_ends = now, now + timeout
         return True
 
     def release(self, deployment_id: str) -> None:
         """The request that was admitted goes elsewhere: another one may be the probe."""
         if self.phase(deployment_id) is Phase.PROBING:
-            self._ejected[deployment_id].probe_began = self._ejected[deployment_id].probe_ends = None
+            self.ejected[deployment_id].probe_began = self.ejected[deployment_id].probe_ends = None
 
     def _eject_again(self, ejection: _Ejection, base: float, now: float) -> None:
         grown: Final = min(base * 2.0 ** min(ejection.streak, 64), self.longest)

@@ -70,13 +70,12 @@ class Rotation:
 
     def doubtful(self, deployment_ids: Collection[str]) -> dict[str, Phase]:
         """Those that are not as good a choice as the others, and what is the matter with them."""
-        now: Final = time.monotonic()
         found: Final[dict[str, Phase]] = {}
         for name in deployment_ids:
             times = self.times.get(name)
-            if times is not None and times.waiting and times.is_suspected(now):
+            if times is not None and times.waiting and times.is_suspected(time.monotonic()):
                 found[name] = Phase.HALF_OPEN
-        if self.recovery:
+        if self.recovery.ejected:
             phases: Final = {name: self.recovery.phase(name) for name in deployment_ids}
             found.update((name, phase) for name, phase in phases.items() if phase)
         return found
@@ -96,7 +95,7 @@ class Sent:
     def succeed(self) -> None:
         """It has been answered, or its stream has begun."""
         self._times.answer(time.monotonic() - self.begun)
-        if self._rotation.recovery:
+        if self._rotation.recovery.ejected:
             self._rotation.recovery.succeed(self.deployment_id, self.begun)
 
     def drop(self) -> None:
