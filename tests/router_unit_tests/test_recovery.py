@@ -253,6 +253,7 @@ class Schedule(RuleBasedStateMachine):
         self.most = max(base, longest)
         self.recovery = Recovery(self.clock, lambda: self.draw, longest)
         self.probes = 0
+        self.is_lost = False  # whether the ejection in force is that of a probe that came to no end
 
     @property
     def phase(self) -> Phase:
@@ -260,8 +261,10 @@ class Schedule(RuleBasedStateMachine):
 
     @rule(seconds=SECONDS)
     def wait(self, seconds: float) -> None:
+        was = self.phase
         self.clock.now += seconds
         if self.phase is not Phase.PROBING:
+            self.is_lost = self.is_lost or was is Phase.PROBING
             self.probes = 0
 
     @rule(draw=DRAWS, is_silent=st.booleans())
@@ -269,7 +272,7 @@ class Schedule(RuleBasedStateMachine):
         before, streak = self.phase, self.recovery.streak("a")
         self.draw = draw
         seconds = self.recovery.eject("a", self.base, is_silent=is_silent)
-        self.probes = 0
+        self.probes, self.is_lost = 0, False
         grew = self.recovery.streak("a") - streak
         assert grew == (0 if before is Phase.EJECTED else 1)
         assert self.base * (1 - 1e-9) <= seconds <= self.most * (1 + 1e-9)
@@ -280,6 +283,7 @@ class Schedule(RuleBasedStateMachine):
         admitted = self.recovery.admit("a", timeout)
         assert admitted is (was is Phase.HALF_OPEN)
         self.probes += admitted
+        self.is_lost = self.is_lost and not admitted
 
     @precondition(lambda self: self.phase is Phase.PROBING)
     @rule(draw=DRAWS, wait=st.none() | st.floats(0.5, 600))
@@ -304,10 +308,11 @@ class Schedule(RuleBasedStateMachine):
 
     @rule()
     def answer(self) -> None:
-        was = self.phase
+        """A request that is sent now is answered; after a probe that was lost it is as good as the probe's answer."""
+        stays = self.phase is Phase.EJECTED and not self.is_lost
         self.recovery.succeed("a", self.clock.now)
-        self.probes = 0
-        assert self.phase is (was if was is Phase.EJECTED else Phase.IN_ROTATION)
+        self.probes, self.is_lost = 0, False
+        assert self.phase is (Phase.EJECTED if stays else Phase.IN_ROTATION)
 
     @precondition(lambda self: self.phase is not Phase.IN_ROTATION)
     @rule()
@@ -319,7 +324,7 @@ class Schedule(RuleBasedStateMachine):
             self.clock.now += self.recovery.seconds_left("a")
             assert self.recovery.admit("a", 1)
             self.recovery.succeed("a", self.clock.now)
-        self.probes = 0
+        self.probes, self.is_lost = 0, False
         assert self.phase is Phase.IN_ROTATION
 
     @invariant()
