@@ -252,7 +252,7 @@ class Schedule(RuleBasedStateMachine):
         self.base, self.longest = base, longest
         self.most = max(base, longest)
         self.recovery = Recovery(self.clock, lambda: self.draw, longest)
-        self.probes = 0
+        self.probe_ends = 0.0
         self.is_lost = False  # whether the ejection in force is that of a probe that came to no end
 
     @property
@@ -263,27 +263,37 @@ class Schedule(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         was = self.phase
         self.clock.now += seconds
-        if self.phase is not Phase.PROBING:
-            self.is_lost = self.is_lost or was is Phase.PROBING
-            self.probes = 0
+        if was is Phase.PROBING and self.clock.now >= self.probe_ends:
+            assert self.phase is not Phase.PROBING
+            self.is_lost = True
+        else:
+            assert was is Phase.EJECTED or self.phase is was
 
     @rule(draw=DRAWS, is_silent=st.booleans())
     def cool_down(self, draw: float, is_silent: bool) -> None:
         before, streak = self.phase, self.recovery.streak("a")
         self.draw = draw
         seconds = self.recovery.eject("a", self.base, is_silent=is_silent)
-        self.probes, self.is_lost = 0, False
+        self.is_lost = False
         grew = self.recovery.streak("a") - streak
         assert grew == (0 if before is Phase.EJECTED else 1)
         assert self.base * (1 - 1e-9) <= seconds <= self.most * (1 + 1e-9)
 
-    @rule(timeout=st.floats(0.1, 60))
-    def admit(self, timeout: float) -> None:
-        was = self.phase
-        admitted = self.recovery.admit("a", timeout)
-        assert admitted is (was is Phase.HALF_OPEN)
-        self.probes += admitted
-        self.is_lost = self.is_lost and not admitted
+    @precondition(lambda self: self.phase in (Phase.EJECTED, Phase.HALF_OPEN))
+    @rule(timeout=st.floats(0.1, 600))
+    def begin_probe(self, timeout: float) -> None:
+        """When the ejection is over, and not before, one request is the probe."""
+        assert self.recovery.admit("a", timeout) is (self.phase is Phase.PROBING)
+        self.clock.now += self.recovery.seconds_left("a")
+        if self.phase is Phase.HALF_OPEN:
+            assert self.recovery.admit("a", timeout)
+        self.probe_ends = self.clock.now + timeout
+        self.is_lost = False
+
+    @precondition(lambda self: self.phase is Phase.PROBING)
+    @rule()
+    def ask_for_another_probe(self) -> None:
+        assert not self.recovery.admit("a", 1)
 
     @precondition(lambda self: self.phase is Phase.PROBING)
     @rule(draw=DRAWS, wait=st.none() | st.floats(0.5, 600))
@@ -293,7 +303,6 @@ class Schedule(RuleBasedStateMachine):
         base = self.recovery.ejected["a"].base if wait is None else wait
         self.most = max(self.most, base)
         self.recovery.eject_again("a", wait=wait, is_silent=True)
-        self.probes = 0
         expected = min(base * 2.0**streak, self.longest)
         least = max(base, expected * (1 - JITTER)) if streak else base
         assert least * (1 - 1e-9) <= self.recovery.seconds_left("a") <= self.most * (1 + 1e-9)
@@ -303,15 +312,15 @@ class Schedule(RuleBasedStateMachine):
     @rule()
     def hand_back(self) -> None:
         self.recovery.release("a")
-        self.probes = 0
         assert self.phase is Phase.HALF_OPEN
 
+    @precondition(lambda self: self.phase is not Phase.IN_ROTATION)
     @rule()
     def answer(self) -> None:
         """A request that is sent now is answered; after a probe that was lost it is as good as the probe's answer."""
         stays = self.phase is Phase.EJECTED and not self.is_lost
         self.recovery.succeed("a", self.clock.now)
-        self.probes, self.is_lost = 0, False
+        self.is_lost = False
         assert self.phase is (Phase.EJECTED if stays else Phase.IN_ROTATION)
 
     @precondition(lambda self: self.phase is not Phase.IN_ROTATION)
@@ -324,12 +333,8 @@ class Schedule(RuleBasedStateMachine):
             self.clock.now += self.recovery.seconds_left("a")
             assert self.recovery.admit("a", 1)
             self.recovery.succeed("a", self.clock.now)
-        self.probes, self.is_lost = 0, False
+        self.is_lost = False
         assert self.phase is Phase.IN_ROTATION
-
-    @invariant()
-    def one_probe_at_a_time(self) -> None:
-        assert self.probes <= 1
 
     @invariant()
     def time_is_the_clocks(self) -> None:

@@ -29,7 +29,8 @@ from litellm.router_utils.failover.rotation import (
 )
 from litellm.router_utils.failover.router_view import end_cooldown
 
-from support.routing import cool_down, cooldown_cache, cooldown_seconds, deployment, routed
+from support.faulty_provider import FAULTS, FaultyProvider
+from support.routing import cool_down, cooldown_cache, cooldown_seconds, deployment, outcomes, routed, until
 
 NAMES = ("a", "b", "c")
 URL = "http://127.0.0.1:9"
@@ -160,9 +161,11 @@ class TestSent:
 
     def test_dropped(self, router: Any) -> None:
         """A caller who has gone proves nothing."""
-        sent = rotation_of(router).send("a")
-        sent.drop()
-        assert rotation_of(router).doubtful(NAMES) == {}
+        rotation = rotation_of(router)
+        sent = [rotation.send("a") for _ in range(2)]
+        assert set(rotation.doubtful(NAMES)) == {"a"}
+        sent[0].drop()
+        assert rotation.doubtful(NAMES) == {}
 
     def test_rejected_probe(self, router: Any) -> None:
         """A deployment that rejects its probe as wrong has answered."""
@@ -202,8 +205,9 @@ class TestSent:
 
     def test_nothing_is_raised(self, router: Any) -> None:
         """A setting that makes no sense does not take the provider's failure from the caller."""
-        sent = rotation_of(router).send("a")
-        sent.fail(mock.MagicMock(get_model_info=mock.Mock(side_effect=ValueError)), TIMED_OUT())
+        with mock.patch("litellm.router_utils.failover.rotation._base", side_effect=ValueError("soon")) as asked:
+            assert self.fail(router, TIMED_OUT()) is Phase.IN_ROTATION
+        asked.assert_called_once()
 
 
 class TestKept:
@@ -231,6 +235,15 @@ class TestKept:
         rotation_of(router)
         cool_down(router, "a", 30)
         assert 29 <= rotation_of(router).recovery.seconds_left("a") <= 30
+
+    async def test_told_by_a_request(self) -> None:
+        """So is one that the router itself begins, though no request meets it."""
+        with FaultyProvider(FAULTS["429"]) as bad, FaultyProvider() as good:
+            models = [deployment("a", "openai", bad.url), deployment("b", "openai", good.url)]
+            with routed(models, num_retries=0, cooldown_time=30) as router:
+                while not bad.attempts:
+                    await outcomes(router, 1)
+                assert await until(lambda: phase(router, "a") is Phase.EJECTED)
 
     @pytest.mark.parametrize(
         ("answered", "failed", "lasts"), [(True, 0, 5.0), (True, 1, 10.0), (True, 9, 30.0), (False, 1, 5.0)]

@@ -128,6 +128,7 @@ class TestProbe:
             host.fault = HEALTHY
             await asyncio.sleep(COOLDOWN + 0.05)
             assert "a" in await outcomes(router, 24)
+        assert not any("max_tokens" in request.body for request in host.requests)
 
     async def test_synchronous_caller(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
         """A synchronous request has no event loop that goes on after it: it is the probe itself."""

@@ -98,13 +98,15 @@ class TestForget:
         assert not times.forget("two")
 
 
-def test_heavy_tail_is_left_alone() -> None:
-    """Less than 1 % of the choices are moved away from a healthy provider whose times are lognormal, 1 to 30 s."""
+@pytest.mark.parametrize("per_second", [0.05, 0.5])
+def test_heavy_tail_is_left_alone(per_second: float) -> None:
+    """Hardly any choice is moved away from a healthy provider whose times are lognormal, 1 to 30 s, be it asked one
+    request at a time or four."""
     draw = random.Random(7)
     times, now, moved, asked = ResponseTimes(), 0.0, 0, 20_000
     under_way: list[tuple[float, int, float]] = []
     for number in range(asked):
-        now += draw.expovariate(0.5)
+        now += draw.expovariate(per_second)
         while under_way and under_way[0][0] <= now:
             _, _, seconds = heapq.heappop(under_way)
             times.answer(seconds)
@@ -112,4 +114,4 @@ def test_heavy_tail_is_left_alone() -> None:
         seconds = min(max(5.5 * draw.lognormvariate(0, 0.85), 1.0), 30.0)
         times.send(number, now)
         heapq.heappush(under_way, (now + seconds, number, seconds))
-    assert moved < asked / 100
+    assert moved < asked / 1000  # 1 % would do
