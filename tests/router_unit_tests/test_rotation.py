@@ -29,8 +29,7 @@ from litellm.router_utils.failover.rotation import (
 )
 from litellm.router_utils.failover.router_view import end_cooldown
 
-from support.faulty_provider import FAULTS, FaultyProvider
-from support.routing import cool_down, cooldown_cache, cooldown_seconds, deployment, outcomes, routed, until
+from support.routing import cool_down, cooldown_cache, cooldown_seconds, deployment, routed
 
 NAMES = ("a", "b", "c")
 URL = "http://127.0.0.1:9"
@@ -235,15 +234,6 @@ class TestKept:
         rotation_of(router)
         cool_down(router, "a", 30)
         assert 29 <= rotation_of(router).recovery.seconds_left("a") <= 30
-
-    async def test_told_by_a_request(self) -> None:
-        """So is one that the router itself begins, though no request meets it."""
-        with FaultyProvider(FAULTS["429"]) as bad, FaultyProvider() as good:
-            models = [deployment("a", "openai", bad.url), deployment("b", "openai", good.url)]
-            with routed(models, num_retries=0, cooldown_time=30) as router:
-                while not bad.attempts:
-                    await outcomes(router, 1)
-                assert await until(lambda: phase(router, "a") is Phase.EJECTED)
 
     @pytest.mark.parametrize(
         ("answered", "failed", "lasts"), [(True, 0, 5.0), (True, 1, 10.0), (True, 9, 30.0), (False, 1, 5.0)]
