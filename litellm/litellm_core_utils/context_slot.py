@@ -5,6 +5,8 @@ A connection or a task that is begun in a context keeps what the context's varia
 once the block is over.
 """
 
+import functools
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Final, Generic, TypeVar
 
@@ -16,15 +18,13 @@ class ContextSlot(Generic[Value]):
 
     def __init__(self, name: str) -> None:
         self._variable: Final[ContextVar[Holding[Value] | None]] = ContextVar(name, default=None)
+        self.holding: Final[Callable[[Value], Holding[Value]]] = functools.partial(Holding, self._variable)
+        """A context manager for a block in which it has the given value, which entering it returns."""
 
     def get(self) -> Value | None:
         """What it has in the context in which this is called, None if nothing."""
         held: Final = self._variable.get()
         return None if held is None else held.value
-
-    def holding(self, value: Value) -> "Holding[Value]":
-        """A context manager for a block in which it has `value`, which entering it returns."""
-        return Holding(self._variable, value)
 
 
 class Holding(Generic[Value]):

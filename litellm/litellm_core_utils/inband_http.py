@@ -52,11 +52,8 @@ class InbandError(httpx.HTTPStatusError):
 
 def api_of(response: httpx.Response) -> Api | None:
     """The format that an answer of success is to have; None where no model was asked, or the answer is no success."""
-    request: Final = safe_getattr(response, "_request")
-    status: Final = safe_getattr(response, "status_code")
-    if not isinstance(request, httpx.Request) or request.method != "POST" or not isinstance(status, int):
-        return None
-    if not 200 <= status < 300:
+    request: Final = response._request  # `request` raises where there is none
+    if request is None or request.method != "POST" or not 200 <= response.status_code < 300:
         return None
     path: Final = request.url.path.rstrip("/")
     return next((api for pattern, api in API_OF_PATH if pattern.search(path)), None)

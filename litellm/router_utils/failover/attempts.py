@@ -37,10 +37,10 @@ _FALLBACKS_FOR_A_REASON: Final = ("content_policy_fallbacks", "context_window_fa
 _LONGEST_ID: Final = 16  # characters; LiteLLM's own ids are hashes of 64
 
 
-def serves_on_any_deployment(function_name: object, request: Request, *, is_generic: bool) -> bool:
-    """Whether each deployment of a group can serve the request as well as the next. `is_generic` are those requests
-    that the router hands to a function of LiteLLM's as they are."""
-    if function_name not in _SERVED_BY_ANY_DEPLOYMENT:
+def serves_on_any_deployment(function_names: Collection[object], request: Request, *, is_generic: bool) -> bool:
+    """Whether each deployment of a group can serve the request as well as the next; one of the names is that of the
+    router's method. `is_generic` are those requests that the router hands to a function of LiteLLM's as they are."""
+    if _SERVED_BY_ANY_DEPLOYMENT.isdisjoint(function_names):
         return False
     is_text: Final = isinstance(request.get("prompt"), str)  # and no name of a template, as for an image or a video
     held: Final = [name for name in _HELD_BY_THE_PROVIDER if name != "prompt" or not is_text] if is_generic else ()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.router_utils.failover.compiled_router_reports import cooling_deployment
 from litellm.router_utils.failover.compiled_router_types import Answer, Core, Outcome, Step
 from litellm.router_utils.failover.driver_state import Driver, is_recorded
@@ -79,7 +80,7 @@ def _send(driver: Driver, step: Step) -> Sent | None:
 
 def _rotation(driver: Driver) -> Rotation:
     """What is known of the router's deployments; to ask its core costs each request less than to ask the router."""
-    known: Final = getattr(driver._core, ROTATION, None)
+    known: Final = safe_getattr(driver._core, ROTATION)
     return known if isinstance(known, Rotation) else rotation_of(driver.failover.router)
 
 

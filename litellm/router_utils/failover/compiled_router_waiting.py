@@ -5,7 +5,6 @@ count whom a retry could go to; a wait is before the answer to that.
 """
 
 import functools
-import weakref
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import ContextVar
 from typing import Final
@@ -29,7 +28,7 @@ def record_group(take_events: Callable[[Driver, object], None]) -> Callable[[Dri
 
     @functools.wraps(take_events)
     def take_events_and_record(self: Driver, events: object) -> None:
-        _DRIVER.set(weakref.ref(self))  # each time: another request may have been made meanwhile
+        _DRIVER.set(self.failover.driver)  # each time: another request may have been made meanwhile
         for event in events if isinstance(events, list) else ():
             if event.get("kind") == "fallback":
                 self.failover.group = (str(event.get("to")), event.get("order"))

@@ -4,6 +4,7 @@ Python that makes the router's attempts.
 """
 
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -40,8 +41,8 @@ class DriverState:
     """The `router` that the request is to, and the turns that model groups have had at it, by their level: the first
     group's is 0, that of its fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None
     for the one asked for, `substitutes` the automatic fallbacks of that, once it has failed, `given` what an attempt is
-    to leave as it was, `is_recorded` whether the policy decides, None until that has been asked, and `probed` the ids
-    of the deployments that the attempt may be the probe of, should it go there."""
+    to leave as it was, `is_recorded` whether the policy decides, None until that has been asked, `probed` the ids of
+    the deployments that the attempt may be the probe of, should it go there, and `driver` a weak reference."""
 
     router: Router
     turns: dict[int, GroupTurn] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class DriverState:
     given: object = None
     is_recorded: bool | None = None
     probed: Sequence[str] = ()
+    driver: "Callable[[], Driver | None]" = lambda: None
 
     @property
     def request_state(self) -> RequestState:
@@ -76,7 +78,7 @@ def remember_turns(init: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(init)
     def __init__(self: Driver, core: Core, *args: object, **kwargs: object) -> None:
-        self.failover = DriverState(router_of(core))
+        self.failover = DriverState(router_of(core), driver=weakref.ref(self))
         init(self, core, *args, **kwargs)
 
     return __init__
@@ -128,7 +130,7 @@ def is_recorded(driver: Driver) -> bool:
     handler: Final = driver._plan.handler
     is_generic: Final = driver._plan.kind == "generic"
     names: Final = (handler, f"_{handler}")  # of the function, and of the router's method of earlier releases
-    found: Final = any(serves_on_any_deployment(name, driver._request, is_generic=is_generic) for name in names)
+    found: Final = serves_on_any_deployment(names, driver._request, is_generic=is_generic)
     driver.failover.is_recorded = found
     return found
 

@@ -235,4 +235,4 @@ def _is_retry_possible(turn: GroupTurn | None) -> bool:
 def _is_served_by_any(original_function: object, kwargs: Request) -> bool:
     generic: Final = kwargs.get("original_generic_function")
     name: Final = safe_getattr(generic or original_function, "__name__")
-    return serves_on_any_deployment(name, kwargs, is_generic=generic is not None)
+    return serves_on_any_deployment((name,), kwargs, is_generic=generic is not None)

@@ -279,9 +279,11 @@ def settings_keeper(router: object) -> object:
 
 def own_setting(router: object, name: str) -> object:
     """A setting that LiteLLM does not have; None if it is not set."""
+    settings: Final = safe_getattr(router, "_plain")  # a core's; to ask for the setting itself costs each request more
+    if isinstance(settings, Mapping):
+        return settings.get(name)
     keeper: Final = settings_keeper(router)
-    settings: Final = safe_getattr(keeper, "_plain")  # to ask for the setting itself costs each request more
-    return settings.get(name) if isinstance(settings, Mapping) else safe_getattr(keeper, name)
+    return safe_getattr(router, name) if keeper is router else own_setting(keeper, name)
 
 
 def router_setting(router: Router, name: str) -> Any:  # any-ok: whatever the user has set

@@ -21,12 +21,11 @@ MOST_UNPROVEN: Final = 2
 class ResponseTimes:
     """What one deployment's requests wait for. `waiting` are those sent since its latest answer, by a key of each."""
 
-    __slots__ = ("_lately", "has_answered", "longest", "waiting")
+    __slots__ = ("_lately", "has_answered", "waiting")
 
     def __init__(self) -> None:
         self.waiting: dict[object, float] = {}  # in the order they were sent
         self.has_answered = False
-        self.longest: float | None = None  # seconds a wait may be before it is suspicious, None if nothing is known
         self._lately: Final = deque[float](maxlen=HISTORY)
 
     def send(self, key: object, now: float) -> None:
@@ -44,8 +43,11 @@ class ResponseTimes:
         self.has_answered = True
         if seconds is not None:
             self._lately.append(seconds)
-            if len(self._lately) >= FEWEST:
-                self.longest = max(SHORTEST_WAIT, PATIENCE * max(self._lately))
+
+    @property
+    def longest(self) -> float | None:
+        """The seconds that a wait may be before it is suspicious, None if nothing is known."""
+        return max(SHORTEST_WAIT, PATIENCE * max(self._lately)) if len(self._lately) >= FEWEST else None
 
     def is_suspected(self, now: float) -> bool:
         """Whether a request has been waiting for longer than is usual, and nobody was answered since it was sent; or,
@@ -54,4 +56,5 @@ class ResponseTimes:
             return False
         if not self.has_answered:
             return len(self.waiting) >= MOST_UNPROVEN
-        return self.longest is not None and now - next(iter(self.waiting.values())) > self.longest
+        longest: Final = self.longest
+        return longest is not None and now - next(iter(self.waiting.values())) > longest
