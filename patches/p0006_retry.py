@@ -1,4 +1,4 @@
-"""fix(router): a request is not lost while another deployment can answer it
+"""fix(router): ask another deployment before a request is lost
 
 Problem
 -------

@@ -1,4 +1,4 @@
-"""fix(router): a lone deployment cools down once a fallback has answered for it
+"""fix(router): cool a lone deployment down once its fallback answered
 
 Problem
 -------

@@ -1,4 +1,4 @@
-"""fix(router): moderations, speech and generateContent are retried and fall back
+"""fix(router): retry moderations, speech and generateContent
 
 Problem
 -------

@@ -1,4 +1,4 @@
-"""fix(proxy): no credential of a deployment or a caller in answers, logs and /health
+"""fix(proxy): no credential in answers, logs and /health
 
 Problem
 -------

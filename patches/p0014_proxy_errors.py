@@ -1,4 +1,4 @@
-"""fix(proxy): a provider's failure reaches the caller with its status, Retry-After and reason
+"""fix(proxy): pass a failure's status, Retry-After and reason on
 
 Problem
 -------

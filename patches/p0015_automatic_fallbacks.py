@@ -1,4 +1,4 @@
-"""feat(router): automatic_fallbacks, to any group that can serve the request
+"""feat(router): automatic_fallbacks, to any group that can serve
 
 Problem
 -------

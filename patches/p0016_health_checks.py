@@ -1,4 +1,4 @@
-"""fix(proxy): background health checks keep running, return a recovered deployment and never empty a group
+"""fix(proxy): background health checks never stop or empty a group
 
 Problem
 -------

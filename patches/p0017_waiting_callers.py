@@ -1,4 +1,4 @@
-"""fix(proxy): a caller is looked after while the first words of a stream are waited for
+"""fix(proxy): look after who waits for a stream's first words
 
 Problem
 -------

@@ -1,4 +1,4 @@
-"""fix(router): a later, shorter cooldown does not end a longer one (#40130)
+"""fix(router): a shorter cooldown does not end a longer one (#40130)
 
 Problem
 -------

@@ -1,4 +1,4 @@
-"""fix(streaming): a stalled stream of OpenAI's client is a timeout of the transport
+"""fix(streaming): a stalled stream of OpenAI's client is a timeout
 
 Problem
 -------

@@ -1,4 +1,4 @@
-"""feat(exceptions): a provider's wait is understood in whichever form it is stated
+"""feat(exceptions): understand a provider's wait in whatever form
 
 Problem
 -------

@@ -1,4 +1,4 @@
-"""feat(router): one request finds out whether a deployment is well again, and nobody waits for a silent one
+"""feat(router): probe what was out of rotation, wait for no silent host
 
 Problem
 -------

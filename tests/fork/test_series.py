@@ -296,6 +296,12 @@ def test_export_is_true_or_false(backport: Path, repository: Path) -> None:
         patches.load(repository / "patches")
 
 
+def test_subjects_are_of_a_commits_length() -> None:
+    """The first line of a patch is the subject of its commit, and so the title of its pull request."""
+    subjects = [patch.text.splitlines()[0] for patch in patches.load(ROOT / "patches")]
+    assert [subject for subject in subjects if len(subject) > 72] == []
+
+
 def test_every_test_about_litellm_is_added() -> None:
     """Every test about LiteLLM is added by a patch, but for those about this repository's own."""
     folders = ("exception_mapping", "router_unit_tests", "proxy_unit_tests")
