@@ -104,7 +104,7 @@ EDITS = {
                     Decorate("arerank", "map_rerank_failures"),
                 )
             },
-            why="1.102 maps what fails there",
+            why="1.102 maps what reranking fails with by itself",
             otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
