@@ -8,6 +8,7 @@ wheels they build and do not tell them apart by environment.
 
 from __future__ import annotations
 
+import configparser
 import functools
 import gzip
 import io
@@ -29,7 +30,7 @@ from fork import ForkError
 from fork.base import LIBRARIES, LOCAL_LABEL, PACKAGE, PYTHON, Base, check, find, read_toml
 from fork.compat import warnings
 from fork.patches import load
-from fork.tree import own_files, patched, vendor
+from fork.tree import OWN_FOLDERS, own_files, patched, scripts, vendor
 
 Settings = Mapping[str, object]
 Hook = TypeVar("Hook", bound=Callable[..., object])
@@ -167,15 +168,36 @@ def _stem(base: str) -> str:
 
 
 def _dist_info(base: Base) -> dict[str, bytes]:
-    """The base's .dist-info files with our version, Python floor and generator, by path in that folder."""
+    """The base's .dist-info files with our version, Python floor, generator and commands, by path in that folder."""
     files = {name: path.read_bytes() for name, path in base.dist_info.items()}
     version = _stem(base.version).removeprefix(f"{PACKAGE}-")
     python = SpecifierSet(base.requires_python()) & PYTHON
     head = re.sub(rb"(?m)^Requires-Python:.*\n", b"", files["METADATA"], count=1)
     lines = f"Version: {version}\nRequires-Python: {python}\n"
     files["METADATA"] = re.sub(rb"(?m)^Version:.*\n", lines.encode(), head, count=1)
+    files["entry_points.txt"] = _entry_points(files.get("entry_points.txt", b""), scripts(base.version, Path.cwd()))
     files["WHEEL"] = re.sub(rb"(?m)^Generator:.*\n", b"Generator: litellm-failover\n", files["WHEEL"])
     return files
+
+
+def _entry_points(theirs: bytes, scripts: Mapping[str, str]) -> bytes:
+    """The base's entry_points.txt with our commands. Raises BackendError if one of them is there already."""
+    section = "console_scripts"
+    table = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    table.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
+    table.read_string(theirs.decode())
+    taken = sorted(name for name in scripts if table.has_option(section, name))
+    if taken:
+        raise BackendError(f"The base has a command {', '.join(taken)} of its own: name ours otherwise.")
+    if not scripts:
+        return theirs
+    if not table.has_section(section):
+        table.add_section(section)
+    for name, function in scripts.items():
+        table.set(section, name, function)
+    text = io.StringIO()
+    table.write(text)
+    return text.getvalue().rstrip("\n").encode() + b"\n"
 
 
 class _Wheel(WheelFile):  # type: ignore[misc]  # wheel has no types
@@ -207,7 +229,7 @@ def _sdist_files(root: Path) -> dict[str, tuple[bytes, int]]:
     if missing:
         raise BackendError(f"The repository has no {', '.join(missing)}, which pyproject.toml lists for the sdist.")
     paths = [path for path in listed if path.is_file()] + list(own_files(root).values())
-    for folder in (path for path in listed if path.is_dir() and path.name != PACKAGE):
+    for folder in (path for path in listed if path.is_dir() and f"{path.name}/" not in OWN_FOLDERS):
         below = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
         paths += [path for path in below if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     version = _stem(base_version(root)).removeprefix(f"{PACKAGE}-")

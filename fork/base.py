@@ -27,6 +27,7 @@ else:
 
 PACKAGE = "litellm"
 PACKAGES = (PACKAGE, "litellm_cli")  # in newer releases the commands have one of their own
+COMMANDS = "litellm_drill"  # ours: importing `litellm` takes longer than such a command, and asks the network
 LIBRARIES = "litellm.libs"  # auditwheel's folder for what compiled modules link to; the wheels for musl have one
 LOCAL_LABEL = "failover"
 PYTHON = SpecifierSet(">=3.10")  # what the modules of this branch need, whatever the base supports

@@ -26,5 +26,5 @@ def check(base: Base, root: Path) -> int:
         raise MisfitError(f"{len(error.lost)} edits find no place on LiteLLM {base.version}:\n{said}") from None
     changed = {path: data for path, data in package.items() if path in base.package and data != base.read(path)}
     names.check(base, changed)
-    imports.check(package, tree.own_modules(root), base.version)
+    imports.check(package, tree.own_modules(root), base.version, tree.scripts(base.version, root).values())
     return len(changed)

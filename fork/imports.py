@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.util import resolve_name
 from pathlib import PurePosixPath
 
@@ -14,31 +14,32 @@ class UnusedModule(ForkError):
     """A release ships a module of ours that it does not import."""
 
 
-def check(package: Mapping[str, bytes], ours: Collection[str], base: str) -> None:
+def check(package: Mapping[str, bytes], ours: Collection[str], base: str, scripts: Iterable[str] = ()) -> None:
     """Hold the `package` built on the release `base` (contents by path in the wheel) against `ours`, the paths of our
-    modules for whichever release.
+    modules for whichever release, and the commands, "package.module:function", that lead to some of them.
 
     Raises UnusedModule, naming each of ours that is in the package and that nothing there leads to.
     """
-    unused = sorted((package.keys() & set(ours)) - imported_modules(package, ours))
+    unused = sorted((package.keys() & set(ours)) - imported_modules(package, ours, scripts))
     if unused:
         raise UnusedModule(
             f"Nothing on LiteLLM {base} imports {', '.join(unused)}: say in ADDS, by ForReleases, which releases do."
         )
 
 
-def imported_modules(package: Mapping[str, bytes], ours: Collection[str]) -> set[str]:
-    """Those of `ours` that the other modules of `package` import, by their whole names as edits are written, and those
-    that these import in turn."""
+def imported_modules(package: Mapping[str, bytes], ours: Collection[str], scripts: Iterable[str] = ()) -> set[str]:
+    """Those of `ours` that the other modules of `package` import, by their whole names as edits are written, or that
+    `scripts` name, and those that these import in turn."""
     names = {_module_name(path): path for path in ours}
     words = {tuple(word.encode() for word in name.rpartition(".")[::2]) for name in names}  # package and module
     theirs = package.keys() - set(ours)
-    found: set[str] = set()
+    found = {names[name] for script in scripts for name in _with_packages(script.partition(":")[0]) if name in names}
     waiting = [
         path
         for path in theirs
         if path.endswith(".py") and any(all(word in package[path] for word in pair) for pair in words)
     ]
+    waiting += found
     while waiting:
         path = waiting.pop()
         new = {names[name] for name in _imports(package.get(path, b""), path) if name in names} - found
@@ -65,5 +66,10 @@ def _imports(source: bytes, path: str) -> Iterator[str]:
         else:
             continue
         for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+            yield from _with_packages(name)
+
+
+def _with_packages(name: str) -> list[str]:
+    """The dotted `name` and those of the packages it is in."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]

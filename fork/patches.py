@@ -4,8 +4,9 @@
 module's path in the wheel to the edits it gets, and `ADDS`, the files of this repository that come with it: each module
 of `litellm/` with one patch. Both may hold `ForReleases`, so that a release has only what it uses. `MERGED`, if there,
 is the first release that has the patch: from then on neither its edits nor its files are needed. A release that gets
-none of the edits gets none of the files either. `EXPORT = False` says that it is no pull request, as what newer
-releases do by themselves is none.
+none of the edits gets none of the files either. `SCRIPTS`, if there, holds the commands that are installed with the
+package, as "package.module:function" by name; a patch with such needs no edits. `EXPORT = False` says that it is no
+pull request, as what newer releases do by themselves is none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -25,6 +26,7 @@ from fork.renames import location
 from fork.syntax import EditError
 
 FILE_NAME = re.compile(r"p(\d{4})_[a-z0-9_]+\.py")
+FUNCTION = re.compile(r"[a-z0-9_.]+:[a-z0-9_]+")  # as an entry point names one
 
 
 class PatchError(ForkError):
@@ -44,7 +46,7 @@ class LostPlacesError(EditError):
 class Patch:
     """One pull request: `edits` holds, by module path ("litellm/router.py"), what it changes there, in order; `adds`
     the paths of our modules and tests; `merged` the release that has it by itself; whether it is `exported` says if it
-    is sent upstream."""
+    is sent upstream. `scripts` holds its commands, "package.module:function" by name."""
 
     number: int
     name: str
@@ -53,14 +55,16 @@ class Patch:
     adds: Sequence[str | ForReleases[str]] = ()
     merged: str | None = None
     exported: bool = True
+    scripts: Mapping[str, str] = field(default_factory=dict)
 
     def is_merged(self, base: str) -> bool:
         """Whether upstream has merged it in the release `base` or before."""
         return self.merged is not None and Version(base) >= Version(self.merged)
 
     def applies_to(self, base: str) -> bool:
-        """Whether the release `base` gets any of its edits, and with them its files."""
-        return not self.is_merged(base) and any(parts_for(edits, base) for edits in self.edits.values())
+        """Whether the release `base` gets any of its edits, or its commands, and with them its files."""
+        edited = any(parts_for(edits, base) for edits in self.edits.values())
+        return not self.is_merged(base) and (edited or bool(self.scripts))
 
     def files(self, base: str) -> list[str]:
         """The paths of our files that the release `base` gets with it, in order."""
@@ -77,7 +81,7 @@ def load(folder: Path) -> tuple[Patch, ...]:
 
     Raises PatchError for a file that is not named pNNNN_name.py, a number that is missing or taken twice, an empty
     docstring, an `EDITS` that is not a mapping from module paths to tuples of edits, an `ADDS` that is no tuple, a
-    `MERGED` that is no version, or an `EXPORT` that is neither True nor False.
+    `SCRIPTS` that names no functions, a `MERGED` that is no version, or an `EXPORT` that is neither True nor False.
     """
     patches = [_read(path) for path in sorted(folder.glob("*.py"))]
     for expected, patch in enumerate(patches, 1):
@@ -94,6 +98,11 @@ def files_for_others(patches: Sequence[Patch], base: str) -> set[str]:
     are none of them: their tests are run on what upstream has made of it."""
     added = {path for patch in patches if not patch.is_merged(base) for path in patch.all_files()}
     return added.difference(*(patch.files(base) for patch in patches))
+
+
+def scripts(patches: Sequence[Patch], base: str) -> dict[str, str]:
+    """The commands that the release `base` gets with `patches`, "package.module:function" by name."""
+    return {name: what for patch in patches if patch.applies_to(base) for name, what in patch.scripts.items()}
 
 
 def apply(patches: Sequence[Patch], read: Callable[[str], bytes | None], base: str) -> dict[str, bytes]:
@@ -138,8 +147,11 @@ def _read(path: Path) -> Patch:
     text = (contents.get("__doc__") or "").strip()
     if not text:
         raise PatchError(f"{where} has no docstring: it is the text of the pull request.")
-    edits = contents.get("EDITS")
-    if not isinstance(edits, dict) or not edits or not all(map(_is_entry, edits.items())):
+    scripts = contents.get("SCRIPTS", {})
+    if not isinstance(scripts, dict) or not all(map(_is_script, scripts.items())):
+        raise PatchError(f'{where} must define SCRIPTS, if any, as a dict from commands to "package.module:function".')
+    edits = contents.get("EDITS", {} if scripts else None)
+    if not isinstance(edits, dict) or not (edits or scripts) or not all(map(_is_entry, edits.items())):
         raise PatchError(f"{where} must define EDITS, a dict from module paths to non-empty tuples of edits.")
     adds = contents.get("ADDS", ())
     if not isinstance(adds, tuple) or not all(map(_is_file, adds)):
@@ -152,7 +164,12 @@ def _read(path: Path) -> Patch:
     exported = contents.get("EXPORT", True)
     if not isinstance(exported, bool):
         raise PatchError(f"{where} must define EXPORT, if any, as True or False.")
-    return Patch(int(match[1]), path.stem, text, edits, adds, merged, exported)
+    return Patch(int(match[1]), path.stem, text, edits, adds, merged, exported, scripts)
+
+
+def _is_script(entry: tuple[object, object]) -> bool:
+    name, what = entry
+    return isinstance(name, str) and isinstance(what, str) and FUNCTION.fullmatch(what) is not None
 
 
 def _is_file(part: object) -> bool:

@@ -1,4 +1,5 @@
-"""The patched package as files: the base's, with the modules `patches/` changes and the ones `litellm/` adds.
+"""The patched package as files: the base's, with the modules `patches/` changes and the ones `litellm/` adds, and
+beside it our commands' own package, `litellm_drill/`.
 
 `litellm/` in the repository holds our files and, after `nox -s vendor` or an editable install, the rest of the patched
 package beside them. `litellm/.vendored` lists those; whatever else is there is ours.
@@ -14,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fork import ForkError, patches
-from fork.base import PACKAGE, Base
+from fork.base import COMMANDS, PACKAGE, Base
 from fork.patches import Patch
 
+OWN_FOLDERS = (f"{PACKAGE}/", f"{COMMANDS}/")
 MANIFEST = ".vendored"
 IGNORE_FILE = ".gitignore"
 
@@ -28,7 +30,8 @@ class TreeError(ForkError):
 def own_files(root: Path) -> dict[str, Path]:
     """The files this branch adds to the package, by path in the wheel; never bytecode or names with a leading dot."""
     vendored = _vendored(root)
-    paths = {path.relative_to(root).as_posix(): path for path in sorted((root / PACKAGE).rglob("*")) if path.is_file()}
+    found = (path for folder in OWN_FOLDERS for path in sorted((root / folder).rglob("*")) if path.is_file())
+    paths = {path.relative_to(root).as_posix(): path for path in found}
     return {
         name: path
         for name, path in paths.items()
@@ -39,20 +42,25 @@ def own_files(root: Path) -> dict[str, Path]:
 def own_modules(root: Path) -> set[str]:
     """The paths in the wheel of the modules that `patches/` say they add to the package, on whichever release."""
     files = {path for patch in patches.load(root / "patches") for path in patch.all_files()}
-    return {path for path in files if path.startswith(f"{PACKAGE}/") and path.endswith(".py")}
+    return {path for path in files if path.startswith(OWN_FOLDERS) and path.endswith(".py")}
 
 
 def shipped_files(base: str, root: Path, *, exported: bool = False) -> dict[str, Path]:
     """Those of our files that the release `base` is built with, by path in the wheel, or those that the `exported`
     patches add to it. Raises TreeError if one of ours is not added by one patch."""
     series = patches.load(root / "patches")
-    check_added(series, root, below=f"{PACKAGE}/")
+    check_added(series, root, below=OWN_FOLDERS)
     shipped = {path for patch in series if patch.exported or not exported for path in patch.files(base)}
     return {name: path for name, path in own_files(root).items() if name in shipped}
 
 
-def check_added(series: Sequence[Patch], root: Path, *, below: str = "") -> None:
-    """Raises TreeError, naming the file, unless each of ours in the package, and each below the folder `below` that a
+def scripts(base: str, root: Path) -> dict[str, str]:
+    """The commands that the release `base` gets beside its own, "package.module:function" by name."""
+    return patches.scripts(patches.load(root / "patches"), base)
+
+
+def check_added(series: Sequence[Patch], root: Path, *, below: str | tuple[str, ...] = "") -> None:
+    """Raises TreeError, naming the file, unless each of ours in the package, and each below the folders `below` that a
     patch says it adds, is there and added by one patch of `series`."""
     times = Counter(path for patch in series for path in patch.all_files() if path.startswith(below))
     wrong = {

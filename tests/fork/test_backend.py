@@ -114,6 +114,48 @@ def test_the_wheel_is_the_patched_package(known: Path, out: Path) -> None:
     assert files[f"{INFO}/entry_points.txt"] == b"[console_scripts]\nlitellm=litellm:run\n"
 
 
+COMMAND = '''"""feat: a command"""
+SCRIPTS = {"litellm-more": "litellm_drill.more:main"}
+ADDS = ("litellm_drill/more.py",)
+'''
+
+
+@pytest.fixture
+def command(known: Path) -> Path:
+    """A patch that adds nothing but a command, of a package of ours beside LiteLLM's."""
+    (known / "litellm_drill").mkdir()
+    (known / "litellm_drill" / "more.py").write_text("def main() -> None: ...\n")
+    patch = known / "patches" / "p0002_command.py"
+    patch.write_text(COMMAND)
+    return patch
+
+
+def test_commands_are_in_the_wheel(command: Path, known: Path, out: Path) -> None:
+    """A patch's command is among the wheel's entry points, behind the base's, and its module is packed."""
+    files = contents(out / backend.build_wheel(str(out)))
+    theirs, ours = "litellm = litellm:run", "litellm-more = litellm_drill.more:main"
+    assert files[f"{INFO}/entry_points.txt"].decode() == f"[console_scripts]\n{theirs}\n{ours}\n"
+    assert files["litellm_drill/more.py"] == b"def main() -> None: ...\n"
+    assert "litellm_drill/more.py" in backend._sdist_files(known)
+
+
+def test_commands_need_no_others(command: Path, known: Path, install: Install, out: Path) -> None:
+    """A base without any entry point gets the command all the same."""
+    install("1.2.4", files={"litellm-1.2.4.dist-info/entry_points.txt": ""})
+    add("1.2.4", [installed("1.2.4")], known)
+    files = contents(out / backend.build_wheel(str(out), {"base": "1.2.4"}))
+    assert (
+        files[f"{INFO.replace('1.2.3', '1.2.4')}/entry_points.txt"]
+        == b"[console_scripts]\nlitellm-more = litellm_drill.more:main\n"
+    )
+
+
+def test_taken_command_is_refused(command: Path, out: Path) -> None:
+    """A command that the base has by itself is named, and nothing is built."""
+    command.write_text(COMMAND.replace("litellm-more", "litellm"))
+    assert "The base has a command litellm of its own" in refusal(backend.build_wheel, str(out))
+
+
 def test_linked_libraries_are_packed(known: Path, install: Install, out: Path) -> None:
     """The wheel for musl holds what its compiled modules link to, and an editable install, which cannot, is refused."""
     linked = "litellm.libs/libgcc_s-0bf6.so.1"

@@ -55,6 +55,13 @@ def test_unreached_modules_do_not_count() -> None:
     assert imported(router="# litellm.extra.first\nNAME = 'litellm.extra.second'", **sources) == []
 
 
+def test_commands_lead_to_modules() -> None:
+    """A module that a command names counts as imported, and so does what that one imports."""
+    package = {"litellm/extra/first.py": b"from litellm.extra import second"}
+    found = imports.imported_modules(package, OURS, ["litellm.extra.first:main"])
+    assert found == {*OURS}
+
+
 def test_apply_refuses_unused_modules(repository: Path, install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     """The command that each release is looked at with ends in the sentence that names release and module."""
     install()
@@ -72,4 +79,5 @@ def test_installed_release_imports_what_it_ships() -> None:
     assert label.startswith(LOCAL_LABEL)
     files = [file for file in distribution(PACKAGE).files or () if file.suffix == ".py"]
     package = {file.as_posix(): file.read_binary() for file in files}
-    imports.check(package, own_modules(ROOT), base)
+    scripts = [point.value for point in distribution(PACKAGE).entry_points]
+    imports.check(package, own_modules(ROOT), base, scripts)

@@ -152,6 +152,24 @@ def test_a_release_that_is_none_is_refused(tmp_path: Path, merged: str) -> None:
         load(tmp_path, p0001_a=f"{PATCH}MERGED = {merged}\n")
 
 
+COMMANDS = '"""feat: a command"""\nSCRIPTS = {"more": "litellm_drill.more:main"}\n'
+
+
+def test_patch_may_add_commands_alone(tmp_path: Path) -> None:
+    """A patch that adds a command needs no edits, and is applied until a release has merged it."""
+    series = load(tmp_path, p0001_a=PATCH, p0002_b=COMMANDS + 'MERGED = "2.0"\n')
+    assert patches.scripts(series, "1.9") == {"more": "litellm_drill.more:main"}
+    assert patches.scripts(series, "2.0") == {}
+    assert [patch.applies_to("1.9") for patch in series] == [True, True]
+
+
+@pytest.mark.parametrize("scripts", ["'more'", '{"more": "litellm_drill.more"}', '{"more": 1}', '{1: "a:b"}', "{}"])
+def test_commands_that_name_no_function_are_refused(tmp_path: Path, scripts: str) -> None:
+    """A SCRIPTS that is no mapping from names to functions is refused, and one without any is no patch."""
+    with pytest.raises(patches.PatchError, match="p0001_a.py must define (SCRIPTS, if any, as a dict|EDITS, a dict)"):
+        load(tmp_path, p0001_a=f'"""feat: a command"""\nSCRIPTS = {scripts}\n')
+
+
 def test_two_entries_that_name_one_release_are_refused(tmp_path: Path) -> None:
     """Two entries that name one release are refused, and the message names them and the release."""
     series = load(tmp_path, p0001_a=for_releases('{"< 2": (Decorate("f", "old"),), "> 1": (Decorate("f", "new"),)}'))
