@@ -31,7 +31,7 @@ ASK_FOR_UNPUBLISHED = ("1.108.", "1.109.", "1.110.")
 ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests"]
 """Test folders that are about what LiteLLM does; the others are about the build, our own modules and test doubles."""
 
-OF_EACH_BASE = [*ABOUT_LITELLM, "tests/proxy_unit_tests", "tests/support", "tests/fork/test_imports.py"]
+OF_EACH_BASE = [*ABOUT_LITELLM, "tests/drill", "tests/proxy_unit_tests", "tests/support", "tests/fork/test_imports.py"]
 """What is tested on every base; the rest of the build and the benchmarks is the same on all, and tested on one."""
 
 IN_PARALLEL = ["-n", "2", "--dist", "worksteal"]

@@ -19,6 +19,8 @@ from fork.tree import TreeError, patched
 Install = Callable[..., Path]
 ROOT = Path(__file__).parents[2]
 STAYING = {
+    "tests/drill/test_command.py",  # the build's
+    "tests/drill/test_documentation.py",  # docs/drill.md's
     "tests/router_unit_tests/test_policy_table.py",  # the README's
     "tests/router_unit_tests/test_soak.py",  # the benchmark's
 }
@@ -304,7 +306,7 @@ def test_subjects_are_of_a_commits_length() -> None:
 
 def test_every_test_about_litellm_is_added() -> None:
     """Every test about LiteLLM is added by a patch, but for those about this repository's own."""
-    folders = ("exception_mapping", "router_unit_tests", "proxy_unit_tests")
+    folders = ("drill", "exception_mapping", "router_unit_tests", "proxy_unit_tests")
     there = {path.relative_to(ROOT).as_posix() for name in folders for path in (ROOT / "tests" / name).glob("*.py")}
     added = {path for patch in patches.load(ROOT / "patches") for path in patch.all_files()}
     assert there - added == STAYING

@@ -15,6 +15,9 @@ MODULES = sorted(own_modules(ROOT))
 LAYERS = ("litellm_core_utils", "router_utils", "proxy")
 """From the bottom to the top: a module imports what stands at its own height or below."""
 
+COMMANDS = "litellm_drill/"
+"""A package beside LiteLLM's, which knows nothing of it."""
+
 ASKS_THE_PROXY = "litellm/router_utils/failover/automatic_fallbacks.py"
 """What the router chooses as a fallback is not for a key that may not use it: the proxy is asked, if there is one."""
 
@@ -43,7 +46,16 @@ def height(module: str) -> int | None:
     return LAYERS.index(parts[1]) if len(parts) > 1 and parts[1] in LAYERS else None
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path != ASKS_THE_PROXY])
+LAYERED = [path for path in MODULES if not path.startswith(COMMANDS)]
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.startswith(COMMANDS)])
+def test_commands_import_no_litellm(path: str) -> None:
+    """What stands beside the package starts without it: importing it takes seconds and asks the network."""
+    assert [name for name in imported(tree_of(path)) if name.partition(".")[0] == "litellm"] == []
+
+
+@pytest.mark.parametrize("path", [path for path in LAYERED if path != ASKS_THE_PROXY])
 def test_no_module_imports_upwards(path: str) -> None:
     """What lies below does not know what lies above it."""
     own = height(path)

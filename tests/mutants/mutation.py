@@ -66,6 +66,7 @@ MAPPING = (
     "exception_mapping/test_response_headers.py",
     "exception_mapping/test_json_providers.py",
 )
+DRILL = ("drill/test_seeded_defects.py", "drill/test_ordinary_configs.py", "drill/test_idioms.py")
 WAITS = "exception_mapping/test_stated_wait.py"
 DECISIONS = ("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py")
 ATTEMPTS = (
@@ -112,6 +113,12 @@ OTHER_KILLERS = {
         quick=("exception_mapping/test_inband_whole.py", "exception_mapping/test_error_codes.py"),
         thorough=("exception_mapping/test_inband_failures.py",),
     ),
+    **dict.fromkeys(
+        ("config", "document", "finding", "models", "release", "rules"),
+        Killers(quick=DRILL, thorough=("drill/test_broken_files.py", "drill/test_includes.py")),
+    ),
+    **dict.fromkeys(("fallback_rules", "group_rules", "limit_rules", "setting_rules"), Killers(quick=DRILL)),
+    **dict.fromkeys(("cli", "report"), Killers(quick=("drill/test_reports.py", "drill/test_broken_files.py"))),
     "known_credentials": Killers(quick=(REDACTION, *ANSWERS)),
     "redaction": Killers(quick=(REDACTION, *ANSWERS)),
     "handler": Killers(quick=ANSWERS),
@@ -222,6 +229,11 @@ def by_name(paths: Iterable[str]) -> dict[str, str]:
     """The modules at `paths` in the wheel, as `killers` takes them, by the last part of their names; no packages."""
     modules = [path.removeprefix("litellm/").removesuffix(".py") for path in sorted(paths) if path.endswith(".py")]
     return {name: module for module in modules if (name := module.rpartition("/")[2]) != "__init__"}
+
+
+def path_in_wheel(module: str) -> str:
+    """The path of a `module` that `by_name` gives, without its ending."""
+    return module if module.startswith("litellm_drill/") else f"litellm/{module}"
 
 
 def killers(module: str) -> Killers:

@@ -24,7 +24,17 @@ from cosmic_ray.plugins import get_operator, operator_names
 from rich.console import Console
 from rich.progress import track
 
-from mutants.mutation import TESTS, Mutant, Verdict, by_name, distinct, explanations, killers, without_one_part
+from mutants.mutation import (
+    TESTS,
+    Mutant,
+    Verdict,
+    by_name,
+    distinct,
+    explanations,
+    killers,
+    path_in_wheel,
+    without_one_part,
+)
 
 sys.path.append(str(TESTS.parent))  # for `fork`; last, as a vendored litellm/ must not hide the installed one
 from fork.patches import files_for_others, load
@@ -47,7 +57,7 @@ class Testbed:
     def __init__(self, module: str, processes: int) -> None:
         self._stack = ExitStack()
         self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
-        command = [sys.executable, str(FORKS), f"litellm.{module.replace('/', '.')}"]
+        command = [sys.executable, str(FORKS), path_in_wheel(module).replace("/", ".")]
         for _ in range(processes):
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self._idle.put(self._stack.enter_context(process))
@@ -119,7 +129,7 @@ def _installed(module: str) -> str:
     spec = importlib.util.find_spec("litellm")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("litellm is not installed")
-    return Path(spec.submodule_search_locations[0], f"{module}.py").read_text("utf-8")
+    return Path(spec.submodule_search_locations[0]).parent.joinpath(f"{path_in_wheel(module)}.py").read_text("utf-8")
 
 
 def _time_limit(testbed: Testbed, source: str, tests: Sequence[str]) -> float:

@@ -1,0 +1,13 @@
+"""`litellm-drill`: what would a gateway's own config.yaml do in an outage?
+
+cli.py         the command, its options and exit codes
+document.py    a file and what it includes, as a tree that knows the line of each value
+config.py      the tree as model groups, settings and fallbacks
+release.py     which settings and models the installed LiteLLM knows, read from its files
+finding.py     what a rule is, and what it finds
+*_rules.py     the rules, by subject; rules.py is the table of them all
+report.py      findings as text, JSON or SARIF
+
+The package stands beside litellm, not in it: importing `litellm` takes seconds and asks the network for prices. Nothing
+here imports it, opens a socket or reads the value of an environment variable.
+"""

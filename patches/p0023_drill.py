@@ -1,0 +1,82 @@
+"""feat(proxy): litellm-drill check, what a config.yaml does in an outage
+
+Problem
+-------
+Nobody can tell from a config.yaml whether a gateway survives the loss of a
+deployment. `--validate_config` says OK to a fallback that names no group
+and to a key that is not set; a misspelt router setting is one line of the
+log, a fallback with a smaller context window is noticed at night.
+
+Change
+------
+`litellm-drill check CONFIG` reads the file and what it includes, and says
+by file and line what is wrong and what to do about it: fallbacks that go
+nowhere, in a ring or to what cannot answer, groups of one deployment, host,
+key or region, retries and timeouts that do not fit each other, cooldowns
+that are off, settings and variables that do not exist. As text, JSON or
+SARIF, for people, pre-commit and code scanning. Nothing is started or asked,
+no value of a variable is read, no value of the file is shown.
+
+It stands beside the package, as litellm_cli does: importing litellm takes
+seconds, the check a third of one. Which settings and models there are it
+reads from the installed LiteLLM's own files. ruamel.yaml gives the lines;
+without it the command says how to install it.
+
+For whoever merges this: add `litellm-drill = "litellm_drill.cli:main"` to
+[project.scripts] of pyproject.toml, the package to what the wheel is built
+of, and ruamel.yaml to an extra and to the development dependencies. The
+wheel this series is made of has no pyproject.toml to change.
+
+Tests
+-----
+Ten configs with more than forty seeded defects, each found at its line; ten
+ordinary ones without a finding; every rule at its limits; broken files; a
+property that no key in a config is in any output.
+"""
+
+SCRIPTS = {"litellm-drill": "litellm_drill.cli:main"}
+ADDS = (
+    "litellm_drill/__init__.py",
+    "litellm_drill/cli.py",
+    "litellm_drill/config.py",
+    "litellm_drill/document.py",
+    "litellm_drill/fallback_rules.py",
+    "litellm_drill/finding.py",
+    "litellm_drill/group_rules.py",
+    "litellm_drill/limit_rules.py",
+    "litellm_drill/models.py",
+    "litellm_drill/py.typed",
+    "litellm_drill/release.py",
+    "litellm_drill/report.py",
+    "litellm_drill/rules.py",
+    "litellm_drill/setting_rules.py",
+    "tests/drill/__init__.py",
+    "tests/drill/configs.py",
+    "tests/drill/test_broken_files.py",
+    "tests/drill/test_idioms.py",
+    "tests/drill/test_includes.py",
+    "tests/drill/test_no_secrets.py",
+    "tests/drill/test_ordinary_configs.py",
+    "tests/drill/test_reports.py",
+    "tests/drill/test_seeded_defects.py",
+    "tests/drill/ordinary/anchors.yaml",
+    "tests/drill/ordinary/automatic.yaml",
+    "tests/drill/ordinary/azure_and_openai.yaml",
+    "tests/drill/ordinary/database.yaml",
+    "tests/drill/ordinary/extras.yaml",
+    "tests/drill/ordinary/kinds.yaml",
+    "tests/drill/ordinary/regions.yaml",
+    "tests/drill/ordinary/teams.yaml",
+    "tests/drill/ordinary/variables.yaml",
+    "tests/drill/ordinary/wildcards.yaml",
+    "tests/drill/seeded/access.yaml",
+    "tests/drill/seeded/cooldowns.yaml",
+    "tests/drill/seeded/fallbacks.yaml",
+    "tests/drill/seeded/lonely.yaml",
+    "tests/drill/seeded/loop.yaml",
+    "tests/drill/seeded/names.yaml",
+    "tests/drill/seeded/one_place.yaml",
+    "tests/drill/seeded/order.yaml",
+    "tests/drill/seeded/patience.yaml",
+    "tests/drill/seeded/unlike.yaml",
+)
