@@ -89,7 +89,7 @@ def other_mode(subject: Subject) -> Iterator[Fault]:
     for group, fallback in _pairs(subject):
         ours = subject.models.mode(subject.config.groups[group])
         theirs = subject.models.mode(subject.config.groups[subject.config.resolve(fallback.target)])
-        if ours and theirs and ours != theirs and fallback.source != ANY_GROUP:
+        if ours and theirs and ours != theirs:
             yield Fault(fallback.place, f'"{group}" is for {ours} and "{fallback.target}" for {theirs}.')
 
 

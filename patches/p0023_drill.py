@@ -53,6 +53,7 @@ ADDS = (
     "tests/drill/__init__.py",
     "tests/drill/configs.py",
     "tests/drill/test_broken_files.py",
+    "tests/drill/test_fit_of_fallbacks.py",
     "tests/drill/test_idioms.py",
     "tests/drill/test_includes.py",
     "tests/drill/test_no_secrets.py",

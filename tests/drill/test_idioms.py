@@ -81,6 +81,27 @@ def test_group_with_a_fallback_is_not_alone(tmp_path: Path, settings: str) -> No
     assert rules(tmp_path, f"{POOL}{OTHER}router_settings:\n  {settings}\n") == []
 
 
+def test_fallbacks_may_leave_the_provider_out(tmp_path: Path) -> None:
+    """The fallbacks of a name are also those of the group that has a provider before it, as in LiteLLM."""
+    other = OTHER.replace("model_name: other", "model_name: vllm/other")
+    assert rules(tmp_path, f"{POOL}{other}router_settings: {{fallbacks: [{{other: [pool]}}]}}\n") == []
+
+
+def test_default_of_another_kind_is_no_fallback(tmp_path: Path) -> None:
+    """A lone deployment for embeddings is alone although chats have a default fallback."""
+    words = POOL.replace("pool", "words", 1).partition("  - model_name: pool")[0]
+    chat = OTHER.replace("{id: 7", "{mode: chat, id: 7")
+    config = f"{words}    model_info: {{mode: embedding}}\n{chat}router_settings: {{default_fallbacks: [other]}}\n"
+    assert rules(tmp_path, config) == ["group-alone"]
+
+
+@pytest.mark.parametrize(("switch", "found"), [("true", 1), ("false", 0), ("os.environ/KEY", 0)])
+def test_continuation_is_asked_for(tmp_path: Path, switch: str, found: int) -> None:
+    """Only where streams are to be continued does a model have to be able to."""
+    config = f"{POOL}router_settings: {{enable_mid_stream_fallback_continuation: {switch}}}\n"
+    assert rules(tmp_path, config).count("continuation-without-model") == found
+
+
 @pytest.mark.parametrize("settings", ["context_window_fallbacks: [{other: [pool]}]", "num_retries: 2"])
 def test_other_fallbacks_leave_a_group_alone(tmp_path: Path, settings: str) -> None:
     """A fallback for long requests is none for an outage, nor is a retry."""
@@ -127,6 +148,12 @@ def test_places_are_told_apart(tmp_path: Path, first: str, second: str, found: b
     assert [row["rule"] for row in json.loads(result.stdout)] == ["group-on-one-endpoint"] * found
 
 
+def test_automatic_fallbacks_save_one_host(tmp_path: Path) -> None:
+    """A group on one host is no defect where it falls back to the other groups by itself."""
+    config = f"{POOL.replace('//b:', '//a:')}{OTHER}router_settings: {{automatic_fallbacks: true}}\n"
+    assert rules(tmp_path, config) == []
+
+
 def test_fallback_elsewhere_saves_one_host(tmp_path: Path) -> None:
     """A group on one host is no defect if its fallback is on another one, or if it is unknown where that is."""
     config = POOL.replace("//b:", "//a:")
@@ -145,6 +172,7 @@ def test_fallback_elsewhere_saves_one_host(tmp_path: Path) -> None:
         ("router_settings: {num_retries: 9}", []),
         ("router_settings: {num_retries: 10}", ["timeout-too-long"]),
         ("router_settings: {cooldown_time: 0.5}", []),
+        ("router_settings: {cooldown_time: false}", []),
         ("router_settings: {cooldown_time: -1}", ["cooldown-zero"]),
         ("router_settings: {disable_cooldowns: false}", []),
         ("router_settings: {disable_cooldowns: yes}", ["cooldowns-disabled"]),
@@ -161,6 +189,8 @@ def test_fallback_elsewhere_saves_one_host(tmp_path: Path) -> None:
         ("environment_variables: {MINE: os.environ/MINE}", ["environment-unset"]),
         ("general_settings: {key_management_system: azure_key_vault, master_key: os.environ/MINE}", []),
         ("x-mine: {a: b}\n_b: 1\nour_own_words: {a: b}", []),
+        ("router_settings: {max_retry_after: 1}\nlitellm_settings: {max_retry_after: 1}", ["setting-unknown"]),
+        ("zebra: 3", ["setting-unknown"]),
         ("modellist: []", ["setting-unknown"]),
         ("num_retries: 3", ["setting-unknown"]),
     ],

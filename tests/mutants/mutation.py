@@ -66,7 +66,12 @@ MAPPING = (
     "exception_mapping/test_response_headers.py",
     "exception_mapping/test_json_providers.py",
 )
-DRILL = ("drill/test_seeded_defects.py", "drill/test_ordinary_configs.py", "drill/test_idioms.py")
+DRILL = (
+    "drill/test_seeded_defects.py",
+    "drill/test_ordinary_configs.py",
+    "drill/test_idioms.py",
+    "drill/test_fit_of_fallbacks.py",
+)
 WAITS = "exception_mapping/test_stated_wait.py"
 DECISIONS = ("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py")
 ATTEMPTS = (
