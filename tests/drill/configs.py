@@ -23,7 +23,7 @@ SEED = re.compile(r"# finds: (?P<always>[a-z, -]*?)(?:, before (?P<release>[\d.]
 def run(*arguments: str | Path, variables: Iterable[str] = ()) -> Result:
     """What the command says and its exit code, where only `variables` of the environment are set."""
     with patch.dict("os.environ", dict.fromkeys(variables, "x"), clear=True):
-        return CliRunner().invoke(main, ["check", *map(str, arguments)])
+        return CliRunner(catch_exceptions=False).invoke(main, ["check", *map(str, arguments)])
 
 
 def found(path: Path, *options: str) -> set[tuple[int, str]]:
