@@ -9,7 +9,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -93,8 +93,10 @@ class Release:
         return (self.package / name).read_text("utf-8")
 
 
+@cache
 def installed() -> Release:
-    """The LiteLLM of this environment, found without importing it. Raises ConfigError if there is none."""
+    """The LiteLLM of this environment, found without importing it, and read once. Raises ConfigError if there is
+    none."""
     spec = find_spec("litellm")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError("LiteLLM is not installed here, which knows the settings and models: install litellm.")
