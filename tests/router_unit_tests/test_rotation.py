@@ -335,6 +335,20 @@ class TestBackgroundProbe:
         """What costs more than a word, or stands for many models, is not probed beside the callers."""
         assert background_probe.can_be_probed({"model_name": "group", **declared}) is can
 
+    @pytest.mark.parametrize(
+        ("answer", "said"), [({"return_value": None}, "well"), ({"side_effect": TIMED_OUT()}, "silent")]
+    )
+    async def test_without_the_proxys_extra(self, answer: dict[str, Any], said: str, router: Any) -> None:
+        """LiteLLM's health check cannot be imported without it: a chat is asked instead."""
+        missing = mock.AsyncMock(side_effect=ModuleNotFoundError("fastapi"))
+        with (
+            mock.patch.object(background_probe, "HAS_HEALTH_CHECK", False),
+            mock.patch.object(litellm, "acompletion", mock.AsyncMock(**answer)) as asked,
+        ):
+            assert await self.said(missing, router) == [said]
+            assert asked.call_args.kwargs["timeout"] == 5
+            assert not background_probe.can_be_probed({"model_name": "group", "model_info": {"mode": "embedding"}})
+
     def test_without_a_loop(self, router: Any) -> None:
         """Where nothing goes on after the request there is no probe beside it."""
         assert not background_probe.begin_probe(router, "a", 1, Judged())

@@ -4,6 +4,7 @@ it, whose answer or failure is that of the probe.
 """
 
 import asyncio
+import importlib.util
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -15,6 +16,10 @@ from litellm.router_utils.failover.router_view import Deployment, Router, is_pat
 
 MODES: Final = (None, "chat", "completion", "embedding", "responses", "rerank")
 """What a model is for, where a check is a small request."""
+
+CHAT: Final = (None, "chat")
+HAS_HEALTH_CHECK: Final = importlib.util.find_spec("fastapi") is not None
+"""LiteLLM's own needs the extra [proxy]; without it a chat is asked, and nothing else probed beside the callers."""
 
 _running: Final[set[asyncio.Task[None]]] = set()  # asyncio itself keeps no task
 
@@ -42,7 +47,8 @@ def begin_probe(router: Router, deployment_id: str, timeout: float, judge: Judge
 
 def can_be_probed(deployment: Deployment) -> bool:
     """Whether there is a small request for what the deployment is for."""
-    return not is_pattern(deployment) and (deployment.get("model_info") or {}).get("mode") in MODES
+    mode: Final = (deployment.get("model_info") or {}).get("mode")
+    return not is_pattern(deployment) and mode in (MODES if HAS_HEALTH_CHECK else CHAT)
 
 
 async def _probe(deployment_id: str, deployment: Deployment, timeout: float, judge: Judge) -> None:
@@ -66,9 +72,19 @@ async def _asked(deployment: Deployment, timeout: float) -> BaseException | None
     mode: Final = (deployment.get("model_info") or {}).get("mode")
     params: Final = {**deployment["litellm_params"], "messages": [{"role": "user", "content": "ping"}]}
     limits: Final = {"timeout": timeout, "max_retries": 0, **({} if mode == "embedding" else {"max_tokens": 16})}
+    if not HAS_HEALTH_CHECK:
+        return await _failed_chat({**params, **limits}, timeout)
     check: Final = litellm.ahealth_check({**params, **limits}, mode=mode, prompt="ping", input=["ping"])
     found: Final[object] = await asyncio.wait_for(check, timeout)
     if not isinstance(found, Mapping) or "error" not in found:
         return None
     error: Final = found.get("exception")
     return error if isinstance(error, BaseException) else Exception(str(found["error"]))
+
+
+async def _failed_chat(request: dict[str, object], timeout: float) -> BaseException | None:
+    try:
+        await asyncio.wait_for(litellm.acompletion(**request), timeout)
+    except Exception as error:
+        return error
+    return None
