@@ -11,7 +11,8 @@ from functools import cached_property
 from litellm_drill.document import Node, Place
 
 REFERENCE = "os.environ/"
-FALLBACK_SETTINGS = ("fallbacks", "default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+FOR_ANY_FAILURE = ("fallbacks", "default_fallbacks")
+FALLBACK_SETTINGS = (*FOR_ANY_FAILURE, "context_window_fallbacks", "content_policy_fallbacks")
 ANY_GROUP = "*"
 DEFAULT_RETRIES = 2
 """What LiteLLM retries where no setting says how often."""
@@ -131,7 +132,7 @@ class Config:
 
     def fallbacks_for(self, group: str) -> list[Fallback]:
         """Those that a failed request to `group` can go to: its own, else the ones for any group."""
-        plain = [one for one in self.fallbacks if one.setting in FALLBACK_SETTINGS[:2]]
+        plain = [one for one in self.fallbacks if one.setting in FOR_ANY_FAILURE]
         own = [one for one in plain if self.is_source(one.source, group)]
         chosen = own or [one for one in plain if one.source == ANY_GROUP]
         return [one for one in chosen if self.resolve(one.target) != group]

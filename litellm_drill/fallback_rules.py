@@ -71,9 +71,8 @@ def loop(subject: Subject) -> Iterator[Fault]:
 
 def smaller_context(subject: Subject) -> Iterator[Fault]:
     """A fallback that cannot hold what the group can."""
-    for group, fallback in _pairs(subject):
+    for group, fallback, target in _pairs(subject):
         config, models = subject.config, subject.models
-        target = config.resolve(fallback.target)
         ours, theirs = models.context_window(config.groups[group]), models.context_window(config.groups[target])
         if ours is None or theirs is None:
             continue
@@ -86,18 +85,18 @@ def smaller_context(subject: Subject) -> Iterator[Fault]:
 
 def other_mode(subject: Subject) -> Iterator[Fault]:
     """A fallback that answers another kind of request."""
-    for group, fallback in _pairs(subject):
+    for group, fallback, target in _pairs(subject):
         ours = subject.models.mode(subject.config.groups[group])
-        theirs = subject.models.mode(subject.config.groups[subject.config.resolve(fallback.target)])
+        theirs = subject.models.mode(subject.config.groups[target])
         if ours and theirs and ours != theirs:
             yield Fault(fallback.place, f'"{group}" is for {ours} and "{fallback.target}" for {theirs}.')
 
 
 def missing_capability(subject: Subject) -> Iterator[Fault]:
     """A fallback whose model lacks what the group's have."""
-    for group, fallback in _pairs(subject):
+    for group, fallback, target in _pairs(subject):
         ours = subject.config.groups[group]
-        theirs = subject.config.groups[subject.config.resolve(fallback.target)]
+        theirs = subject.config.groups[target]
         lacking = [
             what
             for capability, what in CAPABILITIES.items()
@@ -110,8 +109,7 @@ def missing_capability(subject: Subject) -> Iterator[Fault]:
 
 def hidden(subject: Subject) -> Iterator[Fault]:
     """A fallback that some who may ask the group may not ask."""
-    for group, fallback in _pairs(subject):
-        target = subject.config.resolve(fallback.target)
+    for group, fallback, target in _pairs(subject):
         for reason in (_team_reason, _access_group_reason, _default_user_reason):
             text = reason(subject.config, group, target)
             if text:
@@ -151,16 +149,16 @@ def _access_groups(config: Config, group: str) -> set[str]:
     return {text for node in listed if node for item in node.items if (text := text_of(item))}
 
 
-def _pairs(subject: Subject) -> Iterator[tuple[str, Fallback]]:
-    """Each group with each of the fallbacks it can go to, of which the deployments are known. What any group falls
-    back to is the concern of those of its own mode."""
+def _pairs(subject: Subject) -> Iterator[tuple[str, Fallback, str]]:
+    """Each group with each of the fallbacks it can go to and the group that this is, of which the deployments are
+    known. What any group falls back to is the concern of those of its own mode."""
     config = subject.config
     for fallback in config.fallbacks:
         target = config.resolve(fallback.target)
         for group, deployments in config.groups.items():
             chosen = config.is_source(fallback.source, group) or _is_default_for(subject, fallback, group)
             if chosen and group != target and target in config.groups and deployments and ANY_GROUP not in group:
-                yield group, fallback
+                yield group, fallback, target
 
 
 def _is_default_for(subject: Subject, fallback: Fallback, group: str) -> bool:

@@ -53,7 +53,7 @@ def shared_endpoint(subject: Subject) -> Iterator[Fault]:
     """All that can serve a group is one host, one account or one region."""
     config = subject.config
     for group, deployments in config.groups.items():
-        fallbacks = [one for one in config.fallbacks_for(group) if one.setting in ("fallbacks", "default_fallbacks")]
+        fallbacks = config.fallbacks_for(group)
         targets = [config.groups.get(config.resolve(one.target), []) for one in fallbacks]
         everyone = [*deployments, *(one for target in targets for one in target)]
         if len(everyone) < 2 or not all(targets) or ANY_GROUP in group or config.falls_back_by_itself:

@@ -45,7 +45,8 @@ def unset_variable(subject: Subject) -> Iterator[Fault]:
 
 def unknown_setting(subject: Subject) -> Iterator[Fault]:
     """A setting that the installed LiteLLM does not know, or knows in another section."""
-    suspects = [*_of_sections(subject.config, subject.release), *_of_deployments(subject.config, subject.release)]
+    places = (_of_sections, _of_the_top, _of_deployments)
+    suspects = [one for unknown_in in places for one in unknown_in(subject.config, subject.release)]
     # Router alone says what it takes; the other sections are read in many modules, which are searched once.
     names = {one.name for one in suspects if one.section != "router_settings"}
     read = subject.release.mentioned(names)
@@ -66,7 +67,6 @@ def _of_sections(config: Config, release: Release) -> Iterator[Unknown]:
             others = {key: names for key, names in tables.items() if key not in (section, "litellm_settings")}
             elsewhere = next((key for key, names in others.items() if name in names), None)
             yield Unknown(section, name, setting, nearest(name, known), elsewhere)
-    yield from _of_the_top(config, release)
 
 
 def _of_the_top(config: Config, release: Release) -> Iterator[Unknown]:

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from litellm.router_utils.failover.retry_state import NO_AFFINITY, GroupTurn, current_turn
 from litellm.router_utils.failover.router_view import (
+    PREVIOUS_RESPONSE,
     Deployment,
     id_of,
     ids_of,
@@ -21,8 +22,6 @@ from litellm.router_utils.failover.router_view import (
 
 Result = TypeVar("Result")
 AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
-
-_PREVIOUS_RESPONSE: Final = "previous_response_id"
 
 
 def untried(turn: GroupTurn, deployments: list[AnyDeployment]) -> list[AnyDeployment]:
@@ -90,7 +89,7 @@ def soft_affinity(
     ) -> list[AnyDeployment]:
         turn: Final = current_turn()
         # A response is at one deployment alone, for a chat completion too that is sent on as a Responses request.
-        is_held: Final = request_in(kwargs).get(_PREVIOUS_RESPONSE)
+        is_held: Final = request_in(kwargs).get(PREVIOUS_RESPONSE)
         if turn is None or not turn.attempt.is_recorded or not turn.is_choosing or is_held:
             return await filter_deployments(self, model, healthy_deployments, *args, **kwargs)
         left: Final = untried(turn, healthy_deployments)

@@ -6,7 +6,7 @@ it, whose answer or failure is that of the probe.
 import asyncio
 import importlib.util
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import litellm
 from litellm._logging import verbose_router_logger
@@ -14,10 +14,10 @@ from litellm.litellm_core_utils.failure import FailureKind, failure_of
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.router_view import Deployment, Router, is_pattern
 
-MODES: Final = (None, "chat", "completion", "embedding", "responses", "rerank")
+CHAT: Final = (None, "chat")
+MODES: Final = (*CHAT, "completion", "embedding", "responses", "rerank")
 """What a model is for, where a check is a small request."""
 
-CHAT: Final = (None, "chat")
 HAS_HEALTH_CHECK: Final = importlib.util.find_spec("fastapi") is not None
 """LiteLLM's own needs the extra [proxy]; without it a chat is asked, and nothing else probed beside the callers."""
 
@@ -47,8 +47,11 @@ def begin_probe(router: Router, deployment_id: str, timeout: float, judge: Judge
 
 def can_be_probed(deployment: Deployment) -> bool:
     """Whether there is a small request for what the deployment is for."""
-    mode: Final = (deployment.get("model_info") or {}).get("mode")
-    return not is_pattern(deployment) and mode in (MODES if HAS_HEALTH_CHECK else CHAT)
+    return not is_pattern(deployment) and _mode(deployment) in (MODES if HAS_HEALTH_CHECK else CHAT)
+
+
+def _mode(deployment: Deployment) -> Any:  # any-ok: whatever the user has set
+    return (deployment.get("model_info") or {}).get("mode")
 
 
 async def _probe(deployment_id: str, deployment: Deployment, timeout: float, judge: Judge) -> None:
@@ -69,7 +72,7 @@ async def _probe(deployment_id: str, deployment: Deployment, timeout: float, jud
 
 async def _asked(deployment: Deployment, timeout: float) -> BaseException | None:
     """What a small request to the deployment fails with, None if it is answered."""
-    mode: Final = (deployment.get("model_info") or {}).get("mode")
+    mode: Final = _mode(deployment)
     params: Final = {**deployment["litellm_params"], "messages": [{"role": "user", "content": "ping"}]}
     limits: Final = {"timeout": timeout, "max_retries": 0, **({} if mode == "embedding" else {"max_tokens": 16})}
     if not HAS_HEALTH_CHECK:

@@ -21,14 +21,13 @@ from litellm.router_utils.failover.rotation import (
     record_cooldown,
     rotation_of,
 )
-from litellm.router_utils.failover.router_view import ROTATION, router_of
+from litellm.router_utils.failover.router_view import PREVIOUS_RESPONSE, ROTATION, router_of
 
 if TYPE_CHECKING:
     from litellm.redis.stores.router_cooldowns import RouterCooldownStore
     from litellm.router_utils.cooldown_cache import CooldownCacheValue
 
 _FIRST_STAGE: Final = "callback_filters"
-_PREVIOUS_RESPONSE: Final = "previous_response_id"
 _READ_ALL: Final = "batch_get"
 
 
@@ -138,7 +137,7 @@ def _held(driver: Driver, step: Step, *, is_sync: bool) -> Collection[str]:
     driver.failover.probed = ()
     if len(candidates) < 2 or not _rotation(driver).doubtful(candidates):
         return ()
-    if not is_recorded(driver) or driver._request.get(_PREVIOUS_RESPONSE):
+    if not is_recorded(driver) or driver._request.get(PREVIOUS_RESPONSE):
         return ()
     latest: Final = driver.failover.latest
     tried: Final = latest.state.failed_deployment_ids if latest is not None else frozenset[str]()

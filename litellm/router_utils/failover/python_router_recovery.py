@@ -10,11 +10,9 @@ from typing import Final, TypeVar
 
 from litellm.router_utils.failover.retry_state import GroupTurn, current_turn
 from litellm.router_utils.failover.rotation import adopt_cooldowns, hold_back, rotation_of
-from litellm.router_utils.failover.router_view import Deployment, Request, Router, id_of
+from litellm.router_utils.failover.router_view import PREVIOUS_RESPONSE, Deployment, Request, Router, id_of
 
 AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
-
-_PREVIOUS_RESPONSE: Final = "previous_response_id"
 
 
 def watch_selected_deployment(update_kwargs: Callable[..., None]) -> Callable[..., None]:
@@ -51,7 +49,7 @@ def hold_back_doubtful(
             return left
         if cooldown_deployments:
             adopt_cooldowns(self, cooldown_deployments)
-        return left if len(left) < 2 or turn.request.get(_PREVIOUS_RESPONSE) else _unheld(self, turn, left)
+        return left if len(left) < 2 or turn.request.get(PREVIOUS_RESPONSE) else _unheld(self, turn, left)
 
     return _filter_cooldown_deployments
 

@@ -57,7 +57,7 @@ class Rotation:
             if len(self.times) > _MOST_WATCHED:  # such as those of deployments that are no more
                 del self.times[next(iter(self.times))]
         sent: Final = Sent(self, deployment_id, times)
-        times.waiting[sent] = sent.begun
+        times.send(sent, sent.begun)
         for name in probed:
             if name != deployment_id:
                 self.recovery.release(name)

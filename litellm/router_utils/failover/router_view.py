@@ -70,6 +70,9 @@ FALLS_BACK_BY_ORDER: Final = any(
 )
 
 
+PREVIOUS_RESPONSE: Final = "previous_response_id"
+"""The field of a request to /v1/responses that goes on with an answer, which one deployment has."""
+
 ROTATION: Final = "_failover_rotation"
 """Where a router, or since 1.110 its core, and its store of cooldowns keep who is asked again and when."""
 
