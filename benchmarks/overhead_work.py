@@ -10,6 +10,7 @@ import cProfile
 import errno
 import gc
 import importlib
+import itertools
 import sys
 import time
 import tracemalloc
@@ -220,9 +221,12 @@ def _mappings(litellm: Any, httpx: Any) -> list[Workload]:
     """A workload for each of ANSWERS and SECOND_LOOKS, in this order."""
     provider_error: Any = importlib.import_module("litellm.llms.base_llm.chat.transformation").BaseLLMException
 
+    numbers = itertools.count(1)
+
     def answer(status: int) -> Exception:
         headers = httpx.Headers({"content-type": "application/json"})
-        error: Exception = provider_error(status_code=status, message="The provider said no.", headers=headers)
+        message = f"The provider said no to request {next(numbers)}."  # no two alike, as in life
+        error: Exception = provider_error(status_code=status, message=message, headers=headers)
         return error
 
     def refused() -> Exception:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -47,6 +48,7 @@ def remember_deployment_credentials(add_deployment: Callable[..., Result]) -> Ca
 
 def redact_known_credentials(redact: Callable[[str], str]) -> Callable[[str], str]:
     """Wrap LiteLLM's `_redact_string`, which knows credentials by their shape; its switch turns this off as well."""
+    by_shape: Final = lru_cache(maxsize=1)(redact)  # many long patterns, and each exception's message comes twice
 
     @functools.wraps(redact)
     def _redact_string(value: str) -> str:
@@ -54,7 +56,7 @@ def redact_known_credentials(redact: Callable[[str], str]) -> Callable[[str], st
         if _IS_ON and (_known or of_this_request):
             known: Final = tuple(_known)  # another thread may add a deployment meanwhile
             value = without(value, (*known, *of_this_request))
-        return redact(value)
+        return by_shape(value)
 
     return _redact_string
 

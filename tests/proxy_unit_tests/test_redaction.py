@@ -88,6 +88,23 @@ def test_credential_added_during_redaction() -> None:
 
 
 @pytest.mark.usefixtures("known")
+def test_a_text_is_searched_once() -> None:
+    """A message that comes twice in a row is searched for shapes once; what is known to be a credential since, goes."""
+    searched: list[str] = []
+
+    def by_shape(text: str) -> str:
+        searched.append(text)
+        return text.upper()
+
+    redact = known_credentials.redact_known_credentials(by_shape)
+    text = f"no such key: {SECRET}"
+    assert [redact(one) for one in (text, text, "else", text)] == [text.upper(), text.upper(), "ELSE", text.upper()]
+    assert searched == [text, "else", text]
+    known_credentials.remember_credentials({"api_key": SECRET})
+    assert redact(text) == "NO SUCH KEY: REDACTED"
+
+
+@pytest.mark.usefixtures("known")
 def test_a_credential_within_another_leaves_none_of_it() -> None:
     """Of a credential that contains another one nothing is left, since the longer one goes first."""
     known_credentials.remember_credentials({"a_key": SECRET, "b_key": f"{SECRET}-of-the-team"})
