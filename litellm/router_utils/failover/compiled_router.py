@@ -301,14 +301,26 @@ def _choosing(driver: Driver, step: Step) -> AbstractContextManager[None]:
     is_first: Final = step["stage"] == _FIRST_STAGE
     if not is_first and not _asks_preferred(driver.failover.choice, step):
         return _NO_CONTEXT
-    return _choosing_of_all(driver, step) if is_first else _choosing_preferred(driver, step)
+    return _ChoosingOfAll(driver, step) if is_first else _choosing_preferred(driver, step)
 
 
-@contextmanager
-def _choosing_of_all(driver: Driver, step: Step) -> Iterator[None]:
-    with turn_under_way(choosing_turn(driver, str(step["model"]))) as turn:
-        yield
-    driver.failover.choice.affinity = turn.affinity
+class _ChoosingOfAll:
+    """A block in which the filters of all deployments know the turn that chooses, as `_Attempting`."""
+
+    __slots__ = ("_choice", "_turn")
+
+    def __init__(self, driver: Driver, step: Step) -> None:
+        self._choice: Final = driver.failover.choice
+        self._turn: Final = turn_under_way(choosing_turn(driver, str(step["model"])))
+
+    def __enter__(self) -> None:
+        self._turn.__enter__()
+
+    def __exit__(self, raised: type[BaseException] | None, *about: object) -> None:
+        turn: Final = self._turn.value
+        self._turn.__exit__(raised, *about)
+        if turn is not None and raised is None:
+            self._choice.affinity = turn.affinity
 
 
 @contextmanager

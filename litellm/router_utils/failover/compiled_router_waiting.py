@@ -29,7 +29,7 @@ def record_group(take_events: Callable[[Driver, object], None]) -> Callable[[Dri
     @functools.wraps(take_events)
     def take_events_and_record(self: Driver, events: object) -> None:
         _DRIVER.set(self.failover.driver)  # each time: another request may have been made meanwhile
-        for event in events if isinstance(events, list) else ():
+        for event in events if events and isinstance(events, list) else ():
             if event.get("kind") == "fallback":
                 self.failover.group = (str(event.get("to")), event.get("order"))
         take_events(self, events)
