@@ -25,10 +25,10 @@ class JudgedAwsStream:
     """As `JudgedStream`, for messages in Amazon's encoding of event streams. What cannot be decoded is not judged any
     further: LiteLLM's reader finds it too."""
 
-    def __init__(self, api: Api, *, empty_fails: bool = True) -> None:
+    def __init__(self, api: Api, *, empty_fails: bool = True, unfinished_fails: bool = True) -> None:
         from botocore.eventstream import EventStreamBuffer
 
-        self._answer = StreamedAnswer(api, empty_fails=empty_fails)
+        self._answer = StreamedAnswer(api, empty_fails=empty_fails, unfinished_fails=unfinished_fails)
         self._messages = EventStreamBuffer()
         self._held = bytearray()  # from an end before which nothing was said
         self._whole = 0  # bytes of the messages that are no failure, less those that are passed on

@@ -14,6 +14,7 @@ from litellm.litellm_core_utils.inband_formats import (
     CONTENT_FIELDS,
     ENDS_RESPONSE,
     LABELS,
+    NAMES_OF_REASON,
     OPENS_RESPONSE,
     ORDINARY_ENDS,
     RANKINGS,
@@ -76,11 +77,16 @@ def _has_results(value: JsonObject, name: str) -> bool:
 
 
 class StreamedAnswer:
-    """What has come of a stream of events, each a decoded JSON value."""
+    """What has come of a stream of events, each a decoded JSON value.
 
-    def __init__(self, api: Api, *, empty_fails: bool = True) -> None:
+    `empty_fails` and `unfinished_fails` are whether one that says nothing, or that says something and has no end, has
+    failed.
+    """
+
+    def __init__(self, api: Api, *, empty_fails: bool = True, unfinished_fails: bool = True) -> None:
         self._api = api
         self._empty_fails = empty_fails
+        self._unfinished_fails = unfinished_fails
         self._seen = Signs()
         self._has_events = False
 
@@ -123,7 +129,7 @@ class StreamedAnswer:
         if not self._has_events or self._api in (Api.OTHER, Api.SPEECH, Api.TRANSCRIPTION):
             return None
         if self._seen.says:
-            return None if self._seen.is_end else BROKEN_OFF
+            return BROKEN_OFF if self._unfinished_fails and not self._seen.is_end else None
         return NOTHING_IN_IT if self._empty_fails and _is_empty(self._seen) else None
 
 
@@ -156,7 +162,7 @@ def _signs_of_choices(value: JsonObject) -> Signs:
         if isinstance(choice, dict):
             parts = (choice.get("delta"), choice.get("message"), choice)
             says = says or any(isinstance(part, dict) and _says_in(part) for part in parts)
-            reason = reason or choice.get("finish_reason")
+            reason = reason or next((choice[name] for name in NAMES_OF_REASON if choice.get(name)), None)
     usage: Final = json_object(value.get("usage")) or json_object(json_object(value.get("x_groq")).get("usage"))
     tokens: Final = _number(usage.get("completion_tokens"))
     return Signs(says, _reason(reason) if reason else None, tokens, bool(reason))

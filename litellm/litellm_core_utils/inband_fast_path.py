@@ -65,7 +65,9 @@ PLAIN_ANSWERS: Final = MappingProxyType(
 # Events that are not the last one of a stream that has said something.
 PLAIN_EVENTS: Final = MappingProxyType(
     {
-        Api.CHAT: _events(rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)', rb'|"finish_reason"\s*:\s*"'),
+        Api.CHAT: _events(
+            rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)', rb'|"finish_reason"\s*:\s*"|"finishReason"'
+        ),
         Api.MESSAGES: _events(rb'\{"type"\s*:\s*"content_block_delta"'),
         Api.RESPONSES: _events(rb'\{"type"\s*:\s*"response\.[a-z_.]+\.delta"'),
         Api.GEMINI: _events(rb'\{\s*"candidates"\s*:', rb'|"finishReason"|"promptFeedback"'),

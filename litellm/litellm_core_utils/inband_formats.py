@@ -69,6 +69,10 @@ CONTENT_FIELDS: Final = frozenset(
 # Fields that say nothing of the answer they stand in.
 LABELS: Final = frozenset({"type", "role", "id", "index", "object", "thought", "expires_at", "status"})
 
+# Under which a choice gives the reason for its end; Google's gateway for OpenAI's format had it under the second
+# (jakobdylanc/llmcord#84).
+NAMES_OF_REASON: Final = ("finish_reason", "finishReason")
+
 # Reasons for an end after which nothing said is nothing at all, unless tokens were spent on it: then the model was
 # asked, and ended at once. After any other reason, such as a filter or the limit of tokens, silence is the answer.
 ORDINARY_ENDS: Final = frozenset(

@@ -9,11 +9,13 @@ is one that cannot be decoded, and a stream without an end is one that was cut o
 import functools
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpx
 import litellm
+from litellm._logging import verbose_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
@@ -28,9 +30,13 @@ if TYPE_CHECKING:
 Client = TypeVar("Client")
 AiohttpAnswer = TypeVar("AiohttpAnswer", bound="aiohttp.ClientResponse")
 
-SETTING: Final = "empty_answer"
-"""One of `litellm_settings`: `fail`, the default, or `pass`."""
+EMPTY: Final = "empty_answer"
+"""One of `litellm_settings`, `fail` by default or `pass`: what comes of an answer that says nothing."""
 
+UNFINISHED: Final = "unfinished_stream"
+"""As `empty_answer`, of a stream that closes without an end: some servers never send one."""
+
+_LONGEST_WORD: Final = 40  # characters of a setting that are shown
 _HEADERS_OF_THE_ENCODING: Final = ("content-encoding", "content-length", "transfer-encoding")
 _HEADERS_OF_THE_BODY: Final = (*_HEADERS_OF_THE_ENCODING, "content-type")
 
@@ -71,7 +77,7 @@ def judge_answer(response: object, stream: bool = False) -> None:
     if stream:
         _read_along(response, api)
         return
-    failure = judge_body(api, response.content, response.headers.get("content-type", ""), empty_fails=_empty_fails())
+    failure = judge_body(api, response.content, response.headers.get("content-type", ""), empty_fails=_fails(EMPTY))
     if failure is None and api is Api.TRANSCRIPTION and _is_text_for_json(response):
         failure = NOTHING_IN_IT
     if failure is None:
@@ -192,7 +198,8 @@ def _read_along(response: httpx.Response, api: Api) -> None:
 
 def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedAwsStream:
     is_aws: Final = response.headers.get("content-type", "").startswith(AWS_STREAM)
-    return (JudgedAwsStream if is_aws else JudgedStream)(api, empty_fails=_empty_fails())
+    kind: Final = JudgedAwsStream if is_aws else JudgedStream
+    return kind(api, empty_fails=_fails(EMPTY), unfinished_fails=_fails(UNFINISHED))
 
 
 def _passed_on(judged: Judged, response: httpx.Response) -> Iterator[bytes]:
@@ -215,5 +222,14 @@ def _phrase(status: int) -> bytes:
     return HTTPStatus(status).phrase.encode() if status in HTTPStatus._value2member_map_ else b"Unassigned"
 
 
-def _empty_fails() -> bool:
-    return safe_getattr(litellm, SETTING) != "pass"
+def _fails(setting: str) -> bool:
+    """Whether what `setting` is about has failed. For what is neither word the log names the setting, once."""
+    chosen: Final = vars(litellm).get(setting)  # litellm looks up at length what it does not have
+    return chosen is None or _is_fail(setting, str(chosen)[:_LONGEST_WORD])
+
+
+@lru_cache(maxsize=8)
+def _is_fail(setting: str, chosen: str) -> bool:
+    if chosen not in ("fail", "pass"):
+        verbose_logger.warning("%s is neither fail nor pass, so fail holds: %s", setting, chosen)
+    return chosen != "pass"

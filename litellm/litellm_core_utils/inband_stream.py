@@ -62,11 +62,11 @@ class JudgedStream:
     """The bytes of one streamed answer, in the order of its pieces: server-sent events, a line each, or no stream at
     all but a whole body."""
 
-    def __init__(self, api: Api, *, empty_fails: bool = True) -> None:
+    def __init__(self, api: Api, *, empty_fails: bool = True, unfinished_fails: bool = True) -> None:
         self._api = api
         self._plain = PLAIN_EVENTS.get(api)
         self._empty_fails = empty_fails
-        self._answer = StreamedAnswer(api, empty_fails=empty_fails)
+        self._answer = StreamedAnswer(api, empty_fails=empty_fails, unfinished_fails=unfinished_fails)
         self._line = bytearray()
         self._data: list[bytes] = []
         self._name = ""

@@ -109,6 +109,12 @@ def test_empty_stream_may_pass() -> None:
     assert read(Api.CONVERSE, [content], empty_fails=False) == (content, None)
 
 
+def test_unfinished_stream_may_pass() -> None:
+    """With `unfinished_stream: pass` a stream that closes without an end passes as it came."""
+    content = b"".join(aws_events.converse("half")[:2])
+    assert read(Api.CONVERSE, [content], unfinished_fails=False) == (content, None)
+
+
 @given(st.sampled_from(list(Api)), st.lists(st.binary(max_size=200), max_size=4))
 def test_any_bytes_are_passed_on(api: Api, pieces: list[bytes]) -> None:
     """What is no such encoding is passed on for LiteLLM to fail at, without a crash."""

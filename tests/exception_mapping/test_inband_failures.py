@@ -162,6 +162,20 @@ def test_empty_stream_may_pass() -> None:
     assert read(Api.CHAT, [content], empty_fails=False) == (content, None)
 
 
+@pytest.mark.parametrize("format", [format for format, shapes in BREAKS.items() if shapes["no end"].type != AWS_STREAM])
+def test_unfinished_stream_may_pass(format: str) -> None:
+    """With `unfinished_stream: pass` a stream that closes without an end passes as it came."""
+    content = BREAKS[format]["no end"].content
+    assert read(API_OF_FORMAT[format], [content], unfinished_fails=False) == (content, None)
+
+
+@pytest.mark.parametrize("format", ["chat", "gemini", "ollama"])
+def test_error_never_passes(format: str) -> None:
+    """With `unfinished_stream: pass` an error after the first words is one all the same."""
+    content = BREAKS[format]["error"].content
+    assert read(API_OF_FORMAT[format], [content], unfinished_fails=False)[1] is not None
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),

@@ -6,6 +6,7 @@ Over sockets, by every API the router retries; `nox -s bench -- inband` has all 
 from __future__ import annotations
 
 import gc
+import logging
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -267,7 +268,32 @@ async def test_empty_answer_passes_if_wanted(name: str, monkeypatch: pytest.Monk
         assert providers[1].attempts == 0
 
 
-UNREAD = ("parts, bare", "no reason, bare", "no reason", "text", "text, empty", "audio, bare")
+@pytest.mark.parametrize("name", ["hosted_vllm text stream", "gemini chat stream", "anthropic messages stream"])
+async def test_unfinished_stream_passes_if_wanted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `unfinished_stream: pass` the words of a server that never sends an end are an answer."""
+    monkeypatch.setattr(litellm, "unfinished_stream", "pass", raising=False)
+    call = CALL[name]
+    with group(call, fault(BREAKS[call.format]["no end"])) as (router, _):
+        assert "half" in str(await call.ask(router))
+
+
+@pytest.mark.parametrize("setting", ["empty_answer", "unfinished_stream"])
+async def test_unknown_word_is_named(
+    setting: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A setting that is neither `fail` nor `pass` is named in the log, and the stream has failed."""
+    monkeypatch.setattr(litellm, setting, f"maybe {setting}", raising=False)
+    call = CALL["openai chat stream"]
+    with group(call, fault(BREAKS["chat"]["no end"])) as (router, _):
+        with caplog.at_level(logging.WARNING, logger="LiteLLM"), pytest.raises(openai.APIError):
+            await call.ask(router)
+    assert f"maybe {setting}" in caplog.text
+
+
+UNREAD = (
+    *("parts, bare", "no reason, bare", "no reason", "text", "text, empty", "audio, bare"),
+    "Google's name for the reason",
+)
 """What LiteLLM itself takes for no answer of a chat, on one release or another."""
 ODD = [
     pytest.param(streamed, body, id=f"{'stream' if streamed else 'whole'}, {name}")

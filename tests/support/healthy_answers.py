@@ -85,6 +85,9 @@ def _chat_streams() -> Iterator[tuple[str, Body]]:
     yield "no role", events(_chunk(content="pong"), _chunk("stop"), "[DONE]")
     yield "no done", events(role, _chunk(content="pong"), _chunk("stop"))
     yield "no reason", events(role, _chunk(content="pong"), "[DONE]")
+    last = _chunk(content="g")
+    last["choices"][0]["finishReason"] = "stop"
+    yield "Google's name for the reason", events(role, _chunk(content="pon"), last)
     yield "in one chunk", events(_chunk("stop", role="assistant", content="pong"), "[DONE]")
     yield "usage last", events(role, _chunk(content="pong"), _chunk("stop"), usage, "[DONE]")
     yield "empty, usage last", events(role, _chunk("stop"), usage, "[DONE]")
