@@ -49,6 +49,7 @@ ADDS = (
     "tests/router_unit_tests/test_rotation.py",
     "tests/router_unit_tests/test_silent_hosts.py",
     "tests/router_unit_tests/test_suspicion.py",
+    "tests/router_unit_tests/test_unproven_failures.py",
     ForReleases(
         {
             "<1.110": ("litellm/router_utils/failover/python_router_recovery.py",),

@@ -78,7 +78,7 @@ class Failure(NamedTuple):
         return self.basis not in (Basis.WORDING, Basis.NOTHING)
 
 
-OF_SOMEBODY_ELSE: Final = Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
+NO_PROVIDER_FAILURE: Final = Failure(FailureKind.INTERNAL, None, Basis.LITELLM)
 
 _PASSING: Final = frozenset({FailureKind.RATE_LIMITED, FailureKind.UNAVAILABLE, FailureKind.SERVER_ERROR})
 """What is over after a while. Other failures tell of rate limits by the way, and quote the request's words."""
@@ -118,14 +118,16 @@ def kept_failure(failure: object) -> Failure | None:
 
 
 def keep_failure(on: BaseException, failure: Failure) -> None:
-    """Keep `failure` on an exception, for `failure_of` to read."""
-    setattr(on, FAILURE_ATTRIBUTE, failure)
+    """Keep `failure` on an exception, for `failure_of` to read. One of a class that has something else under that name,
+    such as a hook's own, keeps that."""
+    if isinstance(safe_getattr(on, FAILURE_ATTRIBUTE), (Failure, type(None))):
+        setattr(on, FAILURE_ATTRIBUTE, failure)
 
 
 def search_evidence(failure: object) -> Failure:
     """As `failure_of`, whatever is kept on `failure` itself: to be called once for a failure, where it is mapped."""
     try:
-        found: Final = OF_SOMEBODY_ELSE if is_raised_by_somebody_else(failure) else _search(failure)
+        found: Final = NO_PROVIDER_FAILURE if is_raised_by_somebody_else(failure) else _search(failure)
         return found if found.retry_after is not None else with_stated_wait(found, failure)
     except Exception:  # a class that cannot be hashed, an attribute that cannot be compared
         return Failure(FailureKind.INTERNAL)

@@ -7,7 +7,7 @@ import logging
 import httpx
 import litellm
 import pytest
-from litellm.litellm_core_utils.failure import failure_of
+from litellm.litellm_core_utils.failure import Failure, failure_of, keep_failure
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.http_status_mapping import align_with_http_status, keep_failure_of_mapped
 
@@ -34,6 +34,14 @@ def test_the_providers_status_is_kept_beside_the_kind(
     assert error.failure.http_status == status
     assert failure_of(error)[:2] == (error.failure.kind, status)
     assert failure_of(error).proven is (type(original) is not Exception)  # whose words prove nothing
+
+
+def test_another_attribute_of_that_name_stays() -> None:
+    """An exception of a class that has something of its own under the name `failure` keeps it."""
+    error = Exception("a hook said no")
+    vars(error)["failure"] = "its own"
+    keep_failure(error, Failure(FailureKind.RATE_LIMITED))
+    assert vars(error)["failure"] == "its own"
 
 
 @pytest.mark.parametrize("module", ["aaa", "builtins", "litellm", "litellm.exceptions_", "zzz"])

@@ -63,7 +63,15 @@ def test_each_kind_has_its_consequences(name: str) -> None:
 )
 def test_repeated_failures_make_a_rate(kind: str, failures: int, successes: int, due: bool) -> None:
     """More than half of at least five requests must fail, but for what cools down at once or never."""
-    assert is_due_after(FailureKind[kind], failures, successes, most_failed=0.5, fewest=5) is due
+    failure = Failure(FailureKind[kind], None, Basis.TRANSPORT)
+    assert is_due_after(failure, failures, successes, most_failed=0.5, fewest=5) is due
+
+
+@pytest.mark.parametrize(("failures", "successes", "due"), [(1, 0, False), (5, 0, True), (3, 3, False)])
+def test_words_alone_make_a_rate(failures: int, successes: int, due: bool) -> None:
+    """What would cool down at once does so only when repeated, if mere words tell of it."""
+    failure = Failure(FailureKind.RATE_LIMITED, None, Basis.WORDING)
+    assert is_due_after(failure, failures, successes, most_failed=0.5, fewest=5) is due
 
 
 @pytest.mark.parametrize(
@@ -124,7 +132,7 @@ def test_own_doing_counts_for_nobody(
     assert counts_for_all_callers(failure, own, timed_out=timed_out) is counts
 
 
-def test_a_request_has_nothing_of_its_own_by_default() -> None:
+def test_request_has_nothing_of_its_own() -> None:
     """Where nothing is said of a request, it names nothing, limits nothing and brings nothing along."""
     assert not any(CallerInput())
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import httpx
 from litellm.litellm_core_utils.exception_chain import iter_exception_chain, safe_getattr
 from litellm.litellm_core_utils.failure import (
-    OF_SOMEBODY_ELSE,
+    NO_PROVIDER_FAILURE,
     Failure,
     FailureKind,
     failure_of,
@@ -19,7 +19,7 @@ from litellm.litellm_core_utils.failure import (
     is_raised_by_somebody_else,
     keep_failure,
 )
-from litellm.router_utils.failover.policy import CallerInput, counts_for_all_callers, kind_for
+from litellm.router_utils.failover.policy import MAY_BE_ABOUT_AN_ID, CallerInput, counts_for_all_callers, kind_for
 from litellm.router_utils.failover.retry_state import current_turn
 from litellm.router_utils.failover.router_view import (
     Deployment,
@@ -177,12 +177,12 @@ def judge(error: BaseException, own: CallerInput, deployment_id: object) -> bool
     """Whether the failure of a deployment counts for other callers. What is told of it is kept on the exception, and a
     403 or 404 about an id that the caller named is from then on a rejected request."""
     known: Final = failure_of(error)
-    failure: Final = OF_SOMEBODY_ELSE if is_raised_by_somebody_else(error) else known
-    about_the_model: Final = failure.http_status in (403, 404) and is_about_the_model(error)
+    failure: Final = NO_PROVIDER_FAILURE if is_raised_by_somebody_else(error) else known
+    about_the_model: Final = failure.http_status in MAY_BE_ABOUT_AN_ID and is_about_the_model(error)
     named: Final = own._replace(names_an_id=own.names_an_id and not about_the_model)
     judged: Final = failure._replace(kind=kind_for(failure, named))
     repeats: Final = judged.kind is FailureKind.MODEL_MISSING and not about_the_model and _others_said_so(deployment_id)
-    counts: Final = not repeats and counts_for_all_callers(failure, named, timed_out=_timed_out(error, failure))
+    counts: Final = not repeats and counts_for_all_callers(failure, named, timed_out=has_timed_out(error, failure))
     try:
         if judged != known:
             keep_failure(error, judged)
@@ -207,8 +207,9 @@ def is_caller_fault(error: object) -> bool:
     return safe_getattr(error, CALLER_FAULT) is True
 
 
-def _timed_out(error: object, failure: Failure) -> bool:
-    """Also before there was a connection, which by itself proves that a host cannot be reached."""
+def has_timed_out(error: object, failure: Failure) -> bool:
+    """Whether a time limit has run out, also before there was a connection: that by itself proves that a host cannot be
+    reached."""
     chain: Final = iter_exception_chain(error)
     return failure.kind is FailureKind.TIMED_OUT or any("Timeout" in type(link).__name__ for link in chain)
 

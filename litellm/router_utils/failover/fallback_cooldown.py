@@ -8,6 +8,7 @@ from typing import Final
 from litellm._logging import verbose_router_logger
 from litellm.constants import DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS, DEFAULT_FAILURE_THRESHOLD_PERCENT
 from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failure import failure_of
 from litellm.router_utils.failover.caller_fault import is_caller_fault
 from litellm.router_utils.failover.cooldown import (
     ANSWERED_BY_A_FALLBACK,
@@ -31,13 +32,15 @@ from litellm.router_utils.router_callbacks.track_deployment_metrics import (
 
 
 def cooldown_after_fallback(turn: GroupTurn) -> None:
-    """Cool down the lone deployment that another group has just stood in for, if the router's own settings name one.
+    """Cool down the lone deployment that another group has just stood in for, if the router's own settings name one;
+    where mere words tell of its failure, once it has failed often enough.
     What one request brings along, be it a fallback or a short timeout, must not take the deployment from the others."""
     failed, error = turn.attempt.failed, turn.attempt.error
     if failed is None or error is None or not is_retry_useless(failed.kind):
         return
     try:
-        if fallbacks_remain(turn, {}, ()):
+        is_due: Final = failure_of(error).proven or _is_due(turn.router, failed.deployment_id, error)
+        if is_due and fallbacks_remain(turn, {}, ()):
             _cool_down_alone(turn.router, failed.deployment_id, error)
     except Exception as problem:  # such as a lost Redis, which must not take from the caller an answer that is there
         verbose_router_logger.warning("A deployment of %s was not cooled down: %s", turn.group, problem)
@@ -51,18 +54,22 @@ def cooldown_failed_fallback(turn: GroupTurn) -> None:
         return
     name: Final = failed.deployment_id
     try:
-        context: Final = routing_context(turn.router)
-        is_due: Final = is_due_after(
-            failed.kind,
-            get_deployment_failures_for_current_minute(context, deployment_id=name),  # type: ignore[misc]
-            get_deployment_successes_for_current_minute(context, deployment_id=name),  # type: ignore[misc]
-            most_failed=DEFAULT_FAILURE_THRESHOLD_PERCENT,
-            fewest=DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS,
-        )
-        if is_due:
+        if _is_due(turn.router, name, error):
             _cool_down_alone(turn.router, name, error)
     except Exception as problem:  # must not take the provider's failure from the caller
         verbose_router_logger.warning("Deployment %s was not cooled down: %s", name, problem)
+
+
+def _is_due(router: Router, deployment_id: str, error: Exception) -> bool:
+    """Whether a deployment that failed with `error` has failed often enough, or once for a reason that is enough."""
+    context: Final = routing_context(router)
+    return is_due_after(
+        failure_of(error),
+        get_deployment_failures_for_current_minute(context, deployment_id=deployment_id),  # type: ignore[misc]
+        get_deployment_successes_for_current_minute(context, deployment_id=deployment_id),  # type: ignore[misc]
+        most_failed=DEFAULT_FAILURE_THRESHOLD_PERCENT,
+        fewest=DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS,
+    )
 
 
 def _cool_down_alone(router: Router, deployment_id: str, error: Exception) -> None:

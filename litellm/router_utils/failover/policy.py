@@ -111,18 +111,17 @@ def cools_down_at_once(failure: Failure) -> bool:
     return failure.proven and POLICY[failure.kind].cooldown is Cooldown.AT_ONCE
 
 
-def is_due_after(kind: FailureKind, failures: int, successes: int, *, most_failed: float, fewest: int) -> bool:
+def is_due_after(failure: Failure, failures: int, successes: int, *, most_failed: float, fewest: int) -> bool:
     """Whether a deployment that failed so is to cool down, as any that has another beside it.
 
     Args:
-        kind: Of the last failure.
+        failure: The last one.
         failures, successes: Of the deployment, in this minute.
         most_failed: The part of its requests (0 to 1) that may fail: LiteLLM's failure rate.
         fewest: The number of requests below which the rate says nothing.
     """
-    cooldown: Final = POLICY[kind].cooldown
-    if cooldown is not Cooldown.REPEATED:
-        return cooldown is Cooldown.AT_ONCE
+    if not may_cool_down(failure.kind) or cools_down_at_once(failure):
+        return may_cool_down(failure.kind)
     total: Final = failures + successes
     return total >= fewest and failures > most_failed * total
 
@@ -130,6 +129,10 @@ def is_due_after(kind: FailureKind, failures: int, successes: int, *, most_faile
 def is_worth_waiting_for(seconds: float | None, limit: float = LONGEST_WAIT) -> bool:
     """Whether a request for which all deployments are cooling down waits `seconds`, until the first of them is not."""
     return seconds is not None and seconds <= min(limit, LONGEST_WAIT)
+
+
+MAY_BE_ABOUT_AN_ID: Final = (403, 404)
+"""Statuses that are about the id of something, where the request names one."""
 
 
 class CallerInput(NamedTuple):
@@ -146,7 +149,9 @@ class CallerInput(NamedTuple):
 def kind_for(failure: Failure, own: CallerInput) -> FailureKind:
     """The kind of a failure, given what the request has of its own: a 403 or a 404 may be about an id that the caller
     named, and then no other deployment has it either."""
-    return FailureKind.REQUEST_REJECTED if own.names_an_id and failure.http_status in (403, 404) else failure.kind
+    return (
+        FailureKind.REQUEST_REJECTED if own.names_an_id and failure.http_status in MAY_BE_ABOUT_AN_ID else failure.kind
+    )
 
 
 def counts_for_all_callers(failure: Failure, own: CallerInput, *, timed_out: bool) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from litellm._logging import verbose_router_logger
-from litellm.litellm_core_utils.exception_chain import iter_exception_chain, safe_getattr
+from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind, failure_of
 from litellm.router_utils.failover.background_probe import begin_probe
-from litellm.router_utils.failover.caller_fault import is_caller_fault, seconds_of
+from litellm.router_utils.failover.caller_fault import has_timed_out, is_caller_fault, seconds_of
 from litellm.router_utils.failover.cooldown import served_by_fallback
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.recovery import Phase, Recovery
@@ -125,19 +125,12 @@ class Sent:
         if is_caller_fault(error) or not is_deployment_fault(failure.kind):
             recovery.succeed(self.deployment_id, self.begun)
             return
-        is_silent: Final = is_unanswered and nobody_answered and _waited(error, failure)
+        is_silent: Final = failure.proven and is_unanswered and nobody_answered and has_timed_out(error, failure)
         is_probed: Final = recovery.phase(self.deployment_id) in (Phase.HALF_OPEN, Phase.PROBING)
         if is_silent and not is_probed and _may_eject(router, self.deployment_id):
             recovery.eject(self.deployment_id, _base(router, self.deployment_id), is_silent=True)
             return
         recovery.fail(self.deployment_id, self.begun, wait=failure.retry_after, is_silent=is_silent)
-
-
-def _waited(error: BaseException, failure: Failure) -> bool:
-    """Whether a time limit has run out, also that of a connection."""
-    return failure.kind is FailureKind.TIMED_OUT or any(
-        "Timeout" in type(one).__name__ for one in iter_exception_chain(error)
-    )
 
 
 def _may_eject(router: Router, deployment_id: str) -> bool:
