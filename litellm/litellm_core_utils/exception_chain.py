@@ -2,6 +2,7 @@
 Walks an exception and all it was raised from. Nothing here raises: an attribute that cannot be read is none.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from traceback import walk_tb
 from types import TracebackType
@@ -14,6 +15,9 @@ FAILURE_ATTRIBUTE: Final = "failure"
 
 HEADERS_ATTRIBUTE: Final = "litellm_response_headers"
 """Where LiteLLM keeps the headers of the answer on what it raises."""
+
+NO_HEADERS_ATTRIBUTE: Final = "litellm_failover_no_response_headers"
+"""Where it is kept that an exception, and what it was raised from, have been searched for headers in vain."""
 
 _HTTP_LIBRARIES: Final = ("httpx", "httpx2")
 
@@ -45,9 +49,20 @@ def iter_exception_chain(failure: object) -> Iterator[object]:
 def response_headers(failure: object) -> httpx.Headers | None:
     """The headers of the provider's answer: those that were found before, else those of the outermost exception of the
     chain that has any."""
-    found: Final = safe_getattr(failure, HEADERS_ATTRIBUTE)
-    if are_headers(found):
-        return found
+    known: Final = safe_getattr(failure, HEADERS_ATTRIBUTE)
+    if are_headers(known):
+        return known
+    if safe_getattr(failure, NO_HEADERS_ATTRIBUTE) is True:
+        return None
+    found: Final = search_headers(failure)
+    if found is None and isinstance(failure, Exception):
+        with contextlib.suppress(AttributeError, TypeError):  # of one that takes no attributes
+            setattr(failure, NO_HEADERS_ATTRIBUTE, True)
+    return found
+
+
+def search_headers(failure: object) -> httpx.Headers | None:
+    """As `response_headers`, whatever was found before."""
     for link in iter_exception_chain(failure):
         for holder in (link, safe_getattr(link, "response")):
             headers = safe_getattr(holder, "headers")

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from unittest import mock
 
 import litellm
 import pytest
-from litellm.litellm_core_utils import failure
+from litellm.litellm_core_utils import exception_chain, failure
 from litellm.proxy.failover_errors.response import client_response
 
-from support.faulty_provider import Fault, FaultyProvider
+from support.faulty_provider import REFUSED, Fault, FaultyProvider
 from support.routing import deployment, lost, outcomes, routed
 
-LOOKS = ("search_evidence", "response_headers", "retry_after", "wait_in_headers")
+LOOKS = ("search_evidence", "retry_after", "search_headers", "wait_in_headers")
+SAYS_ENOUGH = "429"
+"""A status that leaves nothing to search where LiteLLM itself maps it to its class."""
+
 ATTEMPTS = 3
+FAILURES = {
+    "openai": {"500": Fault.status(500, retry_after=7), "402": Fault.status(402, retry_after=7), "refused": REFUSED},
+    "ollama_chat": {"429": Fault.status(429, retry_after=7), "refused": REFUSED},
+    "anthropic": {"529": Fault.status(529, retry_after=7), "refused": REFUSED},
+}
 
 
 @pytest.fixture
 def looks() -> Iterator[dict[str, mock.Mock]]:
-    """How often each of LOOKS is called."""
+    """How often each of these is called, by whichever module."""
     with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(mock.patch.object(failure, name, wraps=getattr(failure, name))) for name in LOOKS
-        }
+        found = {}
+        for name in LOOKS:
+            real = getattr(exception_chain if name == "search_headers" else failure, name)
+            found[name] = mock.Mock(wraps=real)
+            for module in [one for one in sys.modules.values() if vars(one).get(name) is real]:
+                stack.enter_context(mock.patch.object(module, name, found[name]))
+        yield found
 
 
 @pytest.mark.parametrize("mode", ["async", "sync", "async-stream"])
-async def test_each_attempt_is_looked_at_once(looks: dict[str, mock.Mock], mode: str) -> None:
-    """Three failed attempts and the caller's answer: three searches, three readings, three waits."""
+@pytest.mark.parametrize(("provider", "name"), [(one, name) for one, faults in FAILURES.items() for name in faults])
+async def test_each_attempt_is_looked_at_once(looks: dict[str, mock.Mock], provider: str, name: str, mode: str) -> None:
+    """Three failed attempts and the caller's answer: evidence and wait are looked for three times, the headers no more
+    than that: LiteLLM may have them at hand."""
+    fault = FAILURES[provider][name]
     with ExitStack() as stack:
-        fault = Fault.status(500, retry_after=7)
         servers = [stack.enter_context(FaultyProvider(fault)) for _ in range(ATTEMPTS)]
-        group = [deployment(str(number), "openai", server.url) for number, server in enumerate(servers)]
+        group = [deployment(str(number), provider, server.url) for number, server in enumerate(servers)]
         with routed(group, num_retries=ATTEMPTS - 1) as router:
             (error,) = await outcomes(router, 1, mode, timeout=5)
             assert lost([error]) == [0]
-            assert [server.attempts for server in servers] == [1] * ATTEMPTS
-            assert isinstance(error, litellm.InternalServerError)
             told = client_response(error)
     assert told is not None
-    assert (told.status_code, told.retry_after) == (500, 7)
-    assert {name: look.call_count for name, look in looks.items()} == dict.fromkeys(LOOKS, ATTEMPTS)
+    assert told.retry_after == (None if fault is REFUSED else 7)
+    assert len(error.failed_attempts) == ATTEMPTS
+    assert looks["search_evidence"].call_count in ((0, ATTEMPTS) if name == SAYS_ENOUGH else (ATTEMPTS,))
+    assert looks["retry_after"].call_count == ATTEMPTS
+    assert looks["search_headers"].call_count <= ATTEMPTS
+    assert looks["wait_in_headers"].call_count == (0 if fault is REFUSED else ATTEMPTS)
 
 
 @pytest.mark.parametrize("provider", ["gemini", "groq", "mistral", "openai", "replicate", "xai"])
