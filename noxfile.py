@@ -34,6 +34,9 @@ ABOUT_LITELLM = ["tests/exception_mapping", "tests/router_unit_tests"]
 OF_EACH_BASE = [*ABOUT_LITELLM, "tests/drill", "tests/proxy_unit_tests", "tests/support", "tests/fork/test_imports.py"]
 """What is tested on every base; the rest of the build and the benchmarks is the same on all, and tested on one."""
 
+STRUCTURE = "tests/fork/test_structure.py"
+"""Imports in one direction only, no `Any` without a reason: what upstream's own gates look at, and no linter does."""
+
 IN_PARALLEL = ["-n", "2", "--dist", "worksteal"]
 MOSTLY_WAITING = ["-n", "3", "--dist", "worksteal"]
 """For two cores: stock LiteLLM waits for hosts and back-offs that the patched one leaves alone."""
@@ -49,7 +52,7 @@ RELEASES: dict[str, tuple[str, list[str]]] = {
 
 @nox.session
 def check(session: nox.Session) -> None:
-    """Format, lint and strict types of all our code, and the workflows for GitHub."""
+    """Format, lint, strict types and structure of all our code, and the workflows for GitHub."""
     install_patched(session, DEFAULT_BASE, *dependencies("check"))
     modules = own_modules(session)
     add_to_package(session, modules)  # of which no release has all
@@ -59,6 +62,7 @@ def check(session: nox.Session) -> None:
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     session.run("zizmor", "--offline", "--quiet", *workflows)
     session.run("mypy")
+    session.run("pytest", "-q", STRUCTURE, env={"PYTHONPATH": "tests"})
     # As part of the whole package, where LiteLLM's own types are known.
     named = [argument for path in modules for argument in ("-m", dotted(path))]
     with session.chdir(session.create_tmp()):

@@ -144,7 +144,7 @@ def fail_on_empty_stream(
     that had nothing at all. An empty or HTML body with status 200 fails there, and is logged as a failure."""
 
     @functools.wraps(finish_reason_handler)
-    def refusing_to_end_what_never_began(self: "CustomStreamWrapper") -> Result:
+    def fail_or_finish(self: "CustomStreamWrapper") -> Result:
         if (
             not self.received_finish_reason
             and not self.intermittent_finish_reason
@@ -155,7 +155,7 @@ def fail_on_empty_stream(
             self._handle_stream_fallback_error(error)
         return finish_reason_handler(self)
 
-    return refusing_to_end_what_never_began
+    return fail_or_finish
 
 
 def keep_stream_failure(anext: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:

@@ -27,7 +27,7 @@ def map_moderation_failures(amoderation: Callable[..., Awaitable[Answer]]) -> Ca
     """
 
     @functools.wraps(amoderation)
-    async def amoderation_with_mapped_failures(*args: object, **kwargs: object) -> Answer:
+    async def amoderation_mapped(*args: object, **kwargs: object) -> Answer:
         try:
             return await amoderation(*args, **kwargs)
         except Exception as error:
@@ -36,7 +36,7 @@ def map_moderation_failures(amoderation: Callable[..., Awaitable[Answer]]) -> Ca
                 raise _mapped(error, kwargs.get("model"), provider, kwargs) from error
             raise
 
-    return amoderation_with_mapped_failures
+    return amoderation_mapped
 
 
 def map_rerank_failures(arerank: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:

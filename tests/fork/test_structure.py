@@ -80,6 +80,16 @@ def test_releases_are_told_apart_in_one_place(path: str) -> None:
     assert bool(list(probes(tree_of(path)))) is (path in KNOW_THE_RELEASE)
 
 
+TESTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS)
+def test_names_of_tests_are_short(path: str) -> None:
+    """A test's name has at most eight words: what it is about stands in its docstring."""
+    functions = (node for node in ast.walk(tree_of(path)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    assert [node.name for node in functions if node.name.startswith("test_") and node.name.count("_") > 8] == []
+
+
 def untyped(path: str) -> Iterator[str]:
     """The parameters and returns of type Any whose line does not say why it is one."""
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()

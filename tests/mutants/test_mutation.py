@@ -160,3 +160,21 @@ def test_modules_of_release_have_tests_for_it(base: str) -> None:
         left = killers(module).without(absent)
         assert left.stages, module
         assert absent.isdisjoint(f"tests/{test}" for stage in left.stages for test in stage)
+
+
+def test_explained_lines_are_there() -> None:
+    """Each line that `survivors.toml` explains stands in its module, and so does what the row says it is in."""
+    modules = by_name(own_modules(REPOSITORY)).values()
+    sources = {module: (REPOSITORY / f"{mutation.path_in_wheel(module)}.py").read_text("utf-8") for module in modules}
+    rotten = [
+        str(known.mutant)
+        for module, source in sources.items()
+        for known in explanations(module)
+        if squeezed(known.mutant.was) not in squeezed(source) or known.mutant.where.split(".")[-1] not in source
+    ]
+    assert rotten == []
+
+
+def squeezed(text: str) -> str:
+    """A text without its layout."""
+    return "".join(text.split())

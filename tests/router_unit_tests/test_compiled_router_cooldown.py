@@ -81,19 +81,19 @@ async def test_what_the_gateway_refuses_is_left_to_litellm(router: Any, name: st
     await fails(host, step("a", among="a"), answered(429))
     error = type(name, (Exception,), {"status_code": 503})()
     assert (await fails(host, step("a", among="a"), error)) == told_of(error)
-    with mock.patch.object(compiled_router, "cooldown_after_fallback") as make_way:
+    with mock.patch.object(compiled_router, "cooldown_after_fallback") as cooldown:
         await succeeds(host, step("z", among="z", level=1, group=OTHER))
-    assert not make_way.called
+    assert not cooldown.called
 
 
-async def test_groups_before_fallback_make_way(router: Any) -> None:
+async def test_groups_before_fallback_cool_down(router: Any) -> None:
     """Once the fallback has answered, the groups that led to it make way and no others."""
     host = Host(router)
     await fails(host, step("a", among="a"), answered(429))
     await fails(host, step("z", among="z", level=1, group=OTHER), answered(429))
-    with mock.patch.object(compiled_router, "cooldown_after_fallback") as make_way:
+    with mock.patch.object(compiled_router, "cooldown_after_fallback") as cooldown:
         await succeeds(host, step("y", among="y", level=1, group="third"))
-    assert [call.args[0].group for call in make_way.call_args_list] == [GROUP]
+    assert [call.args[0].group for call in cooldown.call_args_list] == [GROUP]
 
 
 async def test_whole_fallback_path_makes_way(router: Any) -> None:
@@ -101,9 +101,9 @@ async def test_whole_fallback_path_makes_way(router: Any) -> None:
     host = Host(router)
     for level, group in ((0, GROUP), (1, OTHER), (2, "third")):
         await fails(host, step("a", level=level, group=group), answered(500))
-    with mock.patch.object(compiled_router, "cooldown_after_fallback") as make_way:
+    with mock.patch.object(compiled_router, "cooldown_after_fallback") as cooldown:
         await succeeds(host, step("b", level=2, group="third"))
-    assert [call.args[0].group for call in make_way.call_args_list] == [GROUP, OTHER]
+    assert [call.args[0].group for call in cooldown.call_args_list] == [GROUP, OTHER]
 
 
 async def test_where_the_way_ended_is_forgotten(router: Any) -> None:
@@ -114,9 +114,9 @@ async def test_where_the_way_ended_is_forgotten(router: Any) -> None:
         await fails(host, step("a", level=level, group=group), answered(500))
     attempts = host.failover.request_state.attempts
     assert [one.model_group for one in attempts] == [group for _, group in way]
-    with mock.patch.object(compiled_router, "cooldown_after_fallback") as make_way:
+    with mock.patch.object(compiled_router, "cooldown_after_fallback") as cooldown:
         await succeeds(host, step("b", level=1, group="fourth"))
-    assert [call.args[0].group for call in make_way.call_args_list] == [GROUP]
+    assert [call.args[0].group for call in cooldown.call_args_list] == [GROUP]
 
 
 def test_cooldown_is_told_after_sync_answer(router: Any) -> None:
@@ -129,10 +129,10 @@ def test_cooldown_is_told_after_sync_answer(router: Any) -> None:
         await asyncio.sleep(0)  # as when it takes a lock
         told.append("a")
 
-    def make_way(*_: Any) -> None:
+    def cooldown(*_: Any) -> None:
         asyncio.ensure_future(tell())
 
-    with mock.patch.object(compiled_router, "cooldown_after_fallback", make_way):
+    with mock.patch.object(compiled_router, "cooldown_after_fallback", cooldown):
         retry_by_policy(lambda *_: {"ok": True})(host, step("z", level=1, group=OTHER))
     assert told == ["a"]
 

@@ -129,13 +129,13 @@ def skip_denied_groups(attempt: Callable[[Driver, Step], Awaitable[Outcome]]) ->
     request's key may not use. A request to the proxy makes no other than these, asynchronous ones."""
 
     @functools.wraps(attempt)
-    async def attempt_knowing_the_key(self: Driver, step: Step) -> Outcome:
+    async def attempt_with_key(self: Driver, step: Step) -> Outcome:
         told: Final = await attempt(self, step)
         if not told.get("ok") and falls_back_automatically(self._core):
             await visit_denied_groups(turn_of_step(self, step))
         return told
 
-    return attempt_knowing_the_key
+    return attempt_with_key
 
 
 def keep_refusal_as_answer(blocked: Callable[..., str | None]) -> Callable[..., str | None]:
@@ -154,8 +154,8 @@ def tell_no_fallback_fit(fallbacks_failed: Callable[[Driver, Step], None]) -> Ca
     """Wrap `_Driver._fallbacks_failed`, which logs that fallbacks have failed: not where none was asked."""
 
     @functools.wraps(fallbacks_failed)
-    def fallbacks_failed_if_asked(self: Driver, event: Step) -> None:
+    def fallbacks_failed_or_denied(self: Driver, event: Step) -> None:
         was_asked: Final = event.get("last_hop") is True or not _falls_back_automatically(self)
         fallbacks_failed(self, event if was_asked else {**event, "chain": False})
 
-    return fallbacks_failed_if_asked
+    return fallbacks_failed_or_denied

@@ -48,7 +48,7 @@ def skip_denied_groups(make_call: Callable[..., Awaitable[Result]]) -> Callable[
     the automatic fallbacks that the request's key may not use."""
 
     @functools.wraps(make_call)
-    async def make_call_knowing_the_key(self: Router, *args: object, **kwargs: object) -> Result:
+    async def make_call_with_key(self: Router, *args: object, **kwargs: object) -> Result:
         try:
             return await make_call(self, *args, **kwargs)
         except Exception:
@@ -57,4 +57,4 @@ def skip_denied_groups(make_call: Callable[..., Awaitable[Result]]) -> Callable[
                 await visit_denied_groups(turn)
             raise
 
-    return make_call_knowing_the_key
+    return make_call_with_key
