@@ -149,7 +149,12 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _as_error_status(value: object) -> int | None:
+def as_http_status(value: object, lowest: int = 100) -> int | None:
+    """The HTTP status that a number is, or its digits, from `lowest` to 599; None if it is none."""
     if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
         value = int(value)
-    return int(value) if isinstance(value, int) and 400 <= value <= 599 else None
+    return int(value) if isinstance(value, int) and lowest <= value <= 599 else None
+
+
+def _as_error_status(value: object) -> int | None:
+    return as_http_status(value, 400)

@@ -15,7 +15,7 @@ from traceback import walk_tb
 from types import TracebackType
 from typing import Final, NamedTuple, TypeVar
 
-from litellm.litellm_core_utils.error_object import ErrorObject, error_object_of
+from litellm.litellm_core_utils.error_object import ErrorObject, as_http_status, error_object_of
 from litellm.litellm_core_utils.exception_chain import (
     FAILURE_ATTRIBUTE,
     MAX_LINKS,
@@ -355,17 +355,11 @@ def _http_status(link: object) -> int | None:
     if safe_getattr(link, "status_code_is_synthesized") is True:
         return None
     return (
-        _as_http_status(safe_getattr(link, "status_code"))
-        or _as_http_status(safe_getattr(link, "status"))
-        or _as_http_status(safe_getattr(safe_getattr(link, "response"), "status_code"))
-        or _as_http_status(safe_getattr(link, "code"))
+        as_http_status(safe_getattr(link, "status_code"))
+        or as_http_status(safe_getattr(link, "status"))
+        or as_http_status(safe_getattr(safe_getattr(link, "response"), "status_code"))
+        or as_http_status(safe_getattr(link, "code"))
     )
-
-
-def _as_http_status(value: object) -> int | None:
-    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
-        value = int(value)
-    return int(value) if isinstance(value, int) and 100 <= value <= 599 else None
 
 
 def _transport_kind(link: object, proof: _Proof) -> FailureKind | None:
