@@ -16,8 +16,8 @@ FAILURE_ATTRIBUTE: Final = "failure"
 HEADERS_ATTRIBUTE: Final = "litellm_response_headers"
 """Where LiteLLM keeps the headers of the answer on what it raises."""
 
-NO_HEADERS_ATTRIBUTE: Final = "litellm_failover_no_response_headers"
-"""Where it is kept that an exception, and what it was raised from, have been searched for headers in vain."""
+FOUND_HEADERS_ATTRIBUTE: Final = "litellm_failover_response_headers"
+"""Where it is kept what an exception, and what it was raised from, have been searched for: none are empty ones."""
 
 _HTTP_LIBRARIES: Final = ("httpx", "httpx2")
 
@@ -52,12 +52,13 @@ def response_headers(failure: object) -> httpx.Headers | None:
     known: Final = safe_getattr(failure, HEADERS_ATTRIBUTE)
     if are_headers(known):
         return known
-    if safe_getattr(failure, NO_HEADERS_ATTRIBUTE) is True:
-        return None
+    searched: Final = safe_getattr(failure, FOUND_HEADERS_ATTRIBUTE)
+    if searched is not None:
+        return searched if are_headers(searched) else None
     found: Final = search_headers(failure)
-    if found is None and isinstance(failure, Exception):
+    if isinstance(failure, Exception):
         with contextlib.suppress(AttributeError, TypeError):  # of one that takes no attributes
-            setattr(failure, NO_HEADERS_ATTRIBUTE, True)
+            setattr(failure, FOUND_HEADERS_ATTRIBUTE, found or httpx.Headers())
     return found
 
 

@@ -18,8 +18,8 @@ from litellm import exceptions
 from litellm._logging import _ENABLE_SECRET_REDACTION, _redact_string, verbose_logger
 from litellm.constants import _openai_like_providers
 from litellm.litellm_core_utils.exception_chain import (
+    FOUND_HEADERS_ATTRIBUTE,
     HEADERS_ATTRIBUTE,
-    NO_HEADERS_ATTRIBUTE,
     are_headers,
     response_headers,
     safe_getattr,
@@ -229,8 +229,9 @@ def align_with_http_status(mapped: Exception, original: object, model: str, prov
         if agreed is None:
             _reraise_cancellation(original)
             agreed = _agreed(mapped, original, model, provider)
-            if safe_getattr(original, NO_HEADERS_ATTRIBUTE) is True:
-                setattr(agreed, NO_HEADERS_ATTRIBUTE, True)
+            searched: Final = safe_getattr(original, FOUND_HEADERS_ATTRIBUTE)
+            if searched is not None:
+                setattr(agreed, FOUND_HEADERS_ATTRIBUTE, searched)
     except Exception as error:  # whatever is wrong here must not take the provider's failure from the caller
         verbose_logger.warning("The failure of %s was mapped without its HTTP status: %s", provider, error)
         agreed = mapped

@@ -16,15 +16,20 @@ from support.faulty_provider import REFUSED, Fault, FaultyProvider
 from support.routing import deployment, lost, outcomes, routed
 
 LOOKS = ("search_evidence", "retry_after", "search_headers", "wait_in_headers")
-SAYS_ENOUGH = "429"
+SAYS_ENOUGH = 429
 """A status that leaves nothing to search where LiteLLM itself maps it to its class."""
 
 ATTEMPTS = 3
-FAILURES = {
-    "openai": {"500": Fault.status(500, retry_after=7), "402": Fault.status(402, retry_after=7), "refused": REFUSED},
-    "ollama_chat": {"429": Fault.status(429, retry_after=7), "refused": REFUSED},
-    "anthropic": {"529": Fault.status(529, retry_after=7), "refused": REFUSED},
-}
+CASES = [
+    ("openai", 500, 500),
+    ("openai", 402, 402),
+    ("openai", None, 502),
+    ("ollama_chat", 429, 429),
+    ("ollama_chat", None, 502),
+    ("anthropic", 529, 529),
+    ("anthropic", None, 502),
+]
+"""Provider, the status it answers with (None: it cannot be reached), and the status that the caller is told."""
 
 
 @pytest.fixture
@@ -41,26 +46,30 @@ def looks() -> Iterator[dict[str, mock.Mock]]:
 
 
 @pytest.mark.parametrize("mode", ["async", "sync", "async-stream"])
-@pytest.mark.parametrize(("provider", "name"), [(one, name) for one, faults in FAILURES.items() for name in faults])
-async def test_each_attempt_is_looked_at_once(looks: dict[str, mock.Mock], provider: str, name: str, mode: str) -> None:
+@pytest.mark.parametrize(("provider", "status", "told_status"), CASES)
+async def test_each_attempt_is_looked_at_once(
+    looks: dict[str, mock.Mock], provider: str, status: int | None, told_status: int, mode: str
+) -> None:
     """Three failed attempts and the caller's answer: evidence and wait are looked for three times, the headers no more
     than that: LiteLLM may have them at hand."""
-    fault = FAILURES[provider][name]
+    fault = REFUSED if status is None else Fault.status(status, retry_after=7)
+    stated = None if status is None else 7
     with ExitStack() as stack:
         servers = [stack.enter_context(FaultyProvider(fault)) for _ in range(ATTEMPTS)]
         group = [deployment(str(number), provider, server.url) for number, server in enumerate(servers)]
         with routed(group, num_retries=ATTEMPTS - 1) as router:
             (error,) = await outcomes(router, 1, mode, timeout=5)
             assert lost([error]) == [0]
+            assert [server.attempts for server in servers] == [0 if status is None else 1] * ATTEMPTS
             assert isinstance(error, Exception)
             told = client_response(error)
     assert told is not None
-    assert told.retry_after == (None if fault is REFUSED else 7)
+    assert (told.status_code, told.retry_after) == (told_status, stated)
     assert len(vars(error)["failed_attempts"]) == ATTEMPTS
-    assert looks["search_evidence"].call_count in ((0, ATTEMPTS) if name == SAYS_ENOUGH else (ATTEMPTS,))
+    assert looks["search_evidence"].call_count in ((0, ATTEMPTS) if status == SAYS_ENOUGH else (ATTEMPTS,))
     assert looks["retry_after"].call_count == ATTEMPTS
     assert looks["search_headers"].call_count <= ATTEMPTS
-    assert looks["wait_in_headers"].call_count == (0 if fault is REFUSED else ATTEMPTS)
+    assert looks["wait_in_headers"].call_count == (0 if status is None else ATTEMPTS)
 
 
 @pytest.mark.parametrize("provider", ["gemini", "groq", "mistral", "openai", "replicate", "xai"])
