@@ -307,20 +307,20 @@ def _choosing(driver: Driver, step: Step) -> AbstractContextManager[None]:
 class _ChoosingOfAll:
     """A block in which the filters of all deployments know the turn that chooses, as `_Attempting`."""
 
-    __slots__ = ("_choice", "_turn")
+    __slots__ = ("_choice", "_turn", "_under_way")
 
     def __init__(self, driver: Driver, step: Step) -> None:
         self._choice: Final = driver.failover.choice
-        self._turn: Final = turn_under_way(choosing_turn(driver, str(step["model"])))
+        self._turn: Final = choosing_turn(driver, str(step["model"]))
+        self._under_way: Final = turn_under_way(self._turn)
 
     def __enter__(self) -> None:
-        self._turn.__enter__()
+        self._under_way.__enter__()
 
     def __exit__(self, raised: type[BaseException] | None, *about: object) -> None:
-        turn: Final = self._turn.value
-        self._turn.__exit__(raised, *about)
-        if turn is not None and raised is None:
-            self._choice.affinity = turn.affinity
+        self._under_way.__exit__(raised, *about)
+        if raised is None:
+            self._choice.affinity = self._turn.affinity
 
 
 @contextmanager

@@ -41,18 +41,18 @@ def can_fall_back(turn: GroupTurn) -> bool:
     """Whether LiteLLM will ask other deployments once this group gives up: of a later `order`, or of a group that this
     request has not been to."""
     try:
-        return has_later_order(turn.router, turn.request, turn.group) or _has_earlier_fallback(turn)
+        return has_later_order(turn.router, turn.request, turn.group) or _has_fallback_left(turn)
     except Exception as error:  # a setting that makes no sense must not take the provider's failure from the caller
         verbose_router_logger.warning("The fallbacks of %s cannot be read: %s", turn.group, error)
         return False
 
 
-def _has_earlier_fallback(turn: GroupTurn) -> bool:
+def _has_fallback_left(turn: GroupTurn) -> bool:
     """To a fallback of this group, or to the next one of the group that this is a fallback of."""
     visited: Final = turn.state.visited_groups
     if fallbacks_remain(turn, turn.request, visited):
         return True
-    return turn.previous is not None and _has_earlier_fallback(turn.previous)
+    return turn.previous is not None and _has_fallback_left(turn.previous)
 
 
 def fallbacks_remain(turn: GroupTurn, request: Request, visited: Collection[str]) -> bool:

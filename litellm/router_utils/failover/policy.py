@@ -120,10 +120,10 @@ def is_due_after(failure: Failure, failures: int, successes: int, *, most_failed
         most_failed: The part of its requests (0 to 1) that may fail: LiteLLM's failure rate.
         fewest: The number of requests below which the rate says nothing.
     """
-    if not may_cool_down(failure.kind) or cools_down_at_once(failure):
-        return may_cool_down(failure.kind)
+    if cools_down_at_once(failure):
+        return True
     total: Final = failures + successes
-    return total >= fewest and failures > most_failed * total
+    return may_cool_down(failure.kind) and total >= fewest and failures > most_failed * total
 
 
 def is_worth_waiting_for(seconds: float | None, limit: float = LONGEST_WAIT) -> bool:
