@@ -239,7 +239,8 @@ def _signs_of_converse(value: JsonObject) -> Signs:
 
 
 def _is_empty(signs: Signs) -> bool:
-    return not signs.says and not signs.tokens and (signs.reason or "") in ORDINARY_ENDS
+    ended_at_once: Final = signs.tokens > 0 and signs.reason is not None
+    return not signs.says and not ended_at_once and (signs.reason or "") in ORDINARY_ENDS
 
 
 def _failure_in(api: Api, value: object) -> Failure | None:

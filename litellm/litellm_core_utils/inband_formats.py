@@ -73,8 +73,8 @@ LABELS: Final = frozenset({"type", "role", "id", "index", "object", "thought", "
 # (jakobdylanc/llmcord#84).
 NAMES_OF_REASON: Final = ("finish_reason", "finishReason")
 
-# Reasons for an end after which nothing said is nothing at all, unless tokens were spent on it: then the model was
-# asked, and ended at once. After any other reason, such as a filter or the limit of tokens, silence is the answer.
+# Reasons for an end after which nothing said is nothing at all, unless tokens were spent on it as well: then the model
+# was asked, and ended at once. After any other reason, such as a filter or the limit of tokens, silence is the answer.
 ORDINARY_ENDS: Final = frozenset(
     {
         *("", "stop", "end_turn", "complete", "completed", "eos", "end", "tool_calls", "function_call", "tool_use"),

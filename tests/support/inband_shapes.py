@@ -117,6 +117,7 @@ def _message(stop: str | None, *content: object, tokens: int = 0) -> Json:
 WHOLE: Final[dict[str, dict[str, Body]]] = {
     "chat": {
         "no choices": _chat(),
+        "no choices, billed": _chat(usage=OPENAI_USAGE),
         "choices null": json_body({**_CHAT, "choices": None, "usage": None}),
         "choice's error": _chat({**_choice("error", content=""), "error": {"code": 502, "message": "provider failed"}}),
         "finish error": _chat(_choice("error", content="")),
@@ -221,6 +222,7 @@ STREAMS: Final[dict[str, dict[str, Body]]] = {
     "chat": {
         "only done": events("[DONE]"),
         "no choices": events({**_CHAT, "object": "chat.completion.chunk", "choices": []}, "[DONE]"),
+        "no choices, billed": events({**_CHAT, "choices": [], "usage": OPENAI_USAGE}, "[DONE]"),
         "role and end": events(_ROLE, _chunk("stop"), "[DONE]"),
         "role only": events(_ROLE, "[DONE]"),
         "abort": events(_ROLE, _chunk("abort"), "[DONE]"),
