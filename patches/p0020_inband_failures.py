@@ -17,6 +17,7 @@ Change
   was cut off. `litellm.empty_answer = "pass"` has the former as before.
 - What is asked by another method or at another path, files and stored
   responses among it, and pass-through routes are left alone.
+- The log of a failed whole answer has the tokens that were billed for it.
 
 Tests
 -----
@@ -46,6 +47,7 @@ def judged(*functions: str) -> ForReleases[AddImport | Decorate]:
 
 
 ADDS = (
+    "litellm/litellm_core_utils/billed_usage.py",
     "litellm/litellm_core_utils/inband_aws.py",
     "litellm/litellm_core_utils/inband_failure.py",
     "litellm/litellm_core_utils/inband_fast_path.py",
@@ -54,6 +56,7 @@ ADDS = (
     "litellm/litellm_core_utils/inband_stream.py",
     "litellm/litellm_core_utils/inband_whole.py",
     "tests/exception_mapping/test_aws_streams.py",
+    "tests/exception_mapping/test_billed_usage.py",
     "tests/exception_mapping/test_inband_failures.py",
     "tests/exception_mapping/test_inband_fast_path.py",
     "tests/exception_mapping/test_inband_whole.py",
@@ -66,6 +69,10 @@ ADDS = (
     "tests/support/inband_shapes.py",
 )
 EDITS = {
+    "litellm/litellm_core_utils/litellm_logging.py": (
+        AddImport("litellm.litellm_core_utils.billed_usage", ("log_billed_usage",)),
+        Decorate("Logging._failure_handler_helper_fn", "log_billed_usage"),
+    ),
     "litellm/llms/custom_httpx/http_handler.py": (
         AddImport(MODULE, ("judge_answer",)),
         *(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import httpx
 import litellm
 from litellm._logging import verbose_logger
+from litellm.litellm_core_utils.billed_usage import BILLED, billed_in
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
@@ -82,8 +83,12 @@ def judge_answer(response: object, stream: bool = False) -> None:
         failure = NOTHING_IN_IT
     if failure is None:
         return
+    billed: Final = billed_in(response.content)
     if failure.http_status is None:
-        raise _exception(failure, b"", response)
+        error: Final = _exception(failure, b"", response)
+        setattr(error, BILLED, billed)
+        raise error
+    response.extensions[BILLED] = billed
     response.status_code = failure.http_status
     response.extensions["reason_phrase"] = _phrase(failure.http_status)
 

@@ -113,6 +113,9 @@ OTHER_KILLERS = {
         quick=("exception_mapping/test_inband_whole.py",), thorough=("router_unit_tests/test_whole_answers.py",)
     ),
     "inband_fast_path": Killers(quick=("exception_mapping/test_inband_fast_path.py",)),
+    "billed_usage": Killers(
+        quick=("exception_mapping/test_billed_usage.py", "router_unit_tests/test_inband_answers.py")
+    ),
     "inband_http": Killers(quick=("router_unit_tests/test_inband_answers.py",)),
     "json_values": Killers(
         quick=("exception_mapping/test_inband_whole.py", "exception_mapping/test_error_codes.py"),

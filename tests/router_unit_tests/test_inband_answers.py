@@ -206,6 +206,46 @@ async def test_attempt_is_logged_as_what_it_is(name: str, shape: str) -> None:
     assert heard.of(providers) == ["failure", "success"]
 
 
+class Bills(CustomLogger):
+    """What callbacks are told of the failures at `base`: the record's tokens and cost, and the event's cost."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self.base, self.bills = base, list[tuple[int, int, int, float, float]]()
+
+    async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        if self.base in str(kwargs["litellm_params"].get("api_base")):
+            record = kwargs["standard_logging_object"]
+            tokens = (record["prompt_tokens"], record["completion_tokens"], record["total_tokens"])
+            self.bills.append((*tokens, record["response_cost"], kwargs["response_cost"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("openai chat", {"choices": []}),
+        ("openai chat", {"error": {"code": 429, "message": "slow down"}}),
+        ("hosted_vllm chat", {"choices": []}),
+        ("hosted_vllm chat", {"error": {"code": 429, "message": "slow down"}}),
+        ("anthropic messages", {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
+    ],
+)
+async def test_failed_answer_is_logged_as_billed(name: str, more: dict[str, Any]) -> None:
+    """What a provider bills for an answer that is none stands in the log of the failure, once, with its price."""
+    spent = {"prompt_tokens": 1000, "completion_tokens": 7, "input_tokens": 1000, "output_tokens": 7}
+    price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    body = json_body({**more, "usage": spent})
+    with group(CALL[name], fault(body), None) as (router, providers):
+        bills = Bills(providers[0].url)
+        litellm.register_model({CALL[name].model: {**price, "litellm_provider": CALL[name].provider, "mode": "chat"}})
+        litellm.callbacks.append(bills)
+        await CALL[name].ask(router)
+        assert await until(lambda: bool(bills.bills))
+    ((*tokens, logged, told),) = bills.bills
+    assert tokens == [1000, 7, 1007]
+    assert [logged, told] == pytest.approx([1000 * 1e-6 + 7 * 2e-6] * 2)
+
+
 @pytest.mark.parametrize("name", ["openai chat stream", "anthropic chat stream", "gemini chat stream"])
 async def test_caller_of_a_stream_hears_the_status_too(name: str) -> None:
     """An error in the first event of a stream is the status it stands for."""
