@@ -36,6 +36,7 @@ from litellm.litellm_core_utils.failure_evidence import (
     KIND_OF_STATUS,
     KIND_OF_WORDING,
     MODEL_CODES,
+    OPENAI_PARSERS,
     PLACEHOLDER_STATUSES,
     READS_AN_ANSWER,
     REFUSALS,
@@ -326,14 +327,22 @@ def _is_an_answer_of_failure(link: object) -> bool:
 
 
 def _raised_by_a_reader(link: object) -> bool:
-    return any(READS_AN_ANSWER.fullmatch(name) is not None for name in _functions_of(link))
+    return any(
+        READS_AN_ANSWER.fullmatch(function) is not None or (function == "parse" and module in OPENAI_PARSERS)
+        for module, function in _frames_of(link)
+    )
 
 
 def _functions_of(link: object) -> Iterator[str]:
     """The names of the functions that an exception has passed through."""
+    return (function for _, function in _frames_of(link))
+
+
+def _frames_of(link: object) -> Iterator[tuple[str, str]]:
+    """The modules and the functions that an exception has passed through."""
     trace: Final = safe_getattr(link, "__traceback__")
     for frame, _ in walk_tb(trace if isinstance(trace, TracebackType) else None):
-        yield frame.f_code.co_name
+        yield str(frame.f_globals.get("__name__")), frame.f_code.co_name
 
 
 def kind_of_status(status: int) -> FailureKind:

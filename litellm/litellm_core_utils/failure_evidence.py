@@ -59,6 +59,9 @@ READS_AN_ANSWER: Final = re.compile(
     r"|_?chunk_(parser|creator)"
 )
 
+# Modules of OpenAI's SDK whose `parse` reads an answer: in some versions of it no other function of theirs is called.
+OPENAI_PARSERS: Final = frozenset({"openai._legacy_response", "openai._response"})
+
 
 # Functions of an attempt that ask somebody else than the provider: for what the caller has linked to, or a hook or a
 # prompt store of the operator's. What is raised in them is nothing the deployment has done.

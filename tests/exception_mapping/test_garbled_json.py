@@ -62,12 +62,19 @@ def test_transform_response_json_is_garbled() -> None:
 
 @pytest.mark.parametrize("bug", [KeyError, TypeError, AttributeError, ValueError])
 @pytest.mark.parametrize(
-    ("function", "kind"),
-    [("transform_response", FailureKind.GARBLED), ("transform_request", FailureKind.INTERNAL)],
+    ("module", "function", "kind"),
+    [
+        ("litellm.llms.x", "transform_response", FailureKind.GARBLED),
+        ("litellm.llms.x", "transform_request", FailureKind.INTERNAL),
+        ("openai._legacy_response", "parse", FailureKind.GARBLED),
+        ("openai._response", "parse", FailureKind.GARBLED),
+        ("openai._base_client", "parse", FailureKind.INTERNAL),
+        ("litellm.llms.x", "parse", FailureKind.INTERNAL),
+    ],
 )
-def test_misread_answer_is_garbled(function: str, kind: FailureKind, bug: type[Exception]) -> None:
+def test_misread_answer_is_garbled(module: str, function: str, kind: FailureKind, bug: type[Exception]) -> None:
     """A bug that shows while an answer is transformed is the provider's garbled answer, and elsewhere LiteLLM's own."""
-    namespace: dict[str, Any] = {"bug": bug}
+    namespace: dict[str, Any] = {"__name__": module, "bug": bug}
     exec(f"def {function}(): raise bug('choices')", namespace)
     with pytest.raises(bug) as caught:
         namespace[function]()
