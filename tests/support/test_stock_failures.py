@@ -25,6 +25,7 @@ def lists(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the lists are, beside a suite of two tests."""
     monkeypatch.setattr(stock_failures, "FOLDER", pytester.path)
     pytester.makepyfile(test_suite=SUITE)
+    pytester.makeini("[pytest]")  # or a test would be named from the folder of another configuration on
     return pytester.path
 
 
