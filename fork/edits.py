@@ -24,6 +24,7 @@ from fork.syntax import (
     Location,
     appended,
     assigned_value,
+    block_around,
     end_of_imports,
     holds_import,
     imported_names,
@@ -399,6 +400,27 @@ class InsertFirst(FunctionEdit):
         if same_code(body[place : place + len(added)], added):
             target.refuse(f"`{self.statement}` already stands first")
         return target.with_(block, block.with_changes(body=[*body[:place], *added, *body[place:]]))
+
+
+@dataclass(frozen=True)
+class InsertAfter(FunctionEdit):
+    """Insert `statement` (one or several, dedented) after the definition of `function`, where that stands: in a class,
+    it may give it another member."""
+
+    statement: str
+
+    def edit(self, target: Target) -> cst.Module:
+        block = block_around(target.module, target.tree)
+        place = 1 + next(place for place, one in enumerate(block.body) if one is target.tree)
+        added = target.statements(self.statement)
+        if same_code(block.body[place : place + len(added)], added):
+            target.refuse(f"`{self.statement}` already stands after it")
+        spaced = [
+            added[0].with_changes(leading_lines=[cst.EmptyLine(indent=False), *added[0].leading_lines]),
+            *added[1:],
+        ]
+        body = [*block.body[:place], *spaced, *block.body[place:]]
+        return replaced(target.module, block, block, block.with_changes(body=body))
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,13 @@ def _with_statement(node: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cs
     return None
 
 
+def block_around(node: cst.CSTNode, statement: cst.CSTNode) -> cst.Module | cst.IndentedBlock:
+    """The block in `node`, or the module that it is, which has `statement` among its own."""
+    if isinstance(node, (cst.Module, cst.IndentedBlock)) and any(one is statement for one in node.body):
+        return node
+    return block_around(next(child for child in node.children if holds(child, statement)), statement)
+
+
 def handler_around(node: cst.CSTNode, wanted: cst.CSTNode) -> cst.ExceptHandler | None:
     """The innermost except clause in `node` with `wanted` in it; what one binds is gone when a function defined there
     runs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fork.edits import AddParameter, Decorate, InsertFirst, ReplaceBody
+from fork.edits import AddParameter, Decorate, InsertAfter, InsertFirst, ReplaceBody
 from support.edited_module import MODULE, applied, refusal
 
 
@@ -19,6 +19,23 @@ def test_an_inner_function_has_a_dotted_name() -> None:
     """An inner function is named by all that encloses it, joined by dots."""
     edited = applied(MODULE, Decorate("Router.twice_over.inner", "ours"))
     assert "        @ours\n        def inner():" in edited
+
+
+def test_statement_follows_the_definition() -> None:
+    """A statement is put behind the function, into the class or the module that it is in, after an empty line."""
+    assert "        return False\n\n    other = ours\n\n    def twice(self):" in applied(
+        MODULE, InsertAfter("Router.method", "other = ours")
+    )
+    assert "    return result\n\nours()\nmore()\n\n\nclass Router" in applied(
+        MODULE, InsertAfter("simple", "ours()\nmore()")
+    )
+
+
+def test_statement_that_follows_already_is_refused() -> None:
+    """What is there already is not put there again; nor is what is no statement."""
+    once = InsertAfter("Router.method", "other = ours")
+    assert "function Router.method: `other = ours` already stands after it" in refusal(MODULE, once, once)
+    assert "cannot be parsed" in refusal(MODULE, InsertAfter("simple", "other ="))
 
 
 def test_a_decorator_that_is_no_expression_is_refused() -> None:
