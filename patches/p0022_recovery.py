@@ -44,6 +44,7 @@ ADDS = (
     "litellm/router_utils/failover/background_probe.py",
     "litellm/router_utils/failover/recovery.py",
     "litellm/router_utils/failover/rotation.py",
+    "litellm/router_utils/failover/rotation_metrics.py",
     "litellm/router_utils/failover/suspicion.py",
     "tests/router_unit_tests/test_recovery.py",
     "tests/router_unit_tests/test_rotation.py",

@@ -183,6 +183,10 @@ OTHER_KILLERS = {
     "context_slot": Killers(quick=("router_unit_tests/test_retry_state.py", "router_unit_tests/test_stream_wait.py")),
     "background_probe": Killers(quick=("router_unit_tests/test_rotation.py",)),
     **dict.fromkeys(
+        ("rotation_state", "rotation_metrics"), Killers(quick=("router_unit_tests/test_rotation_state.py",))
+    ),
+    "rotation_endpoint": Killers(quick=("proxy_unit_tests/test_rotation_endpoint.py",)),
+    **dict.fromkeys(
         ("python_router_recovery", "compiled_router_recovery"),
         Killers(quick=("router_unit_tests/test_silent_hosts.py",)),
     ),

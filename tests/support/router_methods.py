@@ -77,7 +77,7 @@ OUTSIDE: Final[Mapping[str, str]] = {
     get_model_list get_model_list_from_model_alias get_model_list_from_routing_groups get_model_list_of_routed_group
     get_model_listing_info get_model_names get_num_retries_from_retry_policy get_remaining_model_group_usage
     get_routable_deployments get_routable_upstream_model get_router_deployment_budget_limiter get_router_model_info
-    get_routing_group get_search_tool_support get_settings get_valid_args has_model_id health
+    get_rotation_state get_routing_group get_search_tool_support get_settings get_valid_args has_model_id health
     increment_deployment_usage_for_response init_adaptive_router_deployment init_auto_router_deployment
     init_complexity_router_deployment init_quality_router_deployment initialize_assistants_endpoint
     initialize_router_endpoints io_token_usage_sync is_deployment_blocked is_model_access_group_for_wildcard_route

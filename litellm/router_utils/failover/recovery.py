@@ -8,7 +8,7 @@ half-open, where one probe is under way at a time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final
 
 JITTER: Final = 0.1
@@ -22,6 +22,13 @@ class Phase(IntEnum):
     HALF_OPEN = 1  # a probe may begin
     PROBING = 2  # one is under way
     EJECTED = 3
+
+
+class Event(Enum):
+    """What befalls a deployment, for who counts it."""
+
+    EJECTED = "it is taken out of rotation, or out of it again"
+    PROBED = "a request begins that finds out whether it is well"
 
 
 @dataclass(slots=True)
@@ -39,15 +46,23 @@ class _Ejection:
 class Recovery:
     """The deployments of a router that are not in rotation, by their ids."""
 
-    def __init__(self, clock: Callable[[], float], random: Callable[[], float], longest: float) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        longest: float,
+        tell: Callable[[Event, str], None] = lambda event, deployment_id: None,
+    ) -> None:
         """
         Args:
             clock: The seconds since some moment; never goes back.
             random: A number between 0 and 1, another one each time.
             longest: Seconds to which an ejection grows at the most. One whose base is longer lasts as long as that.
+            tell: Is told of each event and the deployment that it is about.
         """
         self._clock: Final = clock
         self._random: Final = random
+        self._tell: Final = tell
         self.longest = longest
         self.ejected: Final[dict[str, _Ejection]] = {}  # those that are not in rotation
 
@@ -58,7 +73,7 @@ class Recovery:
             return Phase.IN_ROTATION
         now: Final = self._clock()
         if ejection.probe_ends is not None and now >= ejection.probe_ends:
-            self._eject_again(ejection, ejection.base, ejection.probe_ends)
+            self._eject_again(deployment_id, ejection.base, ejection.probe_ends)
         if now < ejection.ends:
             return Phase.EJECTED
         return Phase.HALF_OPEN if ejection.probe_ends is None else Phase.PROBING
@@ -92,13 +107,14 @@ class Recovery:
         ejection: Final = self.ejected.get(deployment_id)
         if ejection is None:
             self.ejected[deployment_id] = _Ejection(now + base, base, 1, is_silent)
+            self._tell(Event.EJECTED, deployment_id)
             return base
         ejection.is_silent = is_silent or (ejection.is_silent and phase is Phase.EJECTED)
         if phase is Phase.EJECTED:
             if now + base > ejection.ends:
                 ejection.ends, ejection.base = now + base, base
         else:
-            self._eject_again(ejection, base, now)
+            self._eject_again(deployment_id, base, now)
         ejection.probe_began = None
         return self._left(ejection)
 
@@ -145,6 +161,7 @@ class Recovery:
             return False
         now: Final = self._clock()
         self.ejected[deployment_id].probe_began, self.ejected[deployment_id].probe_ends = now, now + timeout
+        self._tell(Event.PROBED, deployment_id)
         return True
 
     def release(self, deployment_id: str) -> None:
@@ -152,13 +169,15 @@ class Recovery:
         if self.phase(deployment_id) is Phase.PROBING:
             self.ejected[deployment_id].probe_began = self.ejected[deployment_id].probe_ends = None
 
-    def _eject_again(self, ejection: _Ejection, base: float, now: float) -> None:
+    def _eject_again(self, deployment_id: str, base: float, now: float) -> None:
+        ejection: Final = self.ejected[deployment_id]
         grown: Final = min(base * 2.0 ** min(ejection.streak, 64), self.longest)
         jittered: Final = grown * (1 + JITTER * (2 * self._random() - 1)) if ejection.streak else grown
         ejection.base = base
         ejection.ends = now + max(base, min(jittered, self.longest))
         ejection.streak += 1
         ejection.probe_ends = None
+        self._tell(Event.EJECTED, deployment_id)
 
     def _left(self, ejection: _Ejection) -> float:
         return max(0.0, ejection.ends - self._clock())

@@ -17,7 +17,8 @@ from litellm.router_utils.failover.background_probe import begin_probe
 from litellm.router_utils.failover.caller_fault import has_timed_out, is_caller_fault, seconds_of
 from litellm.router_utils.failover.cooldown import served_by_fallback
 from litellm.router_utils.failover.policy import is_deployment_fault
-from litellm.router_utils.failover.recovery import Phase, Recovery
+from litellm.router_utils.failover.recovery import Event, Phase, Recovery
+from litellm.router_utils.failover.rotation_metrics import EJECTIONS, PROBES, count
 from litellm.router_utils.failover.router_view import (
     ROTATION,
     Cooldowns,
@@ -46,8 +47,9 @@ class Rotation:
     """The deployments of one router."""
 
     def __init__(self, longest: float) -> None:
-        self.recovery: Final = Recovery(time.monotonic, random.random, longest)
+        self.recovery: Final = Recovery(time.monotonic, random.random, longest, self._count)
         self.times: Final[dict[str, ResponseTimes]] = {}
+        self.reasons: Final[dict[str, FailureKind]] = {}  # the kind of the latest failure of each
 
     def send(self, deployment_id: str, probed: Sequence[str] = ()) -> "Sent":
         """A request is sent to a deployment; of the others of those `probed` it is no probe."""
@@ -55,13 +57,18 @@ class Rotation:
         if times is None:
             times = self.times[deployment_id] = ResponseTimes()
             if len(self.times) > _MOST_WATCHED:  # such as those of deployments that are no more
-                del self.times[next(iter(self.times))]
+                oldest: Final = next(iter(self.times))
+                del self.times[oldest]
+                self.reasons.pop(oldest, None)
         sent: Final = Sent(self, deployment_id, times)
         times.send(sent, sent.begun)
         for name in probed:
             if name != deployment_id:
                 self.recovery.release(name)
         return sent
+
+    def _count(self, event: Event, deployment_id: str) -> None:
+        count(EJECTIONS if event is Event.EJECTED else PROBES, deployment_id, self.reasons.get(deployment_id))
 
     def alone(self, deployment_id: str, base: float) -> float:
         """The seconds for which a fallback stands in for a lone deployment, which has just been ejected for `base`."""
@@ -125,6 +132,7 @@ class Sent:
         if is_caller_fault(error) or not is_deployment_fault(failure.kind):
             recovery.succeed(self.deployment_id, self.begun)
             return
+        self._rotation.reasons[self.deployment_id] = failure.kind
         is_silent: Final = failure.proven and is_unanswered and nobody_answered and has_timed_out(error, failure)
         is_probed: Final = recovery.phase(self.deployment_id) in (Phase.HALF_OPEN, Phase.PROBING)
         if is_silent and not is_probed and _may_eject(router, self.deployment_id):
@@ -182,8 +190,10 @@ def eject_for_cooldown(add: Callable[..., None]) -> Callable[..., None]:
         cooldown_time: float | None,
     ) -> None:
         seconds: Final = self.default_cooldown_time if cooldown_time is None else cooldown_time
-        record_cooldown(self, model_id, seconds)
         rotation: Final = safe_getattr(self, ROTATION)
+        if isinstance(rotation, Rotation):
+            rotation.reasons[model_id] = failure_of(original_exception).kind
+        record_cooldown(self, model_id, seconds)
         if isinstance(rotation, Rotation) and served_by_fallback(original_exception):
             cooldown_time = rotation.alone(model_id, seconds)
         add(self, model_id, original_exception, exception_status, cooldown_time)

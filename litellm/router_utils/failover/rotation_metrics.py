@@ -1,0 +1,51 @@
+"""
+Counts what takes deployments out of rotation and probes them, in the metrics that LiteLLM's Prometheus callback serves.
+"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import litellm
+from litellm._logging import verbose_router_logger
+from litellm.litellm_core_utils.failure import FailureKind
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+
+EJECTIONS: Final = "litellm_deployment_ejections"
+PROBES: Final = "litellm_deployment_probes"
+
+_MEANINGS: Final = {
+    EJECTIONS: "Times that a deployment was taken out of rotation, by the kind of its latest failure",
+    PROBES: "Requests that found out whether a deployment is well again, by the kind of its latest failure",
+}
+_LABELS: Final = ("model_id", "kind")
+_UNKNOWN: Final = "unknown"  # another process, or a health check, has seen it fail
+
+
+def count(name: str, deployment_id: str, kind: FailureKind | None) -> None:
+    """Count an event of a deployment, if LiteLLM's Prometheus callback is on. Never raises: a metric must not take an
+    answer from a caller.
+
+    Args:
+        name: `EJECTIONS` or `PROBES`.
+        deployment_id: The `model_info.id` of one in the router's list, so there are as many as that has.
+        kind: Of its latest failure, None if it is not known.
+    """
+    try:
+        if _is_on():
+            _counter(name).labels(deployment_id, _UNKNOWN if kind is None else kind.value).inc()
+    except Exception as error:
+        verbose_router_logger.warning("%s was not counted: %s", name, error)
+
+
+def _is_on() -> bool:
+    callbacks: Final = (*litellm.callbacks, *litellm.success_callback, *litellm.failure_callback)
+    return any(one == "prometheus" or type(one).__name__ == "PrometheusLogger" for one in callbacks)
+
+
+@lru_cache(maxsize=len(_MEANINGS))
+def _counter(name: str) -> "Counter":
+    from prometheus_client import Counter  # which LiteLLM's callback needs
+
+    return Counter(name, _MEANINGS[name], _LABELS)
