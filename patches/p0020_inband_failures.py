@@ -69,6 +69,18 @@ ADDS = (
     "tests/support/inband_shapes.py",
 )
 EDITS = {
+    "litellm/completion_extras/litellm_responses_transformation/transformation.py": (
+        ForReleases(
+            {
+                "<1.95": (
+                    AddImport(MODULE, ("raise_failed_event",)),
+                    Decorate("OpenAiResponsesToChatCompletionStreamIterator.chunk_parser", "raise_failed_event"),
+                )
+            },
+            why="what reads the events of responses for a chat knows that of an error by itself",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
+    ),
     "litellm/litellm_core_utils/litellm_logging.py": (
         AddImport("litellm.litellm_core_utils.billed_usage", ("log_billed_usage",)),
         Decorate("Logging._failure_handler_helper_fn", "log_billed_usage"),

@@ -7,6 +7,7 @@ is one that cannot be decoded, and a stream without an end is one that was cut o
 """
 
 import functools
+import json
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import lru_cache
@@ -20,15 +21,18 @@ from litellm.litellm_core_utils.billed_usage import BILLED, billed_in
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
-from litellm.litellm_core_utils.inband_failure import BROKEN_OFF, NOTHING_IN_IT
+from litellm.litellm_core_utils.inband_failure import BROKEN_OFF, NOTHING_IN_IT, judge_value
 from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
 from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, judge_body
+from litellm.litellm_core_utils.json_values import JsonObject
 from litellm.litellm_core_utils.release_differences import RETRIES_BROKEN_SYNC_STREAMS
 
 if TYPE_CHECKING:
     import aiohttp
 
+Chunk = TypeVar("Chunk")
 Client = TypeVar("Client")
+Reader = TypeVar("Reader")
 AiohttpAnswer = TypeVar("AiohttpAnswer", bound="aiohttp.ClientResponse")
 
 EMPTY: Final = "empty_answer"
@@ -174,6 +178,22 @@ def judge_aiohttp_answers(ask: Callable[..., Awaitable[AiohttpAnswer]]) -> Calla
         return answer
 
     return judging
+
+
+def raise_failed_event(parse: Callable[[Reader, JsonObject], Chunk]) -> Callable[[Reader, JsonObject], Chunk]:
+    """Wrap `OpenAiResponsesToChatCompletionStreamIterator.chunk_parser`, which reads the events of /v1/responses for a
+    chat and before 1.95 takes that of an error for none. Raises OpenAIError with the status the error stands for."""
+
+    @functools.wraps(parse)
+    def chunk_parser(self: Reader, chunk: JsonObject) -> Chunk:
+        failure: Final = judge_value(Api.RESPONSES, chunk, empty_fails=False)
+        if failure is not None:
+            from litellm.llms.openai.common_utils import OpenAIError  # which imports this module
+
+            raise OpenAIError(status_code=failure.http_status or 500, message=json.dumps(chunk))
+        return parse(self, chunk)
+
+    return chunk_parser
 
 
 def _read_along(response: httpx.Response, api: Api) -> None:
