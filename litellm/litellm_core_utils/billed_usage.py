@@ -16,12 +16,13 @@ BILLED: Final = "litellm_failover_billed"
 """Where it is kept on what is raised for such an answer, and among its response's extensions."""
 
 _COUNTS: Final = (
-    (("usage",), "prompt_tokens", "completion_tokens"),  # OpenAI's chat, Mistral's, …
-    (("usage",), "input_tokens", "output_tokens"),  # Anthropic's messages, OpenAI's responses and images
-    (("usage",), "inputTokens", "outputTokens"),  # Bedrock's Converse
-    (("usageMetadata",), "promptTokenCount", "candidatesTokenCount"),  # Google's
-    (("usage", "billed_units"), "input_tokens", "output_tokens"),  # Cohere's
-    ((), "prompt_eval_count", "eval_count"),  # Ollama's
+    (("usage",), "prompt_tokens", ("completion_tokens",)),  # OpenAI's chat, Mistral's, …
+    (("usage",), "input_tokens", ("output_tokens",)),  # Anthropic's messages, OpenAI's responses and images
+    (("usage",), "inputTokens", ("outputTokens",)),  # Bedrock's Converse
+    (("usageMetadata",), "promptTokenCount", ("candidatesTokenCount", "thoughtsTokenCount")),  # Google's
+    (("usage", "billed_units"), "input_tokens", ("output_tokens",)),  # Cohere's
+    (("meta", "billed_units"), "input_tokens", ("output_tokens",)),  # Cohere's before its second version
+    ((), "prompt_eval_count", ("eval_count",)),  # Ollama's
 )
 """Where an answer's object has its counts, and the names of the tokens that went in and came out."""
 
@@ -46,7 +47,7 @@ def billed_in(content: bytes) -> Billed | None:
         counts = answer
         for name in path:
             counts = json_object(counts.get(name))
-        billed = Billed(_count(counts.get(sent)), _count(counts.get(received)))
+        billed = Billed(_count(counts.get(sent)), sum(_count(counts.get(one)) for one in received))
         if any(billed):
             return billed
     return None

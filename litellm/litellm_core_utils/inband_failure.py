@@ -13,6 +13,7 @@ from litellm.litellm_core_utils.failure_evidence import STATUS_OF_CODE
 from litellm.litellm_core_utils.inband_formats import (
     CONTENT_FIELDS,
     ENDS_RESPONSE,
+    HAS_END,
     LABELS,
     NAMES_OF_REASON,
     OPENS_RESPONSE,
@@ -22,6 +23,7 @@ from litellm.litellm_core_utils.inband_formats import (
     STATUS_OF_END,
     STATUS_OF_MINIMAX,
     TRANSCRIPT,
+    VALUES,
     Api,
 )
 from litellm.litellm_core_utils.json_values import JsonObject, json_array, json_object
@@ -33,6 +35,7 @@ BROKEN_OFF: Final = Failure(FailureKind.INTERRUPTED, None, Basis.LITELLM)
 """An answer that has no end."""
 
 _TEXTS_OF_ERRORS: Final = frozenset({"message", "msg", "detail"})
+_FIELDS_OF_A_CHUNK: Final = ("choices", "usage", "object", "id", "type")
 _MOST_LEVELS: Final = 6  # of what is looked into; what is nested deeper is taken for something
 _TOLD_TO_ITS_READER: Final = (Api.RESPONSES, Api.MESSAGES)
 """Formats whose reader knows an event of failure, and is to have it once it has begun to read."""
@@ -73,7 +76,15 @@ def judge_value(api: Api, value: object, *, empty_fails: bool = True) -> Failure
 def _has_results(value: JsonObject, name: str) -> bool:
     """Whether there are results under a name; `output` may be the address of one."""
     results: Final = value.get(name)
-    return bool(results) and (isinstance(results, (list, dict)) or name == "output")
+    if isinstance(results, list):
+        return any(map(_holds_one, results))
+    return bool(results) and (isinstance(results, dict) or name == "output")
+
+
+def _holds_one(item: object) -> bool:
+    """Whether an item of a list of results is one, and no place for one."""
+    named: Final = [item[name] for name in VALUES if name in item] if isinstance(item, dict) else [item]
+    return any(value not in (None, "", []) for value in named) if named else bool(item)
 
 
 class StreamedAnswer:
@@ -103,7 +114,8 @@ class StreamedAnswer:
     def add(self, value: object, name: str = "") -> Failure | None:
         """Take an event, under its `name` if it has one, into account; the failure it tells of, None if it is none."""
         self._has_events = True
-        failed: Final = _failure_in(self._api, value) or (_named_error(value) if name == "error" else None)
+        is_error: Final = name == "error" or (self._seen.says and _says_only_what_is_wrong(self._api, value))
+        failed: Final = _failure_in(self._api, value) or (_named_error(value) if is_error else None)
         if failed is not None:
             if self._seen.says and self._api in _TOLD_TO_ITS_READER:
                 self._seen = self._seen._replace(is_end=True)
@@ -126,7 +138,7 @@ class StreamedAnswer:
 
     def end(self) -> Failure | None:
         """What kind of failure it is that the stream ends here, None if it is an answer."""
-        if not self._has_events or self._api in (Api.OTHER, Api.SPEECH, Api.TRANSCRIPTION):
+        if not self._has_events or self._api not in HAS_END:
             return None
         if self._seen.says:
             return BROKEN_OFF if self._unfinished_fails and not self._seen.is_end else None
@@ -171,11 +183,11 @@ def _signs_of_choices(value: JsonObject) -> Signs:
 def _signs_of_response(value: JsonObject) -> Signs:
     """OpenAI's responses; one that runs in the background has nothing to say yet."""
     kind: Final = value.get("type")
-    if kind in OPENS_RESPONSE:
+    if isinstance(kind, str) and kind in OPENS_RESPONSE:
         return Signs()
     if isinstance(kind, str) and kind not in ENDS_RESPONSE:
         return Signs(says=True)
-    response: Final = json_object(value.get("response")) if kind in ENDS_RESPONSE else value
+    response: Final = json_object(value.get("response")) if isinstance(kind, str) else value
     items: Final = [item for item in json_array(response.get("output")) if isinstance(item, dict)]
     status: Final = _reason(response.get("status"))
     says: Final = any(item.get("type") != "message" or _says_in(item) for item in items)
@@ -193,7 +205,7 @@ def _signs_of_message(value: JsonObject) -> Signs:
     tokens: Final = _number(json_object(value.get("usage")).get("output_tokens"))
     if kind == "message_delta":
         stop: Final = json_object(value.get("delta")).get("stop_reason")
-        return Signs(reason=_reason(stop) if stop else None, tokens=tokens)
+        return Signs(reason=_reason(stop) if stop else None, tokens=tokens, is_end=bool(stop))
     if kind in ("message_stop", "message_start", "content_block_stop", "ping"):
         return Signs(is_end=kind == "message_stop")
     blocks: Final = json_array(value.get("content"))
@@ -264,7 +276,7 @@ def _reasons_in(api: Api, value: JsonObject) -> Iterator[str]:
     """The reasons for its end that an answer or an event gives."""
     if api is Api.CHAT:
         for choice in json_array(value.get("choices")):
-            yield _reason(json_object(choice).get("finish_reason"))
+            yield from (_reason(json_object(choice).get(name)) for name in NAMES_OF_REASON)
     elif api in (Api.COHERE, Api.RESPONSES):
         for holder in (value, json_object(value.get("delta")), json_object(value.get("response"))):
             yield _reason(holder.get("finish_reason" if api is Api.COHERE else "status"))
@@ -300,12 +312,9 @@ def _told_errors(value: JsonObject) -> Iterator[object]:
 
 def _is_meant(error: object) -> bool:
     """Whether an `error` that is not empty is one: some providers send one of success with every answer."""
-    if not isinstance(error, dict):
-        return True
-    if _text(error.get("message")) or _text(error.get("error")):
-        return True
-    codes: Final = [error.get(name) for name in ("code", "type", "status", "status_code", "reason")]
-    return any(code and _text(code).lower() not in ("0", "200", "ok", "success", "none", "null") for code in codes)
+    names: Final = ("message", "error", "code", "type", "status", "status_code", "reason")
+    told: Final = [error.get(name) for name in names] if isinstance(error, dict) else [error]
+    return any(one and _text(one).lower() not in ("0", "200", "ok", "success", "none", "null", "") for one in told)
 
 
 def _is_flat_error(value: JsonObject) -> bool:
@@ -321,6 +330,13 @@ def _is_flat_error(value: JsonObject) -> bool:
         if isinstance(code, str) and (code.rpartition("#")[2].lower() in STATUS_OF_CODE or _is_error_number(code)):
             return True
     return False
+
+
+def _says_only_what_is_wrong(api: Api, value: object) -> bool:
+    """Whether an event amid the words of a chat is an error without a code: a text, and nothing that a chunk has."""
+    if api is not Api.CHAT or not isinstance(value, dict) or not value.keys().isdisjoint(_FIELDS_OF_A_CHUNK):
+        return False
+    return any(isinstance(value.get(name), str) and value[name] for name in _TEXTS_OF_ERRORS)
 
 
 def _is_error_number(code: str) -> bool:

@@ -53,7 +53,12 @@ API_OF_PATH: Final = tuple(
         (r"/model/.*anthropic.*/invoke-with-response-stream", Api.MESSAGES),
         (r"/model/.+/invoke(-with-response-stream)?", Api.OTHER),
         (r"/endpoints/[^/]+/invocations-response-stream", Api.OTHER),  # SageMaker's
-        (r"/ml/v1/(text|deployments/[^/]+/text)/(chat|generation)", Api.OTHER),  # watsonx
+        (r"/ml/v1/(text|deployments/[^/]+/text)/chat(_stream)?", Api.CHAT),  # watsonx
+        (r"/ml/v1/(text|deployments/[^/]+/text)/generation(_stream)?", Api.OTHER),
+        (r"/v[12]/embed", Api.EMBEDDING),  # Cohere's
+        (r"/api/embed", Api.EMBEDDING),  # Ollama's
+        (r":(embedContent|batchEmbedContents)", Api.EMBEDDING),  # Google's
+        (r"/models/imagen[^/]*:predict", Api.OTHER),
     )
 )
 
@@ -85,6 +90,7 @@ ORDINARY_ENDS: Final = frozenset(
 # Reasons for an end that say the answer failed, with the HTTP status that says the same.
 STATUS_OF_END: Final = MappingProxyType(
     {
+        "failed": 500,  # as `cancelled`
         "error": 500,  # vLLM's FinishReason, https://openrouter.ai/docs/api/errors, Cohere's
         "abort": 500,  # vLLM's and SGLang's
         "cancelled": 500,  # ResponseStatus of OpenAI's API reference
@@ -112,11 +118,17 @@ ENDS_RESPONSE: Final = frozenset({"response.completed", "response.incomplete"})
 # What a list of results stands under, for the formats that are hardly more than one.
 RESULTS_OF: Final = MappingProxyType(
     {
-        Api.EMBEDDING: ("data", "embeddings", "embedding", "output"),
+        Api.EMBEDDING: ("data", "embeddings", "embedding", "output", "results"),
         Api.IMAGE: ("data", "images", "output", "artifacts"),
         Api.MODERATION: ("results",),
     }
 )
+# What an item of such a list holds one of.
+VALUES: Final = ("embedding", "b64_json", "url")
+
+HAS_END: Final = (Api.CHAT, Api.RESPONSES, Api.MESSAGES, Api.GEMINI, Api.OLLAMA, Api.COHERE, Api.CONVERSE)
+"""Formats whose streams say that they are over."""
+
 RANKINGS: Final = ("results", "data", "rankings", "scores", "output")
 TRANSCRIPT: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
     {

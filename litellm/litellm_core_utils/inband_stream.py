@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 from litellm.litellm_core_utils.failure import Failure
-from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAnswer, judge_value
+from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAnswer, error_in, judge_value
 from litellm.litellm_core_utils.inband_fast_path import PLAIN_ANSWERS, PLAIN_EVENTS
 from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, Api
 from litellm.litellm_core_utils.inband_whole import as_events
@@ -22,6 +22,8 @@ _FIELDS: Final = (b"data", b"event", b"id", b"retry", b"")
 _BOM: Final = b"\xef\xbb\xbf"
 _END_OF_LINE: Final = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS: Final = b"\r\n"
+_PAGE: Final = re.compile(rb"<(?:!doctype|\?xml|html|head|body|error)\b", re.IGNORECASE)
+"""A sound may begin with the byte of `<`, and a transcript with a word in such brackets."""
 
 
 class Judged(NamedTuple):
@@ -46,7 +48,7 @@ def judge_body(api: Api, content: bytes, content_type: str = "", *, empty_fails:
         return None
     if api in (Api.SPEECH, Api.TRANSCRIPTION) and not looks_like_json:
         is_text: Final = api is Api.SPEECH and content_type.startswith("text/")
-        return NOTHING_IN_IT if is_text or begin[:1] == b"<" or begin == b"null" else None
+        return NOTHING_IN_IT if is_text or _PAGE.match(begin) or begin == b"null" else None
     value: Final = decoded_json(content, NOT_JSON)
     if api is Api.SPEECH:
         failed: Final = None if value is NOT_JSON else judge_value(api, value)
@@ -98,6 +100,8 @@ class JudgedStream:
     def end(self) -> Judged:
         """Take the end of the stream into account."""
         failure, told = self._take_line() if self._line else (None, b"")
+        if failure is None and self._data:
+            failure, told = self._take_event(is_over=True)
         if failure is None and self._is_whole_body:
             told = bytes(self._held)
             failure = judge_body(self._api, told, empty_fails=self._empty_fails) or _unreadable(self._api, told)
@@ -161,6 +165,8 @@ class JudgedStream:
             self._name = value.strip().decode("utf-8", "replace")
         elif name == b"data":
             self._data.append(value.removeprefix(b" "))
+        elif line.startswith(b"{") and (told := decoded_json(line)) and error_in(told) is not None:
+            return self._answer.add(told), line  # a gateway's, put into the stream as it is
         return self._take_event(is_over=False)
 
     def _take_json_line(self, line: bytes) -> tuple[Failure | None, bytes]:
@@ -171,7 +177,8 @@ class JudgedStream:
         return self._answer.add(value), line
 
     def _take_event(self, *, is_over: bool) -> tuple[Failure | None, bytes]:
-        """An event is judged as soon as its data is a JSON value, and a text at its end."""
+        """An event is judged once its first line is a JSON value, and at its end: some servers end none by an empty
+        line, and to try after each of its lines would take the square of their number."""
         data: Final = b"\n".join(self._data) if self._data else b""
         if not data:
             self._name = "" if is_over else self._name
@@ -179,7 +186,7 @@ class JudgedStream:
         if data.strip() == ENDS_STREAM.encode():
             self._data.clear()
             return self._answer.done(), data
-        value: Final = decoded_json(data, NOT_JSON)
+        value: Final = decoded_json(data, NOT_JSON) if is_over or len(self._data) == 1 else NOT_JSON
         if value is NOT_JSON and not is_over:
             return None, b""
         name: Final = self._name

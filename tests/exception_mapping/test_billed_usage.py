@@ -25,10 +25,12 @@ JSON = st.recursive(
         {"usage": {"input_tokens": 3, "output_tokens": 5}},
         {"usage": {"inputTokens": 3, "outputTokens": 5, "totalTokens": 8}},
         {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 5}},
+        {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "thoughtsTokenCount": 4}},
         {"usage": {"billed_units": {"input_tokens": 3, "output_tokens": 5}}},
+        {"meta": {"billed_units": {"input_tokens": 3, "output_tokens": 5}}},
         {"prompt_eval_count": 3, "eval_count": 5},
     ],
-    ids=["openai", "anthropic", "bedrock", "google", "cohere", "ollama"],
+    ids=["openai", "anthropic", "bedrock", "google", "google thinking", "cohere", "cohere v1", "ollama"],
 )
 def test_each_format_is_read(answer: dict[str, Any]) -> None:
     """The tokens of the request and of the answer are read where each provider documents them."""

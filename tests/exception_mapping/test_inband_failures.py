@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from litellm.litellm_core_utils import inband_stream
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM
 from litellm.litellm_core_utils.inband_failure import error_in, judge_value
@@ -167,6 +169,14 @@ def test_unfinished_stream_may_pass(format: str) -> None:
     """With `unfinished_stream: pass` a stream that closes without an end passes as it came."""
     content = BREAKS[format]["no end"].content
     assert read(API_OF_FORMAT[format], [content], unfinished_fails=False) == (content, None)
+
+
+def test_event_of_many_lines_is_decoded_twice() -> None:
+    """The data of an event is not decoded again with each line that comes: that took the square of their number."""
+    event = b"".join(b"data: %d,\n" % number for number in range(1000))
+    with mock.patch.object(inband_stream, "decoded_json", wraps=inband_stream.decoded_json) as decoded:
+        read(Api.CHAT, [b"data: [\n" + event + b"data: 0]\n\n"])
+    assert decoded.call_count == 2
 
 
 @pytest.mark.parametrize("format", ["chat", "gemini", "ollama"])

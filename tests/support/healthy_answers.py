@@ -22,6 +22,7 @@ DRESSES: Final[dict[str, Json]] = {
     "error empty": {"error": {}},
     "error hollow": {"error": {"message": "", "type": "", "param": None, "code": None}},  # Apertis
     "error of success": {"error": {"code": 0, "message": ""}},
+    "error says success": {"error": {"code": 0, "message": "success"}},
     "errors empty": {"errors": [], "success": True},
     "base_resp": {"base_resp": {"status_code": 0, "status_msg": "success"}},  # MiniMax
     "code of success": {"code": 200, "message": "success"},
@@ -257,6 +258,9 @@ def _cohere() -> Iterator[tuple[str, Body]]:
     yield from ((name, json_body(value)) for name, value in answers.items())
 
 
+WARNED: Final[Json] = {"system": {"warnings": [{"message": "this model is deprecated"}]}}
+
+
 def _others() -> dict[str, Iterator[tuple[str, Body]]]:
     converse = {"stopReason": "end_turn", "usage": {"outputTokens": 1}}
     vector = {"object": "list", "data": [{"embedding": [0.5]}]}
@@ -265,19 +269,36 @@ def _others() -> dict[str, Iterator[tuple[str, Body]]]:
         "OLLAMA stream": _ollama_streams(),
         "COHERE": _cohere(),
         "CONVERSE": iter([("text", json_body({"output": {"message": {"content": [{"text": "p"}]}}, **converse}))]),
-        "EMBEDDING": ((name, json_body({**vector, **more})) for name, more in DRESSES.items()),
+        "EMBEDDING": iter(
+            [
+                *((name, json_body({**vector, **more})) for name, more in DRESSES.items()),
+                ("watsonx's, with a warning", json_body({"results": [{"embedding": [0.5]}], **WARNED})),
+                ("of Ollama", json_body({"embedding": [0.0]})),
+                ("of Cohere", json_body({"embeddings": {"float": [[0.5]]}})),
+            ]
+        ),
+        "IMAGE stream": iter(
+            [("drawn", events({"type": "image_generation.completed", "b64_json": "A", "usage": USAGE}, named=True))]
+        ),
         "IMAGE": iter(
             [("b64", json_body({"data": [{"b64_json": "A"}]})), ("url", json_body({"data": [{"url": "u"}]}))]
         ),
         "RERANK": iter([("one", json_body({"results": [{"index": 0}]})), ("none fits", json_body({"results": []}))]),
         "MODERATION": iter([("fine", json_body({"results": [{"flagged": False}]}))]),
-        "SPEECH": iter([("sound", Body(b"ID3\x04some sound", "audio/mpeg")), ("wave", Body(b"RIFF", "audio/wav"))]),
+        "SPEECH": iter(
+            [
+                ("sound", Body(b"ID3\x04some sound", "audio/mpeg")),
+                ("wave", Body(b"RIFF", "audio/wav")),
+                ("samples", Body(b"<\x00=\x01", "audio/pcm")),
+            ]
+        ),
         "TRANSCRIPTION": iter(
             [
                 ("json", json_body({"text": "pong"})),
                 ("silence", json_body({"text": ""})),
                 ("verbose", json_body({"task": "transcribe", "text": "", "segments": []})),
                 ("text", Body(b"pong\n", "text/plain")),
+                ("what is heard", Body(b"<noise> pong\n", "text/plain")),
                 ("subtitles", Body(b"1\n00:00:00,000 --> 00:00:01,000\npong\n", "text/plain")),
             ]
         ),

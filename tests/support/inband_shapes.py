@@ -122,6 +122,7 @@ WHOLE: Final[dict[str, dict[str, Body]]] = {
         "choice's error": _chat({**_choice("error", content=""), "error": {"code": 502, "message": "provider failed"}}),
         "finish error": _chat(_choice("error", content="")),
         "finish abort": _chat(_choice("abort", content="")),
+        "Google's name for an error": _chat({**_choice(None, content="pong"), "finishReason": "error"}),
         "content null": _chat(_choice(content=None)),
         "content empty": _chat(_choice(content="")),
         # https://api-docs.deepseek.com/api/create-chat-completion
@@ -142,15 +143,28 @@ WHOLE: Final[dict[str, dict[str, Body]]] = {
             }
         ),
     },
-    "embedding": {"no data": json_body({"object": "list", "model": "m", "data": [], "usage": OPENAI_USAGE})},
-    "image": {"no data": json_body({"created": 1, "data": []}), "data null": json_body({"created": 1, "data": None})},
+    "embedding": {
+        "no data": json_body({"object": "list", "model": "m", "data": [], "usage": OPENAI_USAGE}),
+        "no numbers": json_body({"object": "list", "model": "m", "data": [{"index": 0, "embedding": []}]}),
+        "data of null": json_body({"object": "list", "model": "m", "data": [None]}),
+    },
+    "image": {
+        "no data": json_body({"created": 1, "data": []}),
+        "data null": json_body({"created": 1, "data": None}),
+        "no picture": json_body({"created": 1, "data": [{"b64_json": None, "url": None}]}),
+    },
     "rerank": {
         "results null": json_body({"id": "r", "results": None}),
     },
     "moderation": {"no results": json_body({"id": "modr-1", "model": "m", "results": []})},
     "speech": {"no sound": Body(b"", "audio/mpeg")},
     "transcription": {"text is none": json_body({"text": {}})},
-    "responses": {"failed": json_body(_FAILED), "no output": json_body(_COMPLETED)},
+    "responses": {
+        "failed": json_body(_FAILED),
+        "failed without an error": json_body({**_FAILED, "error": None}),
+        "no output": json_body(_COMPLETED),
+        "type is no text": json_body({"type": {}}),
+    },
     "anthropic": {
         "no content": json_body(_message("end_turn")),
         "text empty": json_body(_message("end_turn", {"type": "text", "text": ""})),
@@ -306,6 +320,10 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
         "error and done": events(_ROLE, _WORDS, _ERROR, "[DONE]"),
         "text error": events(_ROLE, _WORDS, {"error": "busy"}, "[DONE]"),
         "flat error": events(_ROLE, _WORDS, {"code": 503, "message": "busy"}, "[DONE]"),
+        "error without a code": events(_ROLE, _WORDS, {"detail": "busy"}, "[DONE]"),
+        "error in a bare line": Body(
+            events(_ROLE, _WORDS).content + b'{"error": {"code": 429, "message": "busy"}}\n\ndata: [DONE]\n\n', SSE
+        ),
         "object error": events(_ROLE, _WORDS, {"object": "error", "message": "busy", "code": 500}, "[DONE]"),
         "finish error": events(_ROLE, _WORDS, _chunk("error"), "[DONE]"),
         "finish abort": events(_ROLE, _WORDS, _chunk("abort"), "[DONE]"),
