@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import Enum
 from functools import lru_cache
 from traceback import walk_tb
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final, NamedTuple, TypeVar
 
 from litellm.litellm_core_utils.error_object import ErrorObject, as_http_status, error_object_of
@@ -328,21 +328,22 @@ def _is_an_answer_of_failure(link: object) -> bool:
 
 def _raised_by_a_reader(link: object) -> bool:
     return any(
-        READS_AN_ANSWER.fullmatch(function) is not None or (function == "parse" and module in OPENAI_PARSERS)
-        for module, function in _frames_of(link)
+        READS_AN_ANSWER.fullmatch(frame.f_code.co_name) is not None
+        or (frame.f_code.co_name == "parse" and frame.f_globals.get("__name__") in OPENAI_PARSERS)
+        for frame in _frames_of(link)
     )
 
 
 def _functions_of(link: object) -> Iterator[str]:
     """The names of the functions that an exception has passed through."""
-    return (function for _, function in _frames_of(link))
+    return (frame.f_code.co_name for frame in _frames_of(link))
 
 
-def _frames_of(link: object) -> Iterator[tuple[str, str]]:
-    """The modules and the functions that an exception has passed through."""
+def _frames_of(link: object) -> Iterator[FrameType]:
+    """The calls that an exception has passed through."""
     trace: Final = safe_getattr(link, "__traceback__")
     for frame, _ in walk_tb(trace if isinstance(trace, TracebackType) else None):
-        yield str(frame.f_globals.get("__name__")), frame.f_code.co_name
+        yield frame
 
 
 def kind_of_status(status: int) -> FailureKind:

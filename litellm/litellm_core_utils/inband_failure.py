@@ -319,9 +319,7 @@ def _is_meant(error: object) -> bool:
 
 def _is_flat_error(value: JsonObject) -> bool:
     """Whether an object is an error by a code of its own and a text beside it."""
-    if _TEXTS_OF_ERRORS.isdisjoint(value):  # most often
-        return False
-    if not any(isinstance(value.get(name), str) and value[name] for name in _TEXTS_OF_ERRORS):
+    if not _has_error_text(value):
         return False
     for name in ("code", "status_code", "status", "type", "__type"):
         code = value.get(name)
@@ -335,6 +333,12 @@ def _is_flat_error(value: JsonObject) -> bool:
 def _says_only_what_is_wrong(api: Api, value: object) -> bool:
     """Whether an event amid the words of a chat is an error without a code: a text, and nothing that a chunk has."""
     if api is not Api.CHAT or not isinstance(value, dict) or not value.keys().isdisjoint(_FIELDS_OF_A_CHUNK):
+        return False
+    return _has_error_text(value)
+
+
+def _has_error_text(value: JsonObject) -> bool:
+    if _TEXTS_OF_ERRORS.isdisjoint(value):  # most often
         return False
     return any(isinstance(value.get(name), str) and value[name] for name in _TEXTS_OF_ERRORS)
 
