@@ -18,7 +18,7 @@ from litellm.router_utils.failover.caller_fault import has_timed_out, is_caller_
 from litellm.router_utils.failover.cooldown import served_by_fallback
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.recovery import Event, Phase, Recovery
-from litellm.router_utils.failover.rotation_metrics import EJECTIONS, PROBES, count
+from litellm.router_utils.failover.rotation_metrics import count
 from litellm.router_utils.failover.router_view import (
     ROTATION,
     Cooldowns,
@@ -68,7 +68,7 @@ class Rotation:
         return sent
 
     def _count(self, event: Event, deployment_id: str) -> None:
-        count(EJECTIONS if event is Event.EJECTED else PROBES, deployment_id, self.reasons.get(deployment_id))
+        count(event, deployment_id, self.reasons.get(deployment_id))
 
     def alone(self, deployment_id: str, base: float) -> float:
         """The seconds for which a fallback stands in for a lone deployment, which has just been ejected for `base`."""

@@ -8,35 +8,37 @@ from typing import TYPE_CHECKING, Final
 import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.failure import FailureKind
+from litellm.router_utils.failover.recovery import Event
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-EJECTIONS: Final = "litellm_deployment_ejections"
-PROBES: Final = "litellm_deployment_probes"
-
+_COUNTERS: Final = {
+    Event.EJECTED: "litellm_deployment_ejections",
+    Event.PROBED: "litellm_deployment_probes",
+}
 _MEANINGS: Final = {
-    EJECTIONS: "Times that a deployment was taken out of rotation, by the kind of its latest failure",
-    PROBES: "Requests that found out whether a deployment is well again, by the kind of its latest failure",
+    _COUNTERS[Event.EJECTED]: "Times that a deployment was taken out of rotation, by the kind of its latest failure",
+    _COUNTERS[Event.PROBED]: "Requests that found out whether a deployment is well, by the kind of its latest failure",
 }
 _LABELS: Final = ("model_id", "kind")
 _UNKNOWN: Final = "unknown"  # another process, or a health check, has seen it fail
 
 
-def count(name: str, deployment_id: str, kind: FailureKind | None) -> None:
+def count(event: Event, deployment_id: str, kind: FailureKind | None) -> None:
     """Count an event of a deployment, if LiteLLM's Prometheus callback is on. Never raises: a metric must not take an
     answer from a caller.
 
     Args:
-        name: `EJECTIONS` or `PROBES`.
+        event: What has befallen it.
         deployment_id: The `model_info.id` of one in the router's list, so there are as many as that has.
         kind: Of its latest failure, None if it is not known.
     """
     try:
         if _is_on():
-            _counter(name).labels(deployment_id, _UNKNOWN if kind is None else kind.value).inc()
+            _counter(_COUNTERS[event]).labels(deployment_id, _UNKNOWN if kind is None else kind.value).inc()
     except Exception as error:
-        verbose_router_logger.warning("%s was not counted: %s", name, error)
+        verbose_router_logger.warning("%s was not counted: %s", _COUNTERS[event], error)
 
 
 def _is_on() -> bool:
