@@ -191,6 +191,11 @@ OTHER_KILLERS = {
         Killers(quick=("router_unit_tests/test_silent_hosts.py",)),
     ),
     "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
+    "stream_recovery": Killers(quick=("router_unit_tests/test_splice.py",)),
+    **dict.fromkeys(
+        ("chat_halves", "second_answers", "stream_rescue", "stream_settings"),
+        Killers(quick=("router_unit_tests/test_stream_recovery.py",)),
+    ),
     "compiled_router_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),
     "retry_state": Killers(
         quick=("router_unit_tests/test_retry_state.py", *ATTEMPTS), thorough=("router_unit_tests/test_fallback.py",)

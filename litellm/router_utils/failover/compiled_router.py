@@ -347,8 +347,8 @@ def _asked(driver: Driver, step: Step) -> Step:
     choice: Final = driver.failover.choice
     candidates: Final[Sequence[str]] = step.get("candidates", ())
     if step["stage"] == _FIRST_STAGE:
-        latest: Final = driver.failover.latest
-        tried: Final[Collection[str]] = latest.state.failed_deployment_ids if latest else ()
+        state: Final = driver.failover.request_state
+        tried: Final[Collection[str]] = state.failed_deployment_ids if state.attempts else ()
         among: Final = (step["model"], step.get("target_order"))
         could: Final = choice.candidates if choice.among == among else candidates
         choice.among = among

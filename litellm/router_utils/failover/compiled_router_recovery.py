@@ -139,8 +139,7 @@ def _held(driver: Driver, step: Step, *, is_sync: bool) -> Collection[str]:
         return ()
     if not is_recorded(driver) or driver._request.get(PREVIOUS_RESPONSE):
         return ()
-    latest: Final = driver.failover.latest
-    tried: Final = latest.state.failed_deployment_ids if latest is not None else frozenset[str]()
+    tried: Final = driver.failover.request_state.failed_deployment_ids
     held, driver.failover.probed = hold_back(driver.failover.router, candidates, tried, is_sync=is_sync)
     return held
 

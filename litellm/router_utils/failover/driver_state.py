@@ -13,7 +13,13 @@ from litellm.router_utils.failover import compiled_router_types
 from litellm.router_utils.failover.attempts import serves_on_any_deployment
 from litellm.router_utils.failover.compiled_router_types import Core, Step
 from litellm.router_utils.failover.fallbacks import start_turn
-from litellm.router_utils.failover.retry_state import Affinity, Attempt, GroupTurn, RequestState
+from litellm.router_utils.failover.retry_state import (
+    Affinity,
+    Attempt,
+    GroupTurn,
+    RequestState,
+    take_carried_state,
+)
 from litellm.router_utils.failover.router_view import Deployment, Router, id_of, router_of
 
 
@@ -42,7 +48,8 @@ class DriverState:
     group's is 0, that of its fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None
     for the one asked for, `substitutes` the automatic fallbacks of that, once it has failed, `given` what an attempt is
     to leave as it was, `is_recorded` whether the policy decides, None until that has been asked, `probed` the ids of
-    the deployments that the attempt may be the probe of, should it go there, and `driver` a weak reference."""
+    the deployments that the attempt may be the probe of, should it go there, and `driver` a weak reference.
+    `request_state` is what all turns share."""
 
     router: Router
     turns: dict[int, GroupTurn] = field(default_factory=dict)
@@ -53,13 +60,7 @@ class DriverState:
     is_recorded: bool | None = None
     probed: Sequence[str] = ()
     driver: "Callable[[], Driver | None]" = lambda: None
-
-    @property
-    def request_state(self) -> RequestState:
-        """What all turns share."""
-        for turn in self.turns.values():
-            return turn.state
-        return RequestState()
+    request_state: RequestState = field(default_factory=RequestState)
 
     @property
     def latest(self) -> GroupTurn | None:
@@ -78,7 +79,7 @@ def remember_turns(init: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(init)
     def __init__(self: Driver, core: Core, *args: object, **kwargs: object) -> None:
-        self.failover = DriverState(router_of(core), driver=weakref.ref(self))
+        self.failover = DriverState(router_of(core), driver=weakref.ref(self), request_state=take_carried_state())
         init(self, core, *args, **kwargs)
 
     return __init__
@@ -96,10 +97,12 @@ def turn_at(driver: Driver, level: int, group: str, depth: int, order: int | Non
         return turns[level]
     router: Final = driver.failover.router
     if level and previous is None:  # the group that was asked for had none to choose from
-        previous = turns[0] = start_turn(router, driver._request, str(driver._request.get("model")), None)
+        previous = turns[0] = start_turn(
+            router, driver._request, str(driver._request.get("model")), None, driver.failover.request_state
+        )
     of_order: Final = {} if order is None else {"_target_order": order}
     request: Final = {**driver._request, "fallback_depth": depth, **of_order}
-    turns[level] = start_turn(router, request, group, previous)
+    turns[level] = start_turn(router, request, group, previous, driver.failover.request_state)
     return turns[level]
 
 

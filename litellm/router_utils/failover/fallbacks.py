@@ -30,9 +30,13 @@ def register_fallback_source(source: FallbackSource) -> None:
         _sources.append(source)
 
 
-def start_turn(router: Router, request: Request, group: str, previous: GroupTurn | None) -> GroupTurn:
-    """The turn of `group` at a request, as a fallback of the group of `previous` if there is one."""
-    turn: Final = GroupTurn(group, router, request, previous.state if previous else RequestState(), previous)
+def start_turn(
+    router: Router, request: Request, group: str, previous: GroupTurn | None, state: RequestState | None = None
+) -> GroupTurn:
+    """The turn of `group` at a request, as a fallback of the group of `previous` if there is one; `state` is that of a
+    request whose first turn it is, None for a new one."""
+    shared: Final = previous.state if previous else state or RequestState()
+    turn: Final = GroupTurn(group, router, request, shared, previous)
     turn.state.visited_groups.add(group)
     return turn
 
@@ -60,7 +64,7 @@ def fallbacks_remain(turn: GroupTurn, request: Request, visited: Collection[str]
     router, group = turn.router, turn.group
     configured: Final = configured_fallbacks(turn, request)
     named: Final = configured or [name for source in _sources for name in source(router, group, request, turn.routed)]
-    return has_fallback(router, group, named, visited, _steps_left(router, request), team_of(turn.request))
+    return has_fallback(router, group, named, visited, steps_left(router, request), team_of(turn.request))
 
 
 def configured_fallbacks(turn: GroupTurn, request: Request) -> Fallbacks:
@@ -131,7 +135,7 @@ def skip_visited_fallbacks(fallbacks: Iterable[Target]) -> Iterator[Target]:
 
 def has_later_order(router: Router, request: Request, group: str) -> bool:
     """Whether deployments of `group` have a later `order` than a request is at, which LiteLLM then asks."""
-    if not FALLS_BACK_BY_ORDER or not _steps_left(router, request):
+    if not FALLS_BACK_BY_ORDER or not steps_left(router, request):
         return False
     team_id: Final = (request.get("metadata") or {}).get("user_api_key_team_id")  # the only place LiteLLM reads here
     listed: Final = router.get_model_list(model_name=group, team_id=team_id) or ()
@@ -139,7 +143,7 @@ def has_later_order(router: Router, request: Request, group: str) -> bool:
     return bool(orders) and max(orders) > request.get("_target_order", min(orders))
 
 
-def _steps_left(router: Router, request: Request) -> int:
+def steps_left(router: Router, request: Request) -> int:
     """How many groups further a request may go."""
     if request.get("disable_fallbacks") is True:
         return 0

@@ -30,7 +30,13 @@ from litellm.router_utils.failover.fallback_cooldown import (
 )
 from litellm.router_utils.failover.fallbacks import can_fall_back, start_turn
 from litellm.router_utils.failover.policy import NextStep, is_deployment_fault, next_step
-from litellm.router_utils.failover.retry_state import Attempt, GroupTurn, current_turn, turn_under_way
+from litellm.router_utils.failover.retry_state import (
+    Attempt,
+    GroupTurn,
+    current_turn,
+    take_carried_state,
+    turn_under_way,
+)
 from litellm.router_utils.failover.rotation_wait import moment_to_wait
 from litellm.router_utils.failover.router_view import (
     Deployment,
@@ -58,7 +64,8 @@ def track_retry_state(with_fallbacks: Callable[..., Awaitable[Result]]) -> Calla
     @functools.wraps(with_fallbacks)
     async def async_function_with_fallbacks(self: Router, *args: object, **kwargs: object) -> Result:
         previous: Final = _turn_that_falls_back(kwargs)
-        turn: Final = start_turn(self, kwargs, str(kwargs.get("model")), previous)
+        state: Final = None if previous else take_carried_state()
+        turn: Final = start_turn(self, kwargs, str(kwargs.get("model")), previous, state)
         turn.task = asyncio.current_task()
         with turn_under_way(turn):
             try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from litellm.litellm_core_utils.context_slot import ContextSlot
+from litellm.litellm_core_utils.context_slot import ContextSlot, Holding
 from litellm.litellm_core_utils.failure import FailureKind
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.router_view import Deployment, Request, Router, ids_of
@@ -34,6 +34,7 @@ class RequestState:
 
     attempts: list[FailedAttempt] = field(default_factory=list)
     visited_groups: set[str] = field(default_factory=set)
+    is_recovered: bool = False  # whether its stream goes on elsewhere should it break off
 
     @property
     def failed_deployment_ids(self) -> frozenset[str]:
@@ -131,3 +132,16 @@ current_turn: Final = _TURN.get
 
 turn_under_way: Final = _TURN.holding
 """Have a turn be the current one meanwhile."""
+
+_CARRIED: Final = ContextSlot[list[RequestState]]("litellm_failover_carried_state")
+
+
+def carrying(state: RequestState) -> Holding[list[RequestState]]:
+    """A block in which the next request to a router goes on with `state`: one for the second half of an answer."""
+    return _CARRIED.holding([state])
+
+
+def take_carried_state() -> RequestState:
+    """The state that the request which is beginning goes on with. What is asked within that request has its own."""
+    carried: Final = _CARRIED.get()
+    return carried.pop() if carried else RequestState()

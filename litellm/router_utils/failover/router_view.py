@@ -138,6 +138,13 @@ def router_of(core: object) -> Router:
     return cast(Router, router)
 
 
+def as_router(owner: object) -> Router:
+    """The `Router` whose method has been called; since 1.110 that is one of its core."""
+    from litellm.router import Router as LiteLLMRouter
+
+    return cast(Router, owner) if isinstance(owner, LiteLLMRouter) else router_of(owner)
+
+
 def group_of(router: object, model_id: str) -> Sequence[Deployment] | None:
     """The deployments of the model group that deployment `model_id` is in, None if there is none. `router` may be its
     `RoutingContext`, which since 1.109 the cooldown functions hand on."""

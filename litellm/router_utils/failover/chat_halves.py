@@ -1,0 +1,109 @@
+"""
+The two halves of a chat's stream: what the caller has of the first one, and what of a second answer's chunks he is to
+get after it.
+"""
+
+from typing import Any, Final
+
+import litellm
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.router_utils.failover.stream_recovery import Diverged, Half, Sent, Splice, has_material
+from litellm.types.utils import ModelResponseStream, Usage
+
+
+class ChatHalves:
+    """The chunks that were `passed_on`, which are looked at only once their stream has broken off."""
+
+    def __init__(self, messages: object) -> None:
+        self.passed_on: list[object] = []
+        self.half = Half.RESTARTED
+        self.splice: Splice | None = None
+        self._messages: Final = messages
+        self._sent: Final = Sent()
+        self._read = 0  # of the chunks passed on
+        self._counted = 0  # of the words sent, by `_spent`
+        self._spent: Final[list[tuple[str, str]]] = []  # the models of what broke off, and what each has said
+
+    @property
+    def sent(self) -> Sent:
+        """What the caller has."""
+        for item in self.passed_on[self._read :]:
+            choices: Any = safe_getattr(item, "choices")
+            for choice in choices or ():
+                self._sent.add(choice.delta.content, choice.delta, choice.finish_reason)
+        self._read = len(self.passed_on)
+        return self._sent
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no answer has broken off yet, so that each chunk is passed on as it is."""
+        return not self._spent and self.splice is None
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether what comes now surely follows what was sent."""
+        return self.splice is None or self.splice.is_joined
+
+    def join(self, half: Half) -> None:
+        """Begin with a second answer."""
+        self.half = half
+        self.splice = Splice(self.sent.text, half)
+
+    def take(self, item: object) -> object:
+        """What of the next chunk the caller is to get, None if nothing. Raises Diverged."""
+        if not self.is_first:
+            choices: Final[Any] = safe_getattr(item, "choices")
+            if choices and self.splice is not None and not self._joined(choices[0], self.splice):
+                return None
+            if self.passed_on and isinstance(item, ModelResponseStream):
+                item.id = str(safe_getattr(self.passed_on[0], "id"))
+            if safe_getattr(item, "usage") is not None:
+                self._add_spent(item)
+        self.passed_on.append(item)
+        return item
+
+    def _joined(self, choice: Any, splice: Splice) -> bool:  # any-ok: LiteLLM's choice of a chunk
+        """Whether there is something in a second answer's chunk for the caller, who then gets that alone."""
+        delta: Final = choice.delta
+        if self.sent.words:
+            delta.role = None
+        if splice.is_joined:
+            return True
+        if has_material(delta):
+            raise Diverged(is_echo=False)
+        rest = splice.feed(delta.content) if isinstance(delta.content, str) and delta.content else ""
+        if choice.finish_reason is not None:
+            rest += splice.end()
+        delta.content = rest or None
+        return bool(rest) or choice.finish_reason is not None
+
+    def broke(self, stream: object, held: str) -> None:
+        """Remember what `stream` has said until it broke off; `held` are its words that the caller was never sent."""
+        words: Final = self.sent.words
+        text: Final = held or "".join(words[self._counted :])
+        self._counted = len(words)
+        self._spent.append((str(safe_getattr(stream, "model") or ""), text))
+
+    def _add_spent(self, item: Any) -> None:  # any-ok: a chunk, which LiteLLM gives a usage by setting it
+        """Add to a second answer's usage what the halves before it have cost. That is counted here, since counting
+        takes a while and not every caller asks for it."""
+        usage: Final = item.usage
+        before: Final = [_tokens(model, messages=self._messages) for model, _ in self._spent]
+        prompt: Final = (usage.prompt_tokens or 0) + sum(before)
+        completion: Final = (usage.completion_tokens or 0) + sum(_tokens(one, text=said) for one, said in self._spent)
+        details: Final = {
+            **usage.model_dump(exclude_none=True),
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+        }
+        item.usage = Usage(**details)
+
+
+def _tokens(model: str, *, text: str | None = None, messages: object = None) -> int:
+    try:
+        if text is not None:
+            return litellm.token_counter(model=model, text=text) if text else 0
+        return litellm.token_counter(model=model, messages=messages)  # type: ignore[arg-type]  # the caller's own
+    except Exception:  # an estimate must not take the second answer from the caller
+        return 0

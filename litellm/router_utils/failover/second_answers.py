@@ -1,0 +1,95 @@
+"""Of whom a second answer is asked once a stream has broken off, and how: the requests for it, one after the other."""
+
+from collections.abc import Generator, Sequence
+from typing import Final, NamedTuple
+
+import litellm
+from litellm._logging import verbose_router_logger
+from litellm.litellm_core_utils.failure import failure_of
+from litellm.router_utils.failover.fallbacks import configured_fallbacks, fallback_groups, start_turn, steps_left
+from litellm.router_utils.failover.group_names import deployments_by, team_of
+from litellm.router_utils.failover.policy import is_rejected
+from litellm.router_utils.failover.retry_state import RequestState
+from litellm.router_utils.failover.router_view import Deployment, Router, any_in_rotation, id_of, router_setting
+from litellm.router_utils.failover.stream_recovery import Half, prefill
+
+Request = dict[str, object]
+Asks = Generator[Request, object, tuple[object, Half] | None]
+
+
+class Target(NamedTuple):
+    """A model group that a second answer can be asked of, and those of its deployments that have not failed."""
+
+    group: str
+    deployments: Sequence[Deployment]
+
+
+def second_answers(
+    router: Router, request: Request, state: RequestState, sent: str, wanted: Sequence[Half], denied: Sequence[str]
+) -> Asks:
+    """The requests for a second answer to `request`, whose caller has been `sent` that text: to each deployment left of
+    its group, then of the fallbacks that are not `denied`. The answer to one is sent in, or what it raised thrown.
+    Returns the answer and which of the `wanted` halves it is, None if there is none."""
+    for target in _targets(router, request, state, denied) if wanted else ():
+        for half in wanted:
+            if half is Half.CONTINUED and not all(map(can_continue, target.deployments)):
+                continue
+            try:
+                answer = yield _request_to(router, request, target, sent if half is Half.CONTINUED else None)
+                return answer, half
+            except Exception as failure:
+                verbose_router_logger.debug("No second half from %s, %s: %s", target.group, half.value, failure)
+                if half is Half.RESTARTED or not is_rejected(failure_of(failure).kind):
+                    break
+    return None
+
+
+def groups_beyond(router: Router, request: Request) -> list[str]:
+    """The names of the fallback groups that a second answer could come from."""
+    group: Final = str(request.get("model"))
+    if not steps_left(router, request):
+        return []
+    turn: Final = start_turn(router, request, group, None)
+    return [name for name in fallback_groups(group, configured_fallbacks(turn, request)) if isinstance(name, str)]
+
+
+def can_continue(deployment: Deployment) -> bool:
+    """Whether a deployment's model goes on from an assistant prefill, by the user's word or LiteLLM's table."""
+    info: Final = deployment.get("model_info") or {}
+    declared: Final = info.get("supports_assistant_prefill")
+    if isinstance(declared, bool):
+        return declared
+    params: Final = deployment.get("litellm_params") or {}
+    model: Final = info.get("base_model") or params.get("base_model") or params.get("model")
+    try:
+        return litellm.get_model_info(str(model)).get("supports_assistant_prefill") is True
+    except Exception:  # a model that LiteLLM does not know
+        return False
+
+
+def _targets(router: Router, request: Request, state: RequestState, denied: Sequence[str]) -> list[Target]:
+    own: Final = [str(request.get("model"))] if _retries(router, request) else []
+    names: Final = [*own, *(name for name in groups_beyond(router, request) if name not in denied)]
+    team: Final = team_of(request)
+    failed: Final = state.failed_deployment_ids
+    found: Final = [
+        Target(name, [one for one in deployments_by(router, name, team) if id_of(one) not in failed])
+        for name in dict.fromkeys(names)
+    ]
+    return [one for one in found if any_in_rotation(router, {str(id_of(each)) for each in one.deployments})]
+
+
+def _retries(router: Router, request: Request) -> int:
+    count: Final = request.get("num_retries")
+    found: Final = router_setting(router, "num_retries") if count is None else count
+    return found if isinstance(found, int) else 0
+
+
+def _request_to(router: Router, request: Request, target: Target, continued: str | None) -> Request:
+    messages = request.get("messages")
+    if continued is not None and isinstance(messages, list):
+        messages = [*messages, {"role": "assistant", "content": prefill(continued), "prefix": True}]
+    retries: Final = min(_retries(router, request), len(target.deployments) - 1)
+    asked: Final = {**request, "model": target.group, "messages": messages, "num_retries": retries}
+    asked.pop("fallbacks", None)
+    return {**asked, "disable_fallbacks": True}

@@ -1,0 +1,141 @@
+"""
+How a chat stream that has broken off goes on: what a second answer is asked with, and how it is joined to the words the
+caller already has. Pure: no router, no clock, nothing is read or written here.
+
+Nothing of a second answer is passed on before it is sure to follow what has been sent, so that no word is doubled, lost
+or another answer's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+
+MOST_HELD: Final = 4 * 1024 * 1024
+"""Characters that are kept back for one caller, at the most."""
+
+_MATERIAL: Final = ("tool_calls", "function_call", "reasoning_content", "thinking_blocks", "audio", "images")
+_PLAIN_FORMATS: Final = (None, {"type": "text"})
+_CONSTRAINTS: Final = ("thinking", "reasoning_effort", "audio", "logprobs", "functions")
+
+
+class Half(Enum):
+    """What a second answer is asked with."""
+
+    CONTINUED = "the words sent so far as an assistant prefill"
+    RESTARTED = "the request as it was"
+
+
+class Diverged(Exception):
+    """A second answer does not surely follow what has been sent. `is_echo` says that it may be a whole one, where the
+    rest was asked for."""
+
+    def __init__(self, *, is_echo: bool) -> None:
+        super().__init__("the second answer is another one")
+        self.is_echo: Final = is_echo
+
+
+@dataclass(slots=True)
+class Sent:
+    """What the caller has of an answer: its words, whether anything that is no text, and whether its end."""
+
+    words: list[str] = field(default_factory=list)
+    has_more: bool = False
+    is_finished: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.words)
+
+    def add(self, content: object, delta: object, finish_reason: object) -> None:
+        """Remember what a chunk of the stream has passed on."""
+        if isinstance(content, str) and content:
+            self.words.append(content)
+        if finish_reason is not None:
+            self.is_finished = True
+        if not self.has_more and has_material(delta):
+            self.has_more = True
+
+
+def has_material(delta: object) -> bool:
+    """Whether a chunk has something of an answer that is no text: a call, a thought, a picture, a sound."""
+    return any(safe_getattr(delta, name) for name in _MATERIAL)
+
+
+def halves(sent: Sent, request: Mapping[str, object]) -> tuple[Half, ...]:
+    """What to ask for after a break, in this order; nothing where no second answer can be joined to what was sent."""
+    if sent.is_finished or sent.has_more:
+        return ()
+    text: Final = sent.text
+    if not text:
+        return (Half.RESTARTED,)
+    if _is_constrained(request):
+        return ()
+    has_tools: Final = bool(request.get("tools"))
+    return (Half.RESTARTED,) if has_tools or not text.strip() else (Half.CONTINUED, Half.RESTARTED)
+
+
+def _is_constrained(request: Mapping[str, object]) -> bool:
+    """Whether the words of an answer are not all there is to it: it has a form, a thought before it, or siblings."""
+    count: Final = request.get("n")
+    return (
+        (isinstance(count, int) and count > 1)
+        or request.get("response_format") not in _PLAIN_FORMATS
+        or any(request.get(name) for name in _CONSTRAINTS)
+        or request.get("tool_choice") not in (None, "auto", "none")
+    )
+
+
+def prefill(text: str) -> str:
+    """What a model is given to continue `text`: providers refuse a prefill that ends in white space."""
+    return text.rstrip()
+
+
+class Splice:
+    """Joins a second answer to what was `sent`.
+
+    A restarted one has to begin with all of it. A continued one has to begin with the white space that its prefill
+    lacks; should it begin with all of what was sent, then nobody can tell whether the model repeats it or began anew.
+    """
+
+    def __init__(self, sent: str, half: Half) -> None:
+        self._half: Final = half
+        self._whole: Final = sent
+        self._due: Final = sent if half is Half.RESTARTED else sent[len(prefill(sent)) :]
+        self._seen = ""
+        self.is_joined = not sent
+
+    def feed(self, piece: str) -> str:
+        """What of the second answer's next `piece` the caller is to get. Raises Diverged."""
+        if self.is_joined:
+            return piece
+        self._seen += piece
+        return self._rest(is_over=False)
+
+    def end(self) -> str:
+        """What is left for the caller when the second answer is over. Raises Diverged."""
+        return "" if self.is_joined else self._rest(is_over=True)
+
+    def _rest(self, *, is_over: bool) -> str:
+        seen, due = self._seen, self._due
+        if not seen.startswith(due):
+            if due.startswith(seen) and not is_over:
+                return ""
+            # A continued answer that has nothing more to say need not repeat the white space either.
+            if not (is_over and not seen.strip() and self._half is Half.CONTINUED):
+                raise Diverged(is_echo=self._half is Half.CONTINUED)
+        if self._half is Half.CONTINUED and self._may_repeat(seen, is_over=is_over):
+            return ""
+        self.is_joined = True
+        self._seen = ""
+        return seen[len(due) :]
+
+    def _may_repeat(self, seen: str, *, is_over: bool) -> bool:
+        """Whether the second answer has so far been what was sent, so that the next piece has to tell."""
+        whole: Final = self._whole.strip()
+        said: Final = seen.lstrip()
+        if said.startswith(whole):
+            raise Diverged(is_echo=True)
+        return not is_over and whole.startswith(said)

@@ -1,0 +1,380 @@
+"""
+Has a chat stream that breaks off after its first words go on at another deployment: one of the same group, then those
+of its fallbacks. `stream_recovery` says how the two halves are joined.
+"""
+
+import functools
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, Final, Protocol
+
+import litellm
+from litellm.exceptions import MidStreamFallbackError
+from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failure import failure_of
+from litellm.litellm_core_utils.stream_start import PeekedStream, is_async_stream
+from litellm.router_utils.failover.chat_halves import ChatHalves
+from litellm.router_utils.failover.policy import is_deployment_fault
+from litellm.router_utils.failover.retry_state import FailedAttempt, RequestState, carrying, current_turn
+from litellm.router_utils.failover.router_view import Router, as_router, deployment_setting, may_fall_back_to
+from litellm.router_utils.failover.second_answers import Asks, Request, groups_beyond, second_answers
+from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Sent, halves
+from litellm.router_utils.failover.stream_settings import held_for, mode_of, read_mode, without_settings
+
+RESCUED: Final = "rescued_failures"
+"""Where the metadata of a request names the failures of halves that were rescued, for callbacks."""
+
+Ask = Callable[..., Any]  # any-ok: the router's own method, async or not
+
+
+def recover_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    """Wrap the router's `acompletion`: the stream it gives goes on at another deployment should it break off."""
+
+    @functools.wraps(ask)
+    async def acompletion(self: object, *args: object, **kwargs: object) -> object:
+        rescue: Final = _begin(self, ask, args, kwargs)
+        if rescue is None:
+            return await ask(self, *args, **without_settings(kwargs))
+        with carrying(rescue.state):
+            response: Final = await ask(self, **rescue.request)
+        return RecoveringStream(response, response.__aiter__(), rescue) if is_async_stream(response) else response
+
+    return acompletion
+
+
+def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
+    """As `recover_streams`, for `completion`."""
+
+    @functools.wraps(ask)
+    def completion(self: object, *args: object, **kwargs: object) -> object:
+        rescue: Final = _begin(self, ask, args, kwargs)
+        if rescue is None:
+            return ask(self, *args, **without_settings(kwargs))
+        with carrying(rescue.state):
+            response: Final[Any] = ask(self, **rescue.request)
+        is_stream: Final = safe_getattr(response, "__next__") is not None
+        return RecoveringStream(response, iter(response), rescue) if is_stream else response
+
+    return completion
+
+
+def leave_to_recovery(wrap: Callable[..., Any]) -> Callable[..., Any]:  # any-ok: async on one, not on the other
+    """Wrap `Router._acompletion_streaming_iterator` and its sync twin, which before 1.108 have a fallback go on after
+    any words without a look at what it says, the twin again and again: a stream that is recovered, or read without an
+    event loop, raises the provider's failure there."""
+    is_async: Final = inspect.iscoroutinefunction(wrap)
+
+    @functools.wraps(wrap)
+    def streaming_iterator(  # any-ok: LiteLLM's stream, and what awaits or is one
+        self: object, model_response: Any, *args: object, **kwargs: object
+    ) -> Any:
+        turn: Final = current_turn()
+        if is_async and (turn is None or not turn.state.is_recovered):
+            return wrap(self, model_response, *args, **kwargs)
+        events: Final = model_response.__aiter__() if is_async else iter(model_response)
+        return wrap(self, _PlainFailures(model_response, events, []), *args, **kwargs)
+
+    return streaming_iterator
+
+
+class _PlainFailures(PeekedStream):
+    """A stream that raises what the provider's failure is, and not what LiteLLM's router makes of that."""
+
+    async def __anext__(self) -> object:
+        try:
+            return await super().__anext__()
+        except MidStreamFallbackError as error:
+            raise error.original_exception or error from error
+
+    def __next__(self) -> object:
+        try:
+            return super().__next__()
+        except MidStreamFallbackError as error:
+            raise error.original_exception or error from error
+
+
+def _begin(owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request) -> "Rescue | None":
+    """What rescues the stream that a call asks for; None if it asks for none, or for one that is not recovered."""
+    named: Final = dict(zip(("model", "messages", "stream"), args, strict=False))
+    if named.get("stream", kwargs.get("stream")) is not True:
+        return None
+    own: Final = read_mode(kwargs.get("stream_recovery"))
+    if own == "off":
+        return None
+    router: Final = as_router(owner)
+    seconds: Final = held_for(router, kwargs.get("hold_ms"))
+    return Rescue(owner, router, ask, without_settings({**named, **kwargs}), own, seconds)
+
+
+class Rescue:
+    """What is known of a stream for the case that it breaks off. `own` is the request's mode, if it has one, and
+    `seconds` how long words are held back, None for to the end."""
+
+    def __init__(
+        self, owner: object, router: Router, ask: Ask, request: Request, own: str | None, seconds: float | None
+    ) -> None:
+        self.owner: Final = owner
+        self.router: Final = router
+        self.ask: Final = ask
+        self.request: Final = request
+        self.mode = own or mode_of(router)
+        self.state: Final = RequestState(is_recovered=self.mode != "off")
+        self.answer: Final = ChatHalves(request.get("messages"))
+        self.hold_until = None if seconds is None else time.monotonic() + seconds
+        self.is_plain = False  # whether nothing but passing on is to be done
+        self.is_holding = False
+        self._is_settled = False
+        self._has_own: Final = own is not None
+        self._error: Exception | None = None
+
+    def settle(self, stream: object) -> None:
+        """Heed the mode of the deployment that `stream` comes from, if the request has none."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        name: Final = _deployment_of(stream)
+        if not self._has_own and name is not None:
+            self.mode = read_mode(deployment_setting(self.router, str(name), "stream_recovery")) or self.mode
+        self.is_holding = self.mode == "hold"
+
+    def broke(self, stream: object, error: Exception, held: str) -> None:
+        """Remember that `stream` has broken off with `error`; `held` are the words that the caller was never sent."""
+        self.is_plain = False
+        self.answer.broke(stream, held)
+        if isinstance(error, Diverged):
+            return
+        self._error = error
+        name: Final = _deployment_of(stream)
+        failure: Final = failure_of(error)
+        group: Final = str(self.request.get("model"))
+        failed: Final = FailedAttempt(str(name), group, failure.kind, failure.http_status, failure.retry_after)
+        self.state.attempts.append(failed)
+        metadata: Final = self.request.setdefault("metadata", {})
+        if isinstance(metadata, dict):
+            metadata.setdefault(RESCUED, []).append(f"{name}: {failure.kind.value}")
+
+    def wanted(self, error: Exception) -> Sequence[Half]:
+        """What to ask for after a break with `error`, in this order."""
+        possible: Final = halves(self.answer.sent, self.request)
+        if isinstance(error, Diverged):
+            return (Half.RESTARTED,) if error.is_echo and possible else ()
+        is_hopeless: Final = self.mode == "off" or not is_deployment_fault(failure_of(error).kind)
+        return () if is_hopeless or _is_guarded() else possible
+
+    def asks(self, error: Exception, denied: Sequence[str]) -> Asks:
+        """The requests for a second answer, as `second_answers` has them. Raises what broke off if there is none."""
+        wanted: Final = self.wanted(error)
+        found: Final = yield from second_answers(
+            self.router, self.request, self.state, self.answer.sent.text, wanted, denied
+        )
+        if found is None:
+            raise self._error or error
+        return found
+
+
+def _is_guarded() -> bool:
+    """Whether a guardrail looks at answers: what it has passed or changed of a half is not the other half's."""
+    from litellm.integrations.custom_guardrail import CustomGuardrail
+    from litellm.types.guardrails import GuardrailEventHooks
+
+    return any(
+        isinstance(one, CustomGuardrail) and one._event_hook_is_event_type(GuardrailEventHooks.post_call)
+        for one in litellm.callbacks
+    )
+
+
+def _deployment_of(stream: object) -> object:
+    """The id of the deployment that a stream comes from, None if it does not say."""
+    params: Final = safe_getattr(stream, "_hidden_params")
+    return params.get("model_id") if isinstance(params, dict) else None
+
+
+class _Calls(Protocol):
+    """How a stream is read and a router asked: with or without an event loop."""
+
+    async def next(self, stream: "RecoveringStream") -> object: ...
+    async def close(self, stream: object) -> None: ...
+    async def denied(self, rescue: Rescue) -> Sequence[str]: ...
+    async def ask(self, rescue: Rescue, request: Request) -> object: ...
+    def events(self, answer: Any) -> object: ...  # any-ok: a stream of either kind
+
+
+class _AsyncCalls:
+    async def next(self, stream: "RecoveringStream") -> object:
+        return await PeekedStream.__anext__(stream)
+
+    async def close(self, stream: object) -> None:
+        close: Final = safe_getattr(stream, "aclose")
+        if callable(close):
+            await close()
+
+    async def denied(self, rescue: Rescue) -> Sequence[str]:
+        beyond: Final = groups_beyond(rescue.router, rescue.request)
+        return [one for one in beyond if not await may_fall_back_to(rescue.router, one, rescue.request)]
+
+    async def ask(self, rescue: Rescue, request: Request) -> object:
+        with carrying(rescue.state):
+            return await rescue.ask(rescue.owner, **request)
+
+    def events(self, answer: AsyncIterator[object]) -> object:
+        return answer.__aiter__()
+
+
+class _SyncCalls:
+    """Nothing here waits, so that `_at_once` can run what calls it."""
+
+    async def next(self, stream: "RecoveringStream") -> object:
+        try:
+            return PeekedStream.__next__(stream)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def close(self, stream: object) -> None:
+        close: Final = safe_getattr(stream, "close")
+        if callable(close):
+            close()
+
+    async def denied(self, rescue: Rescue) -> Sequence[str]:
+        return ()  # a proxy, which has keys, asks without blocking
+
+    async def ask(self, rescue: Rescue, request: Request) -> object:
+        with carrying(rescue.state):
+            return rescue.ask(rescue.owner, **request)
+
+    def events(self, answer: Iterator[object]) -> object:
+        return iter(answer)
+
+
+_ASYNC: Final[_Calls] = _AsyncCalls()
+_SYNC: Final[_Calls] = _SyncCalls()
+
+
+def _at_once(reading: Coroutine[object, None, object]) -> object:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        return done.value
+    except StopAsyncIteration:
+        raise StopIteration from None
+    raise RuntimeError("a stream that is read without an event loop has waited for one")
+
+
+class RecoveringStream(PeekedStream):
+    """A stream that goes on at another deployment should it break off; it passes for the one that is being read."""
+
+    def __init__(self, stream: object, events: object, rescue: Rescue) -> None:
+        super().__init__(stream, events, [])
+        object.__setattr__(self, "_rescue", rescue)
+
+    async def __anext__(self) -> object:
+        rescue: Final[Rescue] = self._rescue
+        if not rescue.is_plain:
+            return await self._next(_ASYNC)
+        try:
+            item = await super().__anext__()
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            return await self._next(_ASYNC, error)
+        rescue.answer.passed_on.append(item)
+        return item
+
+    def __next__(self) -> object:
+        rescue: Final[Rescue] = self._rescue
+        if not rescue.is_plain:
+            return _at_once(self._next(_SYNC))
+        try:
+            item = super().__next__()
+        except StopIteration:
+            raise
+        except Exception as error:
+            return _at_once(self._next(_SYNC, error))
+        rescue.answer.passed_on.append(item)
+        return item
+
+    async def _next(self, calls: _Calls, error: Exception | None = None) -> object:
+        """What the caller gets next, where that is more than the stream's next item, or after an `error` of it."""
+        rescue: Final[Rescue] = self._rescue
+        rescue.settle(self._stream)
+        while True:
+            if error is not None:
+                await self._recover(calls, error)
+            if rescue.is_holding:
+                await self._hold(calls)
+            try:
+                item = rescue.answer.take(await calls.next(self))
+            except StopAsyncIteration:
+                if rescue.answer.is_joined:
+                    raise
+                error = Diverged(is_echo=rescue.answer.half is Half.CONTINUED)
+            except Exception as failure:
+                error = failure
+            else:
+                error = None
+                rescue.is_plain = rescue.answer.is_first
+                if item is not None:
+                    return item
+
+    async def _recover(self, calls: _Calls, error: Exception, held: str = "") -> None:
+        """Go on with a second answer. Raises what the stream broke off with if there is none."""
+        rescue: Final[Rescue] = self._rescue
+        rescue.broke(self._stream, error, held)
+        if isinstance(error, Diverged):
+            await calls.close(self._stream)
+        asks: Final = rescue.asks(error, await calls.denied(rescue) if rescue.wanted(error) else ())
+        try:
+            asked = next(asks)
+            while True:
+                try:
+                    answer = await calls.ask(rescue, asked)
+                except Exception as failure:
+                    asked = asks.throw(failure)
+                else:
+                    asked = asks.send(answer)
+        except StopIteration as found:
+            answer, half = found.value
+        object.__setattr__(self, "_stream", answer)
+        object.__setattr__(self, "_events", calls.events(answer))
+        rescue.answer.join(half)
+
+    async def _hold(self, calls: _Calls) -> None:
+        """Keep back what comes, until it is complete or has been kept back for long enough."""
+        rescue: Final[Rescue] = self._rescue
+        held = _Held(rescue.hold_until)
+        while not held.is_enough:
+            try:
+                held.add(await calls.next(self))
+            except StopAsyncIteration:
+                break
+            except Exception as error:
+                await self._recover(calls, error, held.text)
+                held = _Held(rescue.hold_until)
+        rescue.is_holding = False
+        object.__setattr__(self, "_held_back", held.items)
+
+
+class _Held:
+    """What is kept back of a stream, `until` a moment of the monotonic clock or, without one, its end."""
+
+    def __init__(self, until: float | None) -> None:
+        self.items: Final[list[object]] = []
+        self._words: Final = Sent()
+        self._size = 0
+        self._until: Final = until
+
+    @property
+    def text(self) -> str:
+        return self._words.text
+
+    @property
+    def is_enough(self) -> bool:
+        return self._size > MOST_HELD or (self._until is not None and time.monotonic() >= self._until)
+
+    def add(self, item: object) -> None:
+        self.items.append(item)
+        choices: Final[Any] = safe_getattr(item, "choices")
+        if choices and isinstance(choices[0].delta.content, str):
+            self._words.words.append(choices[0].delta.content)
+            self._size += len(choices[0].delta.content)

@@ -1,0 +1,108 @@
+"""feat(router): a chat stream that has begun is finished
+
+Problem
+-------
+A stream that breaks after its first words is lost, though other deployments
+of its group are well: cut off, reset, stalled for `stream_timeout`, with a
+chunk that is no JSON, an error in an event, or without an end. Releases
+before 1.108 have a fallback go on in a way that may repeat words. 1.109 and
+1.110 can continue one by an assistant prefill, off by default, on another
+group only, and not for a synchronous caller.
+
+Change
+------
+- What breaks goes on at another deployment of the group, then at the
+  fallbacks: with the words sent so far as an assistant prefill, where each
+  deployment that may answer can continue one.
+- Where that is refused or cannot be done, the request is asked again. If the
+  answer begins with exactly the words sent, the rest of it follows; if not,
+  the caller gets the failure of the first half.
+- Nothing is passed on before it is sure to follow. An answer with calls,
+  thoughts, a format or siblings is not joined to another one.
+- `stream_recovery` is off, continue or hold; hold keeps the words back, for
+  `hold_ms` or until they are complete, so that any failure is retried.
+- The caller gets one id, and the usage of both halves. The metadata of the
+  request names the failure that was rescued, as `rescued_failures`.
+- With LiteLLM's `enable_mid_stream_fallback_continuation` it is off unless
+  it is set, and then goes first where both could.
+
+Tests
+-----
+Answers by where they are cut and what the second one says, as a property;
+each way to break over sockets, async and sync; `outages` of the benchmarks.
+"""
+
+from fork.edits import AddImport, AddItem, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
+
+RESCUE = "litellm.router_utils.failover.stream_rescue"
+IS_COMPILED = "the router is compiled; what it asks of Python is edited"
+IN_PYTHON = "the router asks in Python"
+SETTINGS = {"stream_recovery": ("str | None", "None"), "hold_ms": ("float | None", "None")}
+PARAMETERS = {name: f"{name}: {kind} = {default}" for name, (kind, default) in SETTINGS.items()}
+
+ADDS = (
+    "litellm/router_utils/failover/chat_halves.py",
+    "litellm/router_utils/failover/second_answers.py",
+    "litellm/router_utils/failover/stream_recovery.py",
+    "litellm/router_utils/failover/stream_rescue.py",
+    "litellm/router_utils/failover/stream_settings.py",
+    "tests/router_unit_tests/test_rescued_formats.py",
+    "tests/router_unit_tests/test_splice.py",
+    "tests/router_unit_tests/test_stream_recovery.py",
+)
+IN_ROUTER = (
+    *(AddParameter("Router.__init__", parameter) for parameter in PARAMETERS.values()),
+    *(InsertFirst("Router.__init__", f"self.{name} = {name}") for name in PARAMETERS),
+    Decorate("Router.acompletion", "recover_streams"),
+    Decorate("Router.completion", "recover_sync_streams"),
+)
+EDITS = {
+    "litellm/router.py": (
+        ForReleases(
+            {
+                "<1.108": (
+                    AddImport(RESCUE, ("leave_to_recovery", "recover_streams", "recover_sync_streams")),
+                    *IN_ROUTER,
+                    Decorate("Router._acompletion_streaming_iterator", "leave_to_recovery"),
+                    Decorate("Router._completion_streaming_iterator", "leave_to_recovery"),
+                ),
+                ">=1.108,<1.110": (AddImport(RESCUE, ("recover_streams", "recover_sync_streams")), *IN_ROUTER),
+                ">=1.110": tuple(AddParameter("_router_init", parameter) for parameter in PARAMETERS.values()),
+            },
+            why=IS_COMPILED,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_api.py": (
+        ForReleases(
+            {">=1.110": tuple(AddItem("ROUTER_INIT_ARGS", f'"{name}"') for name in SETTINGS)},
+            why=IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/surface/settings.py": (
+        ForReleases(
+            {
+                ">=1.110": tuple(
+                    AddItem("PLAIN_DEFAULTS", f'"{name}": {default}') for name, (_, default) in SETTINGS.items()
+                )
+            },
+            why=IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/core.py": (
+        ForReleases(
+            {
+                ">=1.110": (
+                    AddImport(RESCUE, ("recover_streams", "recover_sync_streams")),
+                    *(AddItem("_SERVED_ARGUMENTS", f'"{name}"') for name in SETTINGS),
+                    Decorate("RustCore.acompletion", "recover_streams"),
+                    Decorate("RustCore.completion", "recover_sync_streams"),
+                )
+            },
+            why=IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+}

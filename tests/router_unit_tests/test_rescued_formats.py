@@ -1,0 +1,63 @@
+"""A chat's stream that breaks off goes on at another deployment, whichever format its provider has and says it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import litellm
+import openai
+import pytest
+
+from support.inband_calls import CALLS, GROUP, Call
+from support.inband_provider import InbandProvider
+from support.inband_shapes import BREAKS
+from support.routing import routed
+
+ANSWER = "half an answer and the rest of it"
+CHATS = {f"{call.provider}, {call.api}": call for call in CALLS if "chat" in call.api and call.streamed}
+NOT_A_CHAT = ("messages", "responses by", "generateContent")
+LIKE_OPENAI = ("deepseek", "mistral", "groq", "openrouter", "together_ai", "xai", "databricks", "publicai")
+ASKED = {
+    name: call
+    for name, call in CHATS.items()
+    if not call.api.startswith(NOT_A_CHAT) and call.provider not in LIKE_OPENAI
+}
+EVERYWHERE = ("no end", "error", "exception")
+BROKEN = [
+    (name, shape)
+    for name, call in ASKED.items()
+    for shape in BREAKS.get(call.format, ())
+    if name == "openai, chat stream" or shape in EVERYWHERE
+]
+
+
+@contextmanager
+def group(call: Call, shape: str, answer: str) -> Iterator[tuple[Any, list[InbandProvider]]]:
+    """A router over a provider that breaks off and one that gives the `answer`; the first is asked first."""
+    with ExitStack() as stack:
+        providers = [stack.enter_context(InbandProvider(body)) for body in (BREAKS[call.format][shape], None)]
+        models = []
+        for number, provider in enumerate(providers):
+            provider.answer = answer
+            params = {**call.params(provider.url), "weight": 1e-9 if number else 1}
+            info = {"id": f"{number}", "supports_assistant_prefill": False}
+            models.append({"model_name": GROUP, "litellm_params": params, "model_info": info})
+        yield stack.enter_context(routed(models, num_retries=2)), providers
+
+
+@pytest.mark.parametrize(("name", "shape"), BROKEN)
+async def test_rest_comes_from_the_other(name: str, shape: str) -> None:
+    """Each way to break off ends in the whole answer, of which no word is doubled."""
+    with group(ASKED[name], shape, ANSWER) as (router, providers):
+        assert await ASKED[name].ask(router) == ANSWER
+        assert [provider.attempts for provider in providers] == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["openai, chat stream", "anthropic, chat stream", "openai, sync chat stream"])
+async def test_another_answer_is_not_mixed_in(name: str) -> None:
+    """Where the second answer is another one the caller hears of the failure."""
+    with group(ASKED[name], "error", "something else") as (router, _):
+        with pytest.raises((openai.APIError, litellm.APIError)):
+            await ASKED[name].ask(router)
