@@ -21,11 +21,10 @@ from litellm.litellm_core_utils.billed_usage import BILLED, billed_in
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
-from litellm.litellm_core_utils.inband_failure import BROKEN_OFF, NOTHING_IN_IT, judge_value
+from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, judge_value
 from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
 from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, judge_body
 from litellm.litellm_core_utils.json_values import JsonObject
-from litellm.litellm_core_utils.release_differences import RETRIES_BROKEN_SYNC_STREAMS
 
 if TYPE_CHECKING:
     import aiohttp
@@ -205,9 +204,7 @@ def _read_along(response: httpx.Response, api: Api) -> None:
         stream: Final = _judged_stream(api, response)
         for piece in iter_bytes(chunk_size):
             yield from _passed_on(stream.feed(piece), response)
-        last: Final = stream.end()
-        if not (last.failure is BROKEN_OFF and RETRIES_BROKEN_SYNC_STREAMS):
-            yield from _passed_on(last, response)
+        yield from _passed_on(stream.end(), response)
 
     async def ajudged(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         stream: Final = _judged_stream(api, response)

@@ -17,10 +17,6 @@ HAS_PAYMENT_REQUIRED: Final = hasattr(exceptions, "PaymentRequiredError")
 
 PAYMENT_REQUIRED_CLASS: Final[type[Exception]] = getattr(exceptions, "PaymentRequiredError", exceptions.BadRequestError)
 
-RETRIES_BROKEN_SYNC_STREAMS: Final = not HAS_PAYMENT_REQUIRED
-"""Before 1.106 a router asks the same group again for what a stream that is read synchronously has left out, without
-an end should that break as well."""
-
 
 def log_async_failure(logging: "Logging", error: Exception, trace: str) -> None:
     """Tell the callbacks of an asynchronous call that it has failed; `trace` is the traceback's text. Releases such as

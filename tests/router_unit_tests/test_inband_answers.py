@@ -274,10 +274,8 @@ async def test_only_deployment_raises_litellms_exceptions(name: str, shape: str,
 
 
 def _is_told(name: str, shape: str) -> bool:
-    """Not on LiteLLM's older releases: before 1.106 a router asks again and again where a synchronous stream breaks,
-    before 1.104 the bridge from messages to responses does not know the event of an error."""
-    if "sync" in name:
-        return RELEASE >= (1, 106)
+    """Not on LiteLLM's older releases: before 1.104 the bridge from messages to responses does not know the event of an
+    error."""
     return RELEASE >= (1, 104) or (name, shape) != ("openai messages by responses stream", "error")
 
 
