@@ -172,7 +172,8 @@ BENCHMARK: Benchmark[Outcome] = Benchmark(
     steps=lambda options: len(chosen(options)),
     run=run,
     explain=lambda options: (
-        f"times are the published ones times {_scale(options):g}, but Retry-After and LiteLLM's own back-off\n"
+        f"times are the published ones times {_scale(options):g}, but Retry-After and LiteLLM's own back-off;\n"
+        "each deployment has model_info: {supports_assistant_prefill: true}; stream_recovery is continue, the default\n"
     ),
     columns=COLUMNS,
     rows=rows,

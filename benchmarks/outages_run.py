@@ -181,7 +181,8 @@ class Outage:
 
 def _deployment(group: str, provider: ScriptedProvider) -> dict[str, Any]:
     params = {"model": f"openai/{GROUPS[group]}", "api_base": f"{provider.url}/v1", "api_key": "sk-test"}
-    return {"model_name": group, "litellm_params": params, "model_info": {"id": f"{group}-deployment"}}
+    info = {"id": f"{group}-deployment", "supports_assistant_prefill": True}
+    return {"model_name": group, "litellm_params": params, "model_info": info}
 
 
 def _scaled(script: Sequence[Step], scale: float) -> list[Step]:

@@ -421,7 +421,9 @@ class TestReport:
             "The patched LiteLLM is nowhere worse and keeps every promise; stock LiteLLM: 0 pass, 1 partial, 0 safe, "
             "0 fail; the patched one: 1 pass, 0 partial, 0 safe, 0 fail."
         )
-        assert "is wrong: S08 fail where stock is safe;" in outages.sentence([self.better, self.worse])
+        assert "is wrong: S08 fail where stock is safe, S08 not kept: the whole answer;" in outages.sentence(
+            [self.better, self.worse]
+        )
 
     def test_remarks(self) -> None:
         """The remarks say how the outage that ends went, and where stock is not as published."""
