@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -24,6 +24,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+Read = TypeVar("Read")
 
 PACKAGE = "litellm"
 PACKAGES = (PACKAGE, "litellm_cli")  # in newer releases the commands have one of their own
@@ -37,6 +39,7 @@ PER_PLATFORM = (
     "dist-info/WHEEL",
     "dist-info/sboms/",
 )  # an SBOM says what compiled modules are made of
+SCRIPT_FOLDERS = ("bin", "Scripts")  # of an environment, the latter on Windows
 INSTALLER_FILES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
 MALICIOUS = tuple(map(Version, ("1.82.7", "1.82.8", "1.107.0")))  # published by an attacker
 TABLE_HEAD = """\
@@ -134,14 +137,14 @@ def supported(root: Path) -> dict[str, Supported]:
 def allowed(wanted: str) -> str:
     """The version `wanted` in its normal form.
 
-    Raises BaseError if it is none, or one that an attacker has published, or a pre-release, post-release, development
-    or local version of such a one.
+    Raises BaseError if it is none, or one that an attacker has published, or that such a one's numbers begin: a
+    pre-release, post-release, development or local version of it, or one with more numbers.
     """
     try:
         version = Version(wanted)
     except InvalidVersion:
         raise BaseError(f"The base {wanted!r} is not a version: name a LiteLLM release such as 1.82.6.") from None
-    attackers = next((bad for bad in MALICIOUS if bad == Version(".".join(map(str, version.release)))), None)
+    attackers = next((bad for bad in MALICIOUS if bad.release == (*version.release, 0, 0)[: len(bad.release)]), None)
     if attackers is not None:
         of = "" if version == attackers else f"belongs to {attackers}, which "
         raise BaseError(
@@ -255,35 +258,64 @@ def _version_of(found: Distribution) -> str:
 
 
 def read(found: Distribution, version: str) -> Base:
-    """What was `found`, installed or unpacked, as the release `version`.
+    """What was `found`, installed or unpacked, as the release `version`: the files that its RECORD lists.
 
-    Raises BaseError if it is another release, ships a .pth file, which would run in every Python process of an
-    environment it is installed in, or a file outside its packages.
+    Raises BaseError if it is another release, what lists its files cannot be read, or it ships a .pth file, which would
+    run in every Python process of an environment it is installed in, or a file outside its packages.
     """
     if _version_of(found) != version:
         named = _version_of(found) or "one without a readable METADATA"
         raise BaseError(f"The LiteLLM here is {named} where {version} was asked for: install that one.")
-    if found.files is None:
-        raise BaseError(f"The LiteLLM {version} here has no RECORD of its files: install it with pip or uv.")
     base = Base(version, {}, {})
-    scripts = {point.name for point in found.entry_points}
-    for file in found.files:
+    commands = {point.name for point in _readable("entry_points.txt", version, lambda: found.entry_points)}
+    for file in _recorded(found, version):
         path = PurePosixPath(file)
         top, name = path.parts[0], "/".join(path.parts[1:])
         if path.suffix == ".pth":
             raise BaseError(f"LiteLLM {version} ships {path}, code that would run in every Python process: not packed.")
-        if path.suffix == ".pyc" or (top == ".." and path.name.removesuffix(".exe") in scripts):
-            continue  # made by the installer
-        located = Path(str(file.locate()))
-        if not located.is_file():
-            continue  # so that the digest differs, as it does where importlib.metadata leaves such a file out
-        if top in (*PACKAGES, LIBRARIES):
-            base.package[path.as_posix()] = located
-        elif not top.endswith(".dist-info"):
+        if _is_made_by_installer(path, commands):
+            continue
+        if top not in (*PACKAGES, LIBRARIES, f"{PACKAGE}-{version}.dist-info"):
             raise BaseError(f"LiteLLM {version} ships {path}, which is outside its packages and would not be packed.")
+        located = Path(str(file.locate()))
+        if not _readable("RECORD", version, located.is_file):
+            continue  # so that the digest differs, as it does where importlib.metadata leaves such a file out
+        if not top.endswith(".dist-info"):
+            base.package[path.as_posix()] = located
         elif name not in INSTALLER_FILES:
             base.dist_info[name] = located
     return base
+
+
+def _recorded(found: Distribution, version: str) -> list[PackagePath]:
+    """The files that RECORD lists; raises BaseError if it is not there, or no such list."""
+    files = _readable("RECORD", version, lambda: found.files)
+    if files is None:
+        raise BaseError(f"The LiteLLM {version} here has no RECORD of its files: install it with pip or uv.")
+    if any(not file.parts for file in files):
+        raise BaseError(_unreadable("RECORD", version, "it lists a file without a name"))
+    return files
+
+
+def _readable(name: str, version: str, read_it: Callable[[], Read]) -> Read:
+    """What importlib.metadata reads from the file `name`, in which it raises whatever the first oddity leads to."""
+    try:
+        return read_it()
+    except Exception as error:
+        raise BaseError(_unreadable(name, version, " ".join(str(error).split()))) from None
+
+
+def _unreadable(name: str, version: str, why: str) -> str:
+    return f"The {name} of the LiteLLM {version} here cannot be read: {why}. Install it anew."
+
+
+def _is_made_by_installer(path: PurePosixPath, commands: Container[str]) -> bool:
+    """Whether the file is a module's bytecode, or the script of one of `commands` where an environment has them."""
+    if path.suffix == ".pyc":
+        return path.parts[0] in PACKAGES and ".." not in path.parts and path.parent.name == "__pycache__"
+    *up, folder, name = ("", *path.parts)
+    is_script_folder = set(up) == {"", ".."} and folder in SCRIPT_FOLDERS
+    return is_script_folder and name.removesuffix(".exe") in commands
 
 
 def add(version: str, wheels: Iterable[Base], root: Path) -> Supported:

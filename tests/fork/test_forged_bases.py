@@ -20,6 +20,9 @@ NATIVE = "litellm/_native.abi3.so"
 INFO = "litellm-1.2.3.dist-info"
 SBOM = f"{INFO}/sboms/native.json"
 OTHER_FILES = "The files of LiteLLM 1.2.3 are not the ones this branch was tested on and were not packed: "
+NO_RECORD = "The RECORD of the LiteLLM 1.2.3 here cannot be read"
+NO_ENTRIES = "The entry_points.txt of the LiteLLM 1.2.3 here cannot be read"
+OUTSIDE = "is outside its packages and would not be packed."
 OTHER_WHEEL = "The wheel of LiteLLM 1.2.3 for {} is not the published one and was not packed: "
 
 
@@ -54,9 +57,19 @@ def added(file: str) -> Forgery:
     """One more `file`, listed in RECORD as an installer does."""
 
     def forge(site: Path) -> None:
+        (site / file).parent.mkdir(parents=True, exist_ok=True)
         (site / file).write_text("import os\n")
+        recorded(f"{file},,")(site)
+
+    return forge
+
+
+def recorded(row: str) -> Forgery:
+    """One more `row` in RECORD, as it stands."""
+
+    def forge(site: Path) -> None:
         with (site / INFO / "RECORD").open("a") as record:
-            record.write(f"{file},,\n")
+            record.write(f"{row}\n")
 
     return forge
 
@@ -74,6 +87,40 @@ def garbled(file: str) -> Forgery:
 def removed(file: str) -> Forgery:
     """No `file`."""
     return lambda site: (site / file).unlink()
+
+
+def linked(file: str) -> Forgery:
+    """A link to another file in the place of `file`."""
+
+    def forge(site: Path) -> None:
+        (site.parent / "other").write_text("import os\n")
+        (site / file).unlink()
+        (site / file).symlink_to(site.parent / "other")
+
+    return forge
+
+
+def other_metadata(site: Path) -> None:
+    """A changed METADATA, and behind it the one expected, in a folder of its own."""
+    known = (site / INFO / "METADATA").read_text()
+    added("zz-1.2.3.dist-info/METADATA")(site)
+    (site / "zz-1.2.3.dist-info" / "METADATA").write_text(known)
+    (site / INFO / "METADATA").write_text(known.replace("httpx", "httpz"))
+
+
+def moved_info(site: Path) -> None:
+    """The folder of metadata by another name, which the installer takes for the same."""
+    other = INFO.replace("litellm", "LiteLLM")
+    record = site / INFO / "RECORD"
+    record.write_text(record.read_text().replace(INFO, other))
+    (site / INFO).rename(site / other)
+
+
+def disguised(site: Path) -> None:
+    """Changed code whose line in RECORD has a weak digest of it, and is there twice."""
+    (site / "litellm" / "router.py").write_text("import os\n")
+    for row in ("litellm/router.py,md5=fLwPD1Cn7zNFF8TMxNIFgA,10", "litellm/router.py,none=,"):
+        recorded(row)(site)
 
 
 def another_release(site: Path) -> None:
@@ -104,6 +151,29 @@ FORGERIES = {
         removed(f"{INFO}/WHEEL"),
         "The wheel of LiteLLM 1.2.3 here is for nothing, which is none of",
     ),
+    "record-garbled": (garbled(f"{INFO}/RECORD"), f"{NO_RECORD}: 'utf-8' codec can't"),
+    "record-without-path": (recorded(",,"), f"{NO_RECORD}: it lists a file without a name. Install it anew."),
+    "record-of-itself": (recorded(".,,"), f"{NO_RECORD}: it lists a file without a name. Install it anew."),
+    "record-without-fields": (recorded(""), f"{NO_RECORD}: "),
+    "record-with-more-fields": (recorded("litellm/router.py,,,x"), f"{NO_RECORD}: "),
+    "record-without-numbers": (recorded("litellm/router.py,,many"), f"{NO_RECORD}: "),
+    "record-with-long-field": (recorded("x" * 200_000), f"{NO_RECORD}: "),
+    "record-with-long-name": (recorded(f"litellm/{'x' * 300},,"), f"{NO_RECORD}: "),
+    "record-disguises": (disguised, OTHER_FILES),
+    "entry-points-garbled": (garbled(f"{INFO}/entry_points.txt"), f"{NO_ENTRIES}: 'utf-8' codec can't"),
+    "entry-points-without-value": (replaced(f"{INFO}/entry_points.txt", "litellm=", "litellm "), f"{NO_ENTRIES}: "),
+    "entry-points-without-section": (replaced(f"{INFO}/entry_points.txt", "[console_scripts]", ""), OTHER_FILES),
+    "command-elsewhere": (added("../anywhere/litellm"), f"LiteLLM 1.2.3 ships ../anywhere/litellm, which {OUTSIDE}"),
+    "command-in-packages": (added("../bin/../other/litellm"), "LiteLLM 1.2.3 ships ../bin/../other/litellm, which is"),
+    "absolute": (recorded(f"{__file__},,"), f"LiteLLM 1.2.3 ships {__file__}, which {OUTSIDE}"),
+    "second-metadata": (other_metadata, f"LiteLLM 1.2.3 ships zz-1.2.3.dist-info/METADATA, which {OUTSIDE}"),
+    "metadata-renamed": (moved_info, f"LiteLLM 1.2.3 ships LiteLLM-1.2.3.dist-info/METADATA, which {OUTSIDE}"),
+    "code-linked": (linked("litellm/router.py"), OTHER_FILES),
+    "code-around-a-corner": (added("litellm/../litellm/more.py"), OTHER_FILES),
+    "code-in-capitals": (added("LITELLM/router.py"), f"LiteLLM 1.2.3 ships LITELLM/router.py, which {OUTSIDE}"),
+    "bytecode": (added("litellm/more.pyc"), OTHER_FILES),
+    "bytecode-elsewhere": (added("__pycache__/more.pyc"), f"LiteLLM 1.2.3 ships __pycache__/more.pyc, which {OUTSIDE}"),
+    "bytecode-outside": (added("../__pycache__/more.pyc"), "LiteLLM 1.2.3 ships ../__pycache__/more.pyc, which is"),
     "unknown-platform": (
         replaced(f"{INFO}/WHEEL", LINUX, "py3-none-any"),
         "The wheel of LiteLLM 1.2.3 here is for py3-none-any, which is none of those in fork/bases.toml",
@@ -130,6 +200,9 @@ def test_forged_base_is_refused(site: Path, tmp_path: Path, forge: Forgery, said
         ("1.82.8.post1", "1.82.8"),
         ("1.107.0rc1", "1.107.0"),
         ("v1.107-alpha", "1.107.0"),
+        ("1.107.0.1", "1.107.0"),
+        ("1.82.7.0.1rc1", "1.82.7"),
+        ("1!1.82.8", "1.82.8"),
     ],
 )
 @pytest.mark.parametrize("step", [backend.get_requires_for_build_wheel, backend.build_sdist, backend.build_wheel, add])
