@@ -18,7 +18,6 @@ from litellm.litellm_core_utils.inband_formats import (
     NAMES_OF_REASON,
     OPENS_RESPONSE,
     ORDINARY_ENDS,
-    RANKINGS,
     RESULTS_OF,
     STATUS_OF_END,
     STATUS_OF_MINIMAX,
@@ -39,6 +38,9 @@ _FIELDS_OF_A_CHUNK: Final = ("choices", "usage", "object", "id", "type")
 _MOST_LEVELS: Final = 6  # of what is looked into; what is nested deeper is taken for something
 _TOLD_TO_ITS_READER: Final = (Api.RESPONSES, Api.MESSAGES)
 """Formats whose reader knows an event of failure, and is to have it once it has begun to read."""
+
+_EVENTS_OF_FAILURE: Final = ("error", "response.failed")
+"""What such an event is called; no reader looks for an error in any other."""
 
 
 class Signs(NamedTuple):
@@ -65,8 +67,6 @@ def judge_value(api: Api, value: object, *, empty_fails: bool = True) -> Failure
         return NOTHING_IN_IT
     if api in RESULTS_OF:
         return None if any(_has_results(value, name) for name in RESULTS_OF[api]) else NOTHING_IN_IT
-    if api is Api.RERANK:
-        return None if any(isinstance(value.get(name), list) for name in RANKINGS) else NOTHING_IN_IT
     if api is Api.TRANSCRIPTION:
         is_one: Final = any(isinstance(value.get(name), types) for name, types in TRANSCRIPT.items())
         return None if is_one else NOTHING_IN_IT
@@ -100,6 +100,9 @@ class StreamedAnswer:
         self._unfinished_fails = unfinished_fails
         self._seen = Signs()
         self._has_events = False
+        self._begun: set[int] = set()  # choices that have said something
+        self._ended: set[int] = set()  # choices that have a reason for their end
+        self.has_choices = False  # more than the one that most have
 
     @property
     def has_said(self) -> bool:
@@ -117,7 +120,7 @@ class StreamedAnswer:
         is_error: Final = name == "error" or (self._seen.says and _says_only_what_is_wrong(self._api, value))
         failed: Final = _failure_in(self._api, value) or (_named_error(value) if is_error else None)
         if failed is not None:
-            if self._seen.says and self._api in _TOLD_TO_ITS_READER:
+            if self._seen.says and self._api in _TOLD_TO_ITS_READER and _tells_of_failure(value, name):
                 self._seen = self._seen._replace(is_end=True)
                 return None
             return failed
@@ -128,12 +131,24 @@ class StreamedAnswer:
             tokens=max(self._seen.tokens, signs.tokens),
             is_end=self._seen.is_end or signs.is_end,
         )
+        if self._api is Api.CHAT and isinstance(value, dict):
+            self._count_choices(json_array(value.get("choices")), signs)
         return None
+
+    def _count_choices(self, choices: list[object], signs: Signs) -> None:
+        for choice in choices:
+            if isinstance(choice, dict):
+                of = signs if len(choices) == 1 else _signs_of_choices({"choices": [choice]})
+                index = _number(choice.get("index"))
+                self._begun.update([index] if of.says else ())
+                self._ended.update([index] if of.is_end else ())
+                self.has_choices = self.has_choices or index > 0
 
     def done(self) -> Failure | None:
         """Take the event that only says the stream is over into account."""
         self._has_events = True
         self._seen = self._seen._replace(is_end=True)
+        self._begun.clear()
         return self.end()
 
     def end(self) -> Failure | None:
@@ -141,7 +156,8 @@ class StreamedAnswer:
         if not self._has_events or self._api not in HAS_END:
             return None
         if self._seen.says:
-            return BROKEN_OFF if self._unfinished_fails and not self._seen.is_end else None
+            has_end: Final = self._seen.is_end and self._begun <= self._ended
+            return BROKEN_OFF if self._unfinished_fails and not has_end else None
         return NOTHING_IN_IT if self._empty_fails and _is_empty(self._seen) else None
 
 
@@ -262,10 +278,10 @@ def _failure_in(api: Api, value: object) -> Failure | None:
         return failure_of_error(error)
     if not isinstance(value, dict):
         return None
-    response: Final = json_object(value.get("response"))
-    if api is Api.RESPONSES and value.get("type") == "response.failed":
-        told = error_in(response)
-        return failure_of_error(told or ErrorObject(("server_error",)))
+    if api is Api.RESPONSES:
+        told: Final = error_in(value.get("response"))
+        if told is not None or value.get("type") == "response.failed":
+            return failure_of_error(told or ErrorObject(("server_error",)))
     for reason in _reasons_in(api, value):
         if reason in STATUS_OF_END:
             return failure_of_error(ErrorObject((), status=STATUS_OF_END[reason]))
@@ -345,6 +361,12 @@ def _has_error_text(value: JsonObject) -> bool:
 
 def _is_error_number(code: str) -> bool:
     return len(code) == 3 and code.isascii() and code.isdigit() and 400 <= int(code) <= 599
+
+
+def _tells_of_failure(value: object, name: str) -> bool:
+    """Whether an event is one of failure by its name, or its type."""
+    kind: Final = value.get("type") if isinstance(value, dict) else None
+    return name == "error" or (isinstance(kind, str) and kind in _EVENTS_OF_FAILURE)
 
 
 def _named_error(value: object) -> Failure:

@@ -66,7 +66,8 @@ PLAIN_ANSWERS: Final = MappingProxyType(
 PLAIN_EVENTS: Final = MappingProxyType(
     {
         Api.CHAT: _events(
-            rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)', rb'|"finish_reason"\s*:\s*"|"finishReason"'
+            rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)',
+            rb'|"finish_reason"\s*:\s*"|"finishReason"|"index"\s*:\s*[1-9]',
         ),
         Api.MESSAGES: _events(rb'\{"type"\s*:\s*"content_block_delta"'),
         Api.RESPONSES: _events(rb'\{"type"\s*:\s*"response\.[a-z_.]+\.delta"'),

@@ -121,6 +121,7 @@ RESULTS_OF: Final = MappingProxyType(
         Api.EMBEDDING: ("data", "embeddings", "embedding", "output", "results"),
         Api.IMAGE: ("data", "images", "output", "artifacts"),
         Api.MODERATION: ("results",),
+        Api.RERANK: ("results", "data", "rankings", "scores", "output"),  # every document asked about has a rank
     }
 )
 # What an item of such a list holds one of.
@@ -129,7 +130,6 @@ VALUES: Final = ("embedding", "b64_json", "url")
 HAS_END: Final = (Api.CHAT, Api.RESPONSES, Api.MESSAGES, Api.GEMINI, Api.OLLAMA, Api.COHERE, Api.CONVERSE)
 """Formats whose streams say that they are over."""
 
-RANKINGS: Final = ("results", "data", "rankings", "scores", "output")
 TRANSCRIPT: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
     {
         **dict.fromkeys(("text", "task"), (str,)),

@@ -25,7 +25,7 @@ def as_events(api: Api, content: bytes) -> bytes:
             return _sent(_message_events(value))
         if api is Api.RESPONSES and isinstance(value.get("output"), list):
             return _sent({**event, "sequence_number": number} for number, event in enumerate(_response_events(value)))
-    if api is Api.GEMINI and value is not NOT_JSON:
+    if api is Api.GEMINI and value is not NOT_JSON and value != []:
         return _sent(value if isinstance(value, list) else [value])
     return content
 

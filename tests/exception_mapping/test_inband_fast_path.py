@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from litellm.litellm_core_utils import inband_stream
+from litellm.litellm_core_utils.inband_failure import BROKEN_OFF
 from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import JudgedStream, judge_body
 
@@ -120,12 +121,15 @@ def test_error_in_middle_is_noticed(name: str, error: str) -> None:
 
 
 def test_one_of_two_choices_may_end() -> None:
-    """An event in which one choice goes on and another one ends is the end of a stream."""
+    """An event in which one choice goes on and another one ends is the end of the latter, and not of the stream."""
+    begins = {"index": 1, "delta": {"content": "p"}, "finish_reason": None}
     ends = {"index": 1, "delta": {}, "finish_reason": "stop"}
-    first, last = (
-        b"data: %s\n\n" % json.dumps({"choices": choices}).encode() for choices in ([ONE_GOES_ON], [ONE_GOES_ON, ends])
+    first, second, last = (
+        b"data: %s\n\n" % json.dumps({"choices": choices}).encode()
+        for choices in ([ONE_GOES_ON, begins], [ONE_GOES_ON, ends], [{**ends, "index": 0}])
     )
-    assert judged(Api.CHAT, [first, last]) == (first + last, None)
+    assert judged(Api.CHAT, [first, second, last]) == (first + second + last, None)
+    assert judged(Api.CHAT, [first, second])[1] is BROKEN_OFF
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: f"{body[0].name} {body[1][:60]!r}")

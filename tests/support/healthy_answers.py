@@ -96,6 +96,11 @@ def _chat_streams() -> Iterator[tuple[str, Body]]:
     yield "empty deltas", events(*[_chunk() for _ in range(40)], _chunk(content="pong"), _chunk("stop"), "[DONE]")
     yield "no choices first", events({"choices": [], "prompt_filter_results": []}, _chunk(content="p"), _chunk("stop"))
     yield "two choices", events(_chunk("stop"), _chunk(index=1, content="pong"), _chunk("stop", index=1), "[DONE]")
+    second = _chunk(index=1, content="pong")
+    yield "two choices at once", events(_chunk(content="pong"), second, _chunk("stop"), _chunk("stop", index=1))
+    yield "two choices, one without an end", events(_chunk(content="pong"), second, _chunk("stop"), "[DONE]")
+    calls = [_chunk(tool_calls=[{**CALL, "index": index}]) for index in range(3)]
+    yield "three calls", events(*calls, _chunk("tool_calls"))
     yield "comments", Body(b": PROCESSING\n\n" * 9 + stream("openai", "m", "pong"), "text/event-stream")
     yield "no spaces", Body(stream("openai", "m", "pong").replace(b"data: ", b"data:"), "text/event-stream")
     yield "carriage returns", Body(stream("openai", "m", "pong").replace(b"\n", b"\r\n"), "text/event-stream")
@@ -283,7 +288,7 @@ def _others() -> dict[str, Iterator[tuple[str, Body]]]:
         "IMAGE": iter(
             [("b64", json_body({"data": [{"b64_json": "A"}]})), ("url", json_body({"data": [{"url": "u"}]}))]
         ),
-        "RERANK": iter([("one", json_body({"results": [{"index": 0}]})), ("none fits", json_body({"results": []}))]),
+        "RERANK": iter([("one", json_body({"results": [{"index": 0}]})), ("scores", json_body({"scores": [0.0]}))]),
         "MODERATION": iter([("fine", json_body({"results": [{"flagged": False}]}))]),
         "SPEECH": iter(
             [

@@ -122,6 +122,13 @@ WHOLE: Final[dict[str, dict[str, Body]]] = {
         "choice's error": _chat({**_choice("error", content=""), "error": {"code": 502, "message": "provider failed"}}),
         "finish error": _chat(_choice("error", content="")),
         "finish abort": _chat(_choice("abort", content="")),
+        **{
+            f"one of two: {finish}": _chat(_choice(content="pong"), {**_choice(finish, content="po"), "index": 1})
+            for finish in ("error", "abort")
+        },
+        "one of two: an error": _chat(
+            _choice(content="pong"), {"index": 1, "error": {"code": 502, "message": "provider failed"}}
+        ),
         "Google's name for an error": _chat({**_choice(None, content="pong"), "finishReason": "error"}),
         "content null": _chat(_choice(content=None)),
         "content empty": _chat(_choice(content="")),
@@ -155,6 +162,9 @@ WHOLE: Final[dict[str, dict[str, Body]]] = {
     },
     "rerank": {
         "results null": json_body({"id": "r", "results": None}),
+        "no results": json_body({"id": "r", "results": [], "meta": {"billed_units": {"search_units": 1}}}),
+        "no rankings": json_body({"rankings": []}),
+        "results of null": json_body({"id": "r", "results": [None]}),
     },
     "moderation": {"no results": json_body({"id": "modr-1", "model": "m", "results": []})},
     "speech": {"no sound": Body(b"", "audio/mpeg")},
@@ -206,6 +216,12 @@ def _text(text: str, finish: str | None = None) -> Json:
     return {**_CHAT, "object": "text_completion", "choices": [{"index": 0, "text": text, "finish_reason": finish}]}
 
 
+def _of_second(content: str, finish: str | None = None) -> Json:
+    """A piece of the second choice of two."""
+    chunk = _chunk(finish, content=content)
+    return {**chunk, "choices": [{**chunk["choices"][0], "index": 1}]}
+
+
 _ROLE: Final = _chunk(role="assistant", content="")
 _ERROR: Final[Json] = {"error": {"message": "slow down", "code": 429}}
 _CREATED: Final[Json] = {
@@ -217,6 +233,12 @@ _RESPONSE_FAILED: Final[Json] = {"type": "response.failed", "sequence_number": 1
 _RESPONSE_ERROR: Final[Json] = {
     **{"type": "error", "sequence_number": 1, "code": "rate_limit_exceeded", "message": "slow down", "param": None},
 }
+
+
+def _completed(**fields: object) -> Json:
+    return {"type": "response.completed", "sequence_number": 2, "response": {**_COMPLETED, **fields}}
+
+
 _START: Final[Json] = {"type": "message_start", "message": _message(None)}
 _OVERLOADED: Final[Json] = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 _OLLAMA: Final[Json] = {"model": "m", "created_at": "2025-01-01T00:00:00Z", "done": False}
@@ -261,9 +283,9 @@ STREAMS: Final[dict[str, dict[str, Body]]] = {
         "created and error": events(_CREATED, _RESPONSE_ERROR, named=True),
         "error": events(_RESPONSE_ERROR, named=True),
         "created only": events(_CREATED, named=True),
-        "completed without output": events(
-            _CREATED, {"type": "response.completed", "sequence_number": 1, "response": _COMPLETED}, named=True
-        ),
+        "completed without output": events(_CREATED, _completed(), named=True),
+        "completed, but failed": events(_CREATED, _completed(status="failed"), named=True),
+        "completed with an error": events(_CREATED, _completed(error=_FAILED["error"]), named=True),
     },
     "anthropic": {
         "error": events(_OVERLOADED, named=True),
@@ -316,6 +338,14 @@ _SAID: Final[Json] = {**_OLLAMA, "message": {"role": "assistant", "content": "ha
 BREAKS: Final[dict[str, dict[str, Body]]] = {
     "chat": {
         "no end": events(_ROLE, _WORDS),
+        "no end of one of two": events(_WORDS, _of_second("half"), _chunk("stop")),
+        "no end of the first of two": events(_of_second("half"), _WORDS, _of_second("", "stop")),
+        **{
+            f"one of two: {finish}": events(
+                _WORDS, _chunk("stop"), _of_second("half"), _of_second("", finish), "[DONE]"
+            )
+            for finish in ("error", "abort")
+        },
         "error": events(_ROLE, _WORDS, _ERROR),
         "error and done": events(_ROLE, _WORDS, _ERROR, "[DONE]"),
         "text error": events(_ROLE, _WORDS, {"error": "busy"}, "[DONE]"),
@@ -340,6 +370,12 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
         "no end": events(_CREATED, _DELTA, named=True),
         "failed": events(_CREATED, _DELTA, _RESPONSE_FAILED, named=True),
         "error": events(_CREATED, _DELTA, _RESPONSE_ERROR, named=True),
+        "completed, but failed": events(_CREATED, _DELTA, _completed(status="failed"), named=True),
+        "completed, but cancelled": events(_CREATED, _DELTA, _completed(status="cancelled"), named=True),
+        "completed with an error": events(_CREATED, _DELTA, _completed(error=_FAILED["error"]), named=True),
+        "incomplete with an error": events(
+            _CREATED, _DELTA, {**_completed(error=_FAILED["error"]), "type": "response.incomplete"}, named=True
+        ),
     },
     "anthropic": {
         "no end": events(_START, _BLOCK, _HALF, named=True),
