@@ -18,6 +18,7 @@ Json = Mapping[str, object]
 _MAX_BODY: Final = 100_000  # characters; an error object is short, a megabyte is something else
 _MAX_LEVELS: Final = 4
 _EVENT_TYPE: Final = re.compile(r"([A-Za-z]+Exception)\b")  # Bedrock's, which LiteLLM puts before an event's message
+_NAMES_OF_CODES: Final = ("code", "error_code", "err_code", "__type", "type", "error_type", "status", "error")
 _MAPPED_EXCEPTIONS: Final = "litellm.exceptions"
 _AWS_ERROR_TYPE: Final = "x-amzn-errortype"
 
@@ -74,8 +75,8 @@ def _decoded(text: object) -> object:
 
 
 def _inner(body: object) -> Json | None:
-    """The error object in a body: OpenAI's, Anthropic's and Google's under `error`, watsonx's in a list, others' the
-    body itself. Google streams its own in a list."""
+    """The error object in a body: OpenAI's, Anthropic's and Google's under `error`, watsonx's in a list, ElevenLabs'
+    under `detail`, others' the body itself. Google streams its own in a list."""
     if isinstance(body, list):
         body = body[0] if body else None
     if not isinstance(body, Mapping):
@@ -86,7 +87,9 @@ def _inner(body: object) -> Json | None:
     errors: Final = body.get("errors")
     if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
         return dict(errors[0])
-    return body
+    detail: Final = body.get("detail")
+    has_code: Final = any(_is_code(body.get(name)) for name in _NAMES_OF_CODES)
+    return detail if isinstance(detail, Mapping) and detail and not has_code else body
 
 
 def _codes_of(inner: Json | None) -> Iterator[str]:
@@ -101,7 +104,7 @@ def _codes_of(inner: Json | None) -> Iterator[str]:
                 yield reason
         if "flagged_input" in _mapping(level.get("metadata")):  # OpenRouter's, under a 403
             yield "content_policy_violation"
-        for name in ("code", "error_code", "__type", "type", "error_type", "status", "error"):
+        for name in _NAMES_OF_CODES:
             value = level.get(name)
             if _is_code(value):
                 yield value.rpartition("#")[2]  # com.amazon.coral.service#ThrottlingException

@@ -199,6 +199,28 @@ DOCUMENTED_CODES: Final = (
             "Throttling.AllocationQuota": 429,
         },
     ),
+    Codes(
+        "https://developers.deepgram.com/docs/errors, in `err_code`",
+        {
+            "INVALID_AUTH": 401,
+            "ASR_PAYMENT_REQUIRED": 402,
+            "INSUFFICIENT_PERMISSIONS": 403,
+            "PROJECT_NOT_FOUND": 404,
+            "Bad Request": 400,
+        },
+    ),
+    Codes(
+        "https://help.elevenlabs.io/hc/en-us/articles/19572237925521 and "
+        "https://elevenlabs.io/docs/eleven-api/resources/errors, in `detail`",
+        {
+            "quota_exceeded": 402,
+            "concurrent_limit_exceeded": 429,
+            "too_many_concurrent_requests": 429,
+            "system_busy": 503,
+            "max_character_limit_exceeded": 400,
+            "voice_not_found": 400,
+        },
+    ),
     Codes("https://cloud.ibm.com/apidocs/watsonx-ai#error-codes", {"authentication_token_expired": 401}),
     Codes(
         "RFC 6749 section 5.2: what a provider's token endpoint answers with 400",
@@ -218,6 +240,58 @@ DOCUMENTED_CODES: Final = (
 
 STATUS_OF_CODE: Final[Mapping[str, int]] = MappingProxyType(
     {word.lower(): status for _, status_of in DOCUMENTED_CODES for word, status in status_of.items()}
+)
+
+
+class Numbers(NamedTuple):
+    """Numbers a provider documents for its errors, the field they stand in, and for each the HTTP status that says the
+    same."""
+
+    source: str
+    field: str
+    status_of: Mapping[int, int]
+
+
+# They are read in an answer of 200 alone, which has no status of its own: elsewhere such a number means something else.
+DOCUMENTED_NUMBERS: Final = (
+    Numbers(
+        "https://platform.minimax.io/docs/api-reference/errorcode, in `base_resp`",
+        "status_code",
+        {
+            **dict.fromkeys((1002, 1039, 1041, 2056), 429),
+            **dict.fromkeys((1004, 2049), 401),
+            **dict.fromkeys((1026, 1027, 1042, 2013), 400),
+            **{1001: 504, 1008: 402},
+        },
+    ),
+    Numbers(
+        "https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh and APIErrorCode of baidubce/bce-qianfan-sdk",
+        "error_code",
+        {
+            **dict.fromkeys((4, 17, 18, 19), 429),
+            **dict.fromkeys((2, 336100), 503),
+            **dict.fromkeys((13, 14, 110, 111), 401),
+            **dict.fromkeys((6, 336004), 403),
+            **dict.fromkeys((3, 336005), 404),
+            **dict.fromkeys((100, 336001, 336002, 336003), 400),
+        },
+    ),
+    Numbers(
+        "https://docs.z.ai/api-reference/api-code (Zhipu)",
+        "code",
+        {
+            **dict.fromkeys((1302, 1303, 1304, 1305, 1308), 429),
+            **dict.fromkeys((1000, 1001, 1002, 1003, 1004), 401),
+            **dict.fromkeys((1113, 1309), 402),
+            **dict.fromkeys((1110, 1111, 1112, 1121, 1220), 403),
+            **dict.fromkeys((1210, 1212, 1213, 1214, 1215, 1301), 400),
+            **{1211: 404, 1234: 502},
+        },
+    ),
+)
+
+STATUS_OF_NUMBER: Final[Mapping[str, Mapping[int, int]]] = MappingProxyType(
+    {numbers.field: numbers.status_of for numbers in DOCUMENTED_NUMBERS}
 )
 
 # The request is refused for what it says. LiteLLM has fallbacks of their own for these two.

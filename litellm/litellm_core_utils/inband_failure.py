@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from litellm.litellm_core_utils.error_object import ErrorObject, error_object_in
 from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, failure_of_error
-from litellm.litellm_core_utils.failure_evidence import STATUS_OF_CODE
+from litellm.litellm_core_utils.failure_evidence import STATUS_OF_CODE, STATUS_OF_NUMBER
 from litellm.litellm_core_utils.inband_formats import (
     CONTENT_FIELDS,
     ENDS_RESPONSE,
@@ -20,7 +20,6 @@ from litellm.litellm_core_utils.inband_formats import (
     ORDINARY_ENDS,
     RESULTS_OF,
     STATUS_OF_END,
-    STATUS_OF_MINIMAX,
     TRANSCRIPT,
     VALUES,
     Api,
@@ -33,7 +32,9 @@ NOTHING_IN_IT: Final = Failure(FailureKind.GARBLED, None, Basis.LITELLM)
 BROKEN_OFF: Final = Failure(FailureKind.INTERRUPTED, None, Basis.LITELLM)
 """An answer that has no end."""
 
-_TEXTS_OF_ERRORS: Final = frozenset({"message", "msg", "detail"})
+_TEXTS_OF_ERRORS: Final = frozenset({"message", "msg", "detail", "error_msg", "err_msg"})
+_CODES_OF_ERRORS: Final = ("error_code", "err_code")  # nothing else has a code of such a name
+_OF_SUCCESS: Final = ("0", "200", "ok", "success", "none", "null", "")
 _FIELDS_OF_A_CHUNK: Final = ("choices", "usage", "object", "id", "type")
 _MOST_LEVELS: Final = 6  # of what is looked into; what is nested deeper is taken for something
 _TOLD_TO_ITS_READER: Final = (Api.RESPONSES, Api.MESSAGES)
@@ -306,13 +307,29 @@ def error_in(value: object) -> ErrorObject | None:
         return None
     for told in _told_errors(value):
         if told and _is_meant(told):
-            return error_object_in({"error": told} if isinstance(told, dict) else {"message": _text(told)})
+            return _read({"error": told}) if isinstance(told, dict) else ErrorObject((), _text(told))
     if value.get("object") == "error" or value.get("type") == "error" or _is_flat_error(value):
-        return error_object_in(value)
+        return _read(value)
     minimax: Final = json_object(value.get("base_resp"))
-    number: Final = minimax.get("status_code")
-    if isinstance(number, int) and number:
-        return ErrorObject((), _text(minimax.get("status_msg")), STATUS_OF_MINIMAX.get(number, 500))
+    if isinstance(minimax.get("status_code"), int) and minimax["status_code"]:
+        return ErrorObject((), _text(minimax.get("status_msg")), _status_by_number(minimax))
+    return None
+
+
+def _read(value: JsonObject) -> ErrorObject | None:
+    """The error object in a body, with the status that its number stands for if it has none."""
+    found: Final = error_object_in(value)
+    if found is None or found.status is not None:
+        return found
+    return found._replace(status=_status_by_number(json_object(value.get("error")) or value))
+
+
+def _status_by_number(error: JsonObject) -> int | None:
+    """The HTTP status that a number which a provider documents says, as a number or in digits."""
+    for field, status_of in STATUS_OF_NUMBER.items():
+        told = _text(error.get(field))
+        if told.isascii() and told.isdigit() and int(told) in status_of:
+            return status_of[int(told)]
     return None
 
 
@@ -324,19 +341,25 @@ def _told_errors(value: JsonObject) -> Iterator[object]:
     for choice in json_array(value.get("choices")):
         yield json_object(choice).get("error")
     yield json_object(value.get("x_groq")).get("error")  # https://console.groq.com/docs/api-reference
+    detail: Final = json_object(value.get("detail"))  # ElevenLabs'
+    yield detail if _has_error_text(detail) else None
 
 
 def _is_meant(error: object) -> bool:
     """Whether an `error` that is not empty is one: some providers send one of success with every answer."""
     names: Final = ("message", "error", "code", "type", "status", "status_code", "reason")
     told: Final = [error.get(name) for name in names] if isinstance(error, dict) else [error]
-    return any(one and _text(one).lower() not in ("0", "200", "ok", "success", "none", "null", "") for one in told)
+    return any(one and _text(one).lower() not in _OF_SUCCESS for one in told)
 
 
 def _is_flat_error(value: JsonObject) -> bool:
     """Whether an object is an error by a code of its own and a text beside it."""
     if not _has_error_text(value):
         return False
+    if value.get("success") is False or any(
+        _text(value.get(name)).lower() not in _OF_SUCCESS for name in _CODES_OF_ERRORS
+    ):
+        return True
     for name in ("code", "status_code", "status", "type", "__type"):
         code = value.get(name)
         if isinstance(code, int) and 400 <= code <= 599:

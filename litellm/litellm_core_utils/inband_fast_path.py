@@ -37,7 +37,9 @@ class Plain(NamedTuple):
 
 # What every error has in some form, and escaped ASCII, in which it could hide. A text within a text has its quotes
 # escaped, and is not found.
-_MAY_FAIL: Final = rb'"(?:errors?"|base_resp"|(?:message|msg|detail)"\s*:\s*")|\\u00[2-7]'
+_MAY_FAIL: Final = (
+    rb'"(?:errors?"|base_resp"|detail"\s*:\s*\{|(?:message|(?:err_|error_)?msg|detail)"\s*:\s*")|\\u00[2-7]'
+)
 
 
 def _whole(says: bytes, may_fail: bytes = b"") -> Plain:

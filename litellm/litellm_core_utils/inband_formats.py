@@ -40,8 +40,13 @@ API_OF_PATH: Final = tuple(
         (r"/embeddings", Api.EMBEDDING),
         (r"/images/(generations|edits|variations)", Api.IMAGE),
         (r"/audio/speech", Api.SPEECH),
+        (r"/text-to-speech/[^/]+(/stream)?", Api.SPEECH),  # ElevenLabs'
+        (r"/t2a_v2", Api.OTHER),  # MiniMax' speech: a JSON object with the sound in it
         (r"/audio/(transcriptions|translations)", Api.TRANSCRIPTION),
-        (r"/rerank", Api.RERANK),
+        (r"/speech-to-text", Api.TRANSCRIPTION),  # ElevenLabs'
+        (r"/v1/listen", Api.TRANSCRIPTION),  # Deepgram's
+        (r"/(rerank|reranking|ranking)", Api.RERANK),  # the last two are NVIDIA's
+        (r"/v1/inference/.+", Api.RERANK),  # DeepInfra's, which LiteLLM asks for nothing else
         (r"/moderations", Api.MODERATION),
         (r"/responses", Api.RESPONSES),
         (r"/v1/messages", Api.MESSAGES),
@@ -100,11 +105,6 @@ STATUS_OF_END: Final = MappingProxyType(
     }
 )
 
-# https://platform.minimax.io/docs/api-reference/errorcode, in `base_resp`
-STATUS_OF_MINIMAX: Final = MappingProxyType(
-    {1001: 504, 1002: 429, 1004: 401, 1008: 402, 1026: 400, 1027: 400, 1039: 400, 2013: 400, 2049: 401, 2056: 429}
-)
-
 # A response is not begun by these events, see `stream_start`; its end is one of the others.
 OPENS_RESPONSE: Final = frozenset(
     {
@@ -133,7 +133,7 @@ HAS_END: Final = (Api.CHAT, Api.RESPONSES, Api.MESSAGES, Api.GEMINI, Api.OLLAMA,
 TRANSCRIPT: Final[Mapping[str, tuple[type, ...]]] = MappingProxyType(
     {
         **dict.fromkeys(("text", "task"), (str,)),
-        **dict.fromkeys(("segments", "words", "channels"), (list,)),
+        **dict.fromkeys(("segments", "words", "channels", "transcripts"), (list,)),
         "results": (list, dict),  # https://developers.deepgram.com/reference/speech-to-text/listen-pre-recorded
     }
 )

@@ -17,7 +17,7 @@ from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import JudgedStream, judge_body
 
 from support.healthy_answers import healthy
-from support.inband_shapes import BREAKS, ERRORS, NO_JSON, STREAMS, WHOLE, Body, faults, read_along
+from support.inband_shapes import BREAKS, CODES, ERRORS, NO_JSON, STREAMS, WHOLE, Body, faults, json_body, read_along
 
 API_OF_FORMAT = {
     "chat": Api.CHAT,
@@ -124,6 +124,44 @@ def test_error_has_its_kind(name: str) -> None:
     """An error object in a chat's answer has the kind and the status that its code stands for."""
     found: Any = judge_value(Api.CHAT, ERRORS[name])
     assert (found.kind, found.http_status) == KINDS[name]
+
+
+KINDS_OF_CODES: dict[str, tuple[FailureKind, int]] = {
+    "qianfan's limit": (FailureKind.RATE_LIMITED, 429),
+    "qianfan's token": (FailureKind.BAD_CREDENTIALS, 401),
+    "qianfan's load": (FailureKind.UNAVAILABLE, 503),
+    "qianfan's unknown": (FailureKind.SERVER_ERROR, 500),
+    "zhipu's limit": (FailureKind.RATE_LIMITED, 429),
+    "zhipu's balance": (FailureKind.OUT_OF_CREDIT, 402),
+    "zhipu, flat": (FailureKind.RATE_LIMITED, 429),
+    "zhipu's unknown": (FailureKind.SERVER_ERROR, 500),
+    "minimax's balance": (FailureKind.OUT_OF_CREDIT, 402),
+    "minimax's tokens": (FailureKind.RATE_LIMITED, 429),
+    "minimax's unknown": (FailureKind.SERVER_ERROR, 500),
+    "nim": (FailureKind.RATE_LIMITED, 429),
+    "deepgram's credit": (FailureKind.OUT_OF_CREDIT, 402),
+    "deepgram's key": (FailureKind.BAD_CREDENTIALS, 401),
+    "deepgram's limit": (FailureKind.RATE_LIMITED, 429),
+    "elevenlabs' credit": (FailureKind.OUT_OF_CREDIT, 402),
+    "elevenlabs' load": (FailureKind.UNAVAILABLE, 503),
+    "elevenlabs' limit": (FailureKind.RATE_LIMITED, 429),
+    "elevenlabs' unknown": (FailureKind.SERVER_ERROR, 500),
+    "no success": (FailureKind.SERVER_ERROR, 500),
+}
+
+
+@pytest.mark.parametrize("api", list(Api))
+@pytest.mark.parametrize("name", CODES)
+def test_provider_code_has_its_kind(name: str, api: Api) -> None:
+    """An error in a provider's own codes has the kind that is documented, whole, beside an answer and in a stream."""
+    error = json_body(CODES[name]).content
+    answer = json.loads(healthy()[0][3].content)
+    found: list[Any] = [
+        judge_body(api, error, "application/json"),
+        judge_body(api, json_body({**answer, **CODES[name]}).content),
+        read(api, [b"data: " + error + b"\n\n"])[1],
+    ]
+    assert {(one.kind, one.http_status) for one in found} == {KINDS_OF_CODES[name]}
 
 
 @pytest.mark.parametrize("code", ["content_filter", "context_length_exceeded", "invalid_request_error"])

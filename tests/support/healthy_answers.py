@@ -27,6 +27,8 @@ DRESSES: Final[dict[str, Json]] = {
     "base_resp": {"base_resp": {"status_code": 0, "status_msg": "success"}},  # MiniMax
     "code of success": {"code": 200, "message": "success"},
     "code as text": {"code": "0", "msg": "ok"},
+    "codes of success": {"error_code": 0, "error_msg": "success", "err_code": None, "success": True, "detail": {}},
+    "a warning": {"success": False, "detail": {"warning": "this model is deprecated"}},
     "filters": {"prompt_filter_results": [{"content_filter_results": {"hate": {"filtered": False}}}]},  # Azure
 }
 
@@ -304,6 +306,8 @@ def _others() -> dict[str, Iterator[tuple[str, Body]]]:
                 ("verbose", json_body({"task": "transcribe", "text": "", "segments": []})),
                 ("text", Body(b"pong\n", "text/plain")),
                 ("what is heard", Body(b"<noise> pong\n", "text/plain")),
+                ("of many channels", json_body({"transcripts": [{"text": ""}]})),
+                ("of Deepgram", json_body({"metadata": {}, "results": {"channels": []}})),
                 ("subtitles", Body(b"1\n00:00:00,000 --> 00:00:01,000\npong\n", "text/plain")),
             ]
         ),

@@ -71,6 +71,36 @@ ERRORS: Final[dict[str, Json | list[Json]]] = {
 }
 """Error objects, in whatever format the answer was to be."""
 
+CODES: Final[dict[str, Json]] = {
+    # https://cloud.baidu.com/doc/WENXINWORKSHOP/s/tlmyncueh
+    "qianfan's limit": {"error_code": 18, "error_msg": "Open api qps request limit reached"},
+    "qianfan's token": {"error_code": 110, "error_msg": "Access token invalid or no longer valid"},
+    "qianfan's load": {"error_code": 336100, "error_msg": "try again later", "id": "as-1"},
+    "qianfan's unknown": {"error_code": 990001, "error_msg": "something"},
+    # https://docs.z.ai/api-reference/api-code
+    "zhipu's limit": {"error": {"code": "1302", "message": "High concurrency usage of this API"}},
+    "zhipu's balance": {"error": {"code": "1113", "message": "Your account is in arrears"}},
+    "zhipu, flat": {"code": 1302, "msg": "High concurrency usage of this API", "success": False},
+    "zhipu's unknown": {"code": 1999, "msg": "something", "success": False},
+    # https://platform.minimax.io/docs/api-reference/errorcode
+    "minimax's balance": {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+    "minimax's tokens": {"base_resp": {"status_code": 1039, "status_msg": "token limit"}},
+    "minimax's unknown": {"base_resp": {"status_code": 1033, "status_msg": "system error"}},
+    # https://docs.nvidia.com/cloud-functions, RFC 9457
+    "nim": {"type": "urn:inference-service:problem-details:too-many-requests", "status": 429, "detail": "slow down"},
+    # https://developers.deepgram.com/docs/errors
+    "deepgram's credit": {"err_code": "ASR_PAYMENT_REQUIRED", "err_msg": "no credits", "request_id": "r"},
+    "deepgram's key": {"err_code": "INVALID_AUTH", "err_msg": "Invalid credentials.", "request_id": "r"},
+    "deepgram's limit": {"err_code": "TOO_MANY_REQUESTS", "err_msg": "Too many requests.", "request_id": "r"},
+    # https://elevenlabs.io/docs/eleven-api/resources/errors
+    "elevenlabs' credit": {"detail": {"status": "quota_exceeded", "message": "This request exceeds your quota."}},
+    "elevenlabs' load": {"detail": {"status": "system_busy", "message": "busy"}},
+    "elevenlabs' limit": {"detail": {"type": "rate_limit_error", "code": "concurrent_limit_exceeded", "message": "m"}},
+    "elevenlabs' unknown": {"detail": {"status": "needs_authorization", "message": "m"}},
+    "no success": {"success": False, "message": "failed"},
+}
+"""Error objects in a provider's own codes."""
+
 NO_JSON: Final[dict[str, Body]] = {
     "html": Body(HTML_PAGE, "text/html"),
     "plain text": Body(b"upstream connect error or disconnect/reset before headers", "text/plain"),
