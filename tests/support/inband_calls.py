@@ -173,7 +173,7 @@ async def _image_edit(router: Any) -> Any:
 
 
 async def _speech(router: Any) -> Any:
-    return (await router.aspeech(model=GROUP, input="ping", voice="alloy")).content
+    return (await router.aspeech(model=GROUP, input="ping", voice="pong")).content
 
 
 async def _transcription(router: Any) -> Any:
@@ -272,6 +272,12 @@ _ROUTES: Final = (
     Call("speech", "openai", "openai/tts-1", "speech", _speech, path="/v1", answer=b"some sound"),
     Call("transcription", "openai", "openai/whisper-1", "transcription", _transcription, path="/v1"),
     Call("rerank", "hosted_vllm", "hosted_vllm/bge", "rerank", _rerank, path="/v1", answer=True),
+    Call("rerank", "nvidia_nim", "nvidia_nim/bge", "rerank", _rerank, answer=True),
+    Call("rerank", "deepinfra", "deepinfra/bge", "rerank", _rerank, path="/v1", answer=True),
+    Call("speech", "elevenlabs", "elevenlabs/eleven_multilingual_v2", "speech", _speech, answer=b"some sound"),
+    Call("speech", "minimax", "minimax/speech-02-hd", "object", _speech, answer=b"some sound"),
+    Call("transcription", "elevenlabs", "elevenlabs/scribe_v1", "transcription", _transcription),
+    Call("transcription", "deepgram", "deepgram/nova-2", "transcription", _transcription, path="/v1"),
     Call("moderation", "openai", "openai/omni-moderation-latest", "moderation", _moderation, path="/v1", answer=True),
 )
 

@@ -26,6 +26,18 @@ ANSWERS: Final[dict[str, object]] = {
     "/audio/speech": SOUND,
     "/moderations": {"id": "modr-1", "model": "omni-moderation", "results": [VERDICT]},
     "/rerank": {"id": "r-1", "results": [{"index": 0, "relevance_score": 0.9}], "usage": {"total_tokens": 1}},
+    # https://docs.api.nvidia.com/nim/reference, https://deepinfra.com/docs/rerank
+    "/reranking": {"rankings": [{"index": 0, "logit": 1.5}], "usage": {"prompt_tokens": 1, "total_tokens": 1}},
+    "/v1/inference/bge": {"scores": [0.9], "input_tokens": 1},
+    # https://elevenlabs.io/docs/api-reference, https://developers.deepgram.com/reference/speech-to-text
+    "/text-to-speech/pong": SOUND,
+    "/speech-to-text": {"text": "pong", "language_code": "eng", "words": []},
+    "/listen": {
+        "metadata": {"duration": 1.0},
+        "results": {"channels": [{"alternatives": [{"transcript": "pong", "words": []}]}]},
+    },
+    # https://platform.minimax.io/docs/api-reference/speech-t2a-http
+    "/t2a_v2": {"data": {"audio": SOUND.hex()}, "base_resp": {"status_code": 0, "status_msg": "success"}},
     "/ocr": {
         "pages": [{"index": 0, "markdown": "pong", "images": [], "dimensions": None}],
         "model": "mistral-ocr",
