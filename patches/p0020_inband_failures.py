@@ -17,7 +17,8 @@ Change
   was cut off. `litellm.empty_answer = "pass"` has the former as before.
 - What is asked by another method or at another path, files and stored
   responses among it, and pass-through routes are left alone.
-- The log of a failed whole answer has the tokens that were billed for it.
+- The log of a failed answer, whole or streamed, has the tokens that were
+  billed for it.
 
 Tests
 -----

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 import litellm
 from litellm.litellm_core_utils.exception_chain import iter_exception_chain, safe_getattr
-from litellm.litellm_core_utils.json_values import decoded_json, json_object
+from litellm.litellm_core_utils.json_values import JsonObject, decoded_json, json_object
 
 Result = TypeVar("Result")
 
@@ -26,6 +26,9 @@ _COUNTS: Final = (
 )
 """Where an answer's object has its counts, and the names of the tokens that went in and came out."""
 
+_HOLDERS: Final = ("", "message", "response", "delta", "x_groq")
+"""What of an event an answer's object is: itself, or what it has of that name."""
+
 
 class Billed(NamedTuple):
     """The tokens of an answer, those of the request and its own."""
@@ -42,7 +45,21 @@ class CallLog(Protocol):
 
 def billed_in(content: bytes) -> Billed | None:
     """What an answer's body says that it costs; None where it says nothing, or that it costs nothing."""
-    answer: Final = json_object(decoded_json(content))
+    return _billed_in(json_object(decoded_json(content)))
+
+
+def billed_with(before: Billed | None, event: object) -> Billed | None:
+    """What a stream costs, of which the events `before` have said so much, with one more. Each count is the highest one
+    said: some providers count up, and some say in one event what was sent and in another what has come."""
+    holder: Final = json_object(event)
+    if not holder:
+        return before
+    said: Final = (_billed_in(json_object(holder.get(name)) if name else holder) for name in _HOLDERS)
+    found: Final = [one for one in (before, *said) if one is not None]
+    return Billed(*map(max, zip(*found, strict=True))) if found else None
+
+
+def _billed_in(answer: JsonObject) -> Billed | None:
     for path, sent, received in _COUNTS:
         counts = answer
         for name in path:
@@ -68,7 +85,7 @@ def log_billed_usage(record: Callable[..., Result]) -> Callable[..., Result]:
         recorded: Final = record(self, exception, *args, **kwargs)
         billed: Final = billed_for(exception)
         if billed is not None:
-            _enter(self.model_call_details, billed)
+            _enter_more(self.model_call_details, billed)
         return recorded
 
     return _failure_handler_helper_fn
@@ -82,6 +99,15 @@ def _kept(link: object) -> Iterator[object]:
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _enter_more(details: MutableMapping[str, object], billed: Billed) -> None:
+    """Enter what is billed, unless the log has as much: newer releases count what has come of a stream themselves."""
+    counted: Final = details.get("combined_usage_object")
+    known: Final = Billed(*(_count(safe_getattr(counted, name)) for name in Billed._fields))
+    most: Final = Billed(*map(max, billed, known))
+    if most != known:
+        _enter(details, most)
 
 
 def _enter(details: MutableMapping[str, object], billed: Billed) -> None:

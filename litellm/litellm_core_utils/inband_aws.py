@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from litellm.litellm_core_utils.billed_usage import Billed, billed_with
 from litellm.litellm_core_utils.error_object import ErrorObject
 from litellm.litellm_core_utils.failure import Failure, failure_of_error
 from litellm.litellm_core_utils.inband_failure import StreamedAnswer
@@ -29,6 +30,7 @@ class JudgedAwsStream:
         from botocore.eventstream import EventStreamBuffer
 
         self._answer = StreamedAnswer(api, empty_fails=empty_fails, unfinished_fails=unfinished_fails)
+        self.billed: Billed | None = None  # as far as its events say
         self._messages = EventStreamBuffer()
         self._held = bytearray()  # from an end before which nothing was said
         self._whole = 0  # bytes of the messages that are no failure, less those that are passed on
@@ -79,6 +81,7 @@ class JudgedAwsStream:
         value = decoded_json(message.payload)
         if name == "chunk" and isinstance(value, Mapping):
             value = decoded_json(base64.b64decode(str(value.get("bytes") or "")))
+        self.billed = billed_with(self.billed, value)
         failure: Final = self._answer.add(value)
         return failure, b"" if failure is None else json.dumps(value).encode()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import httpx
 import litellm
 from litellm._logging import verbose_logger
-from litellm.litellm_core_utils.billed_usage import BILLED, billed_in
+from litellm.litellm_core_utils.billed_usage import BILLED, Billed, billed_in
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
@@ -88,9 +88,7 @@ def judge_answer(response: object, stream: bool = False) -> None:
         return
     billed: Final = billed_in(response.content)
     if failure.http_status is None:
-        error: Final = _exception(failure, b"", response)
-        setattr(error, BILLED, billed)
-        raise error
+        raise _exception(failure, b"", response, billed)
     response.extensions[BILLED] = billed
     response.status_code = failure.http_status
     response.extensions["reason_phrase"] = _phrase(failure.http_status)
@@ -203,15 +201,15 @@ def _read_along(response: httpx.Response, api: Api) -> None:
     def judged(chunk_size: int | None = None) -> Iterator[bytes]:
         stream: Final = _judged_stream(api, response)
         for piece in iter_bytes(chunk_size):
-            yield from _passed_on(stream.feed(piece), response)
-        yield from _passed_on(stream.end(), response)
+            yield from _passed_on(stream.feed(piece), stream, response)
+        yield from _passed_on(stream.end(), stream, response)
 
     async def ajudged(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         stream: Final = _judged_stream(api, response)
         async for piece in aiter_bytes(chunk_size):
-            for passed_on in _passed_on(stream.feed(piece), response):
+            for passed_on in _passed_on(stream.feed(piece), stream, response):
                 yield passed_on
-        for passed_on in _passed_on(stream.end(), response):
+        for passed_on in _passed_on(stream.end(), stream, response):
             yield passed_on
 
     response.iter_bytes = judged  # type: ignore[method-assign]
@@ -224,15 +222,21 @@ def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedA
     return kind(api, empty_fails=_fails(EMPTY), unfinished_fails=_fails(UNFINISHED))
 
 
-def _passed_on(judged: Judged, response: httpx.Response) -> Iterator[bytes]:
+def _passed_on(judged: Judged, stream: JudgedStream | JudgedAwsStream, response: httpx.Response) -> Iterator[bytes]:
     if judged.passed_on:
         yield judged.passed_on
     if judged.failure is not None:
-        raise _exception(judged.failure, judged.told, response)
+        raise _exception(judged.failure, judged.told, response, stream.billed)
 
 
-def _exception(failure: Failure, told: bytes, response: httpx.Response) -> Exception:
-    """What to raise for a failure: what the mapping knows the kind of."""
+def _exception(failure: Failure, told: bytes, response: httpx.Response, billed: Billed | None) -> Exception:
+    """What to raise for a failure: what the mapping knows the kind of, with what is billed for it."""
+    error: Final = _unbilled_exception(failure, told, response)
+    setattr(error, BILLED, billed)
+    return error
+
+
+def _unbilled_exception(failure: Failure, told: bytes, response: httpx.Response) -> Exception:
     if failure.http_status is not None:
         return InbandError(failure.http_status, told, response)
     if failure.kind is FailureKind.INTERRUPTED:

@@ -5,6 +5,7 @@ Reads along in the bytes of an answer of 200, whole or streamed, for whether it 
 import re
 from typing import Final, NamedTuple
 
+from litellm.litellm_core_utils.billed_usage import Billed, billed_with
 from litellm.litellm_core_utils.failure import Failure
 from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAnswer, error_in, judge_value
 from litellm.litellm_core_utils.inband_fast_path import PLAIN_ANSWERS, PLAIN_EVENTS
@@ -69,6 +70,7 @@ class JudgedStream:
         self._plain = PLAIN_EVENTS.get(api)
         self._empty_fails = empty_fails
         self._answer = StreamedAnswer(api, empty_fails=empty_fails, unfinished_fails=unfinished_fails)
+        self.billed: Billed | None = None  # as far as its events say
         self._line = bytearray()
         self._data: list[bytes] = []
         self._name = ""
@@ -166,7 +168,7 @@ class JudgedStream:
         elif name == b"data":
             self._data.append(value.removeprefix(b" "))
         elif line.startswith(b"{") and (told := decoded_json(line)) and error_in(told) is not None:
-            return self._answer.add(told), line  # a gateway's, put into the stream as it is
+            return self._add(told), line  # a gateway's, put into the stream as it is
         return self._take_event(is_over=False)
 
     def _take_json_line(self, line: bytes) -> tuple[Failure | None, bytes]:
@@ -174,7 +176,7 @@ class JudgedStream:
         if not isinstance(value, dict):
             return None, b""
         self._is_lines = True
-        return self._answer.add(value), line
+        return self._add(value), line
 
     def _take_event(self, *, is_over: bool) -> tuple[Failure | None, bytes]:
         """An event is judged once its first line is a JSON value, and at its end: some servers end none by an empty
@@ -194,8 +196,12 @@ class JudgedStream:
         self._name = "" if is_over else self._name
         if value is NOT_JSON:
             told: Final = data.decode("utf-8", "replace")
-            return (self._answer.add(told, name), data) if name == "error" else (None, b"")
-        return self._answer.add(value, name), data
+            return (self._add(told, name), data) if name == "error" else (None, b"")
+        return self._add(value, name), data
+
+    def _add(self, value: object, name: str = "") -> Failure | None:
+        self.billed = billed_with(self.billed, value)
+        return self._answer.add(value, name)
 
 
 def _end_of_line(piece: bytes, begin: int) -> int:

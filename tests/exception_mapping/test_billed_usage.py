@@ -9,7 +9,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litellm.litellm_core_utils.billed_usage import BILLED, Billed, billed_for, billed_in
+from litellm.litellm_core_utils.billed_usage import BILLED, Billed, billed_for, billed_in, billed_with
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
@@ -38,6 +38,28 @@ def test_each_format_is_read(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        [
+            {"usage": {"prompt_tokens": 3, "completion_tokens": 1}},
+            {"usage": {"prompt_tokens": 3, "completion_tokens": 5}},
+        ],
+        [{"type": "message_start", "message": {"usage": {"input_tokens": 3}}}, {"usage": {"output_tokens": 5}}],
+        [{"response": {"usage": None}}, {"response": {"usage": {"input_tokens": 3, "output_tokens": 5}}}],
+        [{"delta": {"usage": {"billed_units": {"input_tokens": 3, "output_tokens": 5}}}}],
+        [{"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 5}}}, {"choices": []}, [], None, "text"],
+    ],
+    ids=["counted up", "anthropic", "responses", "cohere", "groq"],
+)
+def test_each_stream_is_read(told: list[object]) -> None:
+    """The tokens of a stream are the highest that its events say, wherever each format has them."""
+    billed = None
+    for event in told:
+        billed = billed_with(billed, event)
+    assert billed == Billed(3, 5)
+
+
+@pytest.mark.parametrize(
     "body",
     ["", "null", "[]", "<html>", "{}", '{"usage": null}', '{"usage": {"prompt_tokens": 0, "completion_tokens": -1}}']
     + ['{"usage": {"prompt_tokens": true, "completion_tokens": "7"}}'],
@@ -52,6 +74,7 @@ def test_any_json_is_read(value: object) -> None:
     """No value that a provider sends raises."""
     billed = billed_in(json.dumps(value).encode())
     assert billed is None or min(billed) >= 0
+    assert (billed_with(billed, value) or Billed(0, 0)) >= (billed or Billed(0, 0))
 
 
 def test_it_is_found_along_the_chain() -> None:

@@ -25,7 +25,7 @@ from support.faulty_provider import Fault
 from support.healthy_answers import healthy
 from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
-from support.inband_shapes import BREAKS, Body, faults, json_body
+from support.inband_shapes import BREAKS, Body, events, faults, json_body
 from support.routing import RELEASE, routed, until
 
 CALL = {f"{call.provider} {call.api}": call for call in CALLS}
@@ -47,7 +47,7 @@ OF_FORMAT = {
     ("image", False): ("data null",),
     ("speech", False): ("empty",),
     ("transcription", False): ("empty", "plain text", "html", "text is none"),
-    ("rerank", False): ("results null",),
+    ("rerank", False): ("results null", "no results"),
     ("moderation", False): ("no results",),
 }
 LIKE_OPENAI = ("azure", "deepseek", "mistral", "groq", "openrouter", "together_ai", "xai", "databricks", "publicai")
@@ -232,9 +232,51 @@ class Bills(CustomLogger):
 )
 async def test_failed_answer_is_logged_as_billed(name: str, more: dict[str, Any]) -> None:
     """What a provider bills for an answer that is none stands in the log of the failure, once, with its price."""
-    spent = {"prompt_tokens": 1000, "completion_tokens": 7, "input_tokens": 1000, "output_tokens": 7}
+    await assert_billed(name, json_body({**more, "usage": SPENT}))
+
+
+SPENT = {"prompt_tokens": 1000, "completion_tokens": 7, "input_tokens": 1000, "output_tokens": 7}
+BUSY = {"error": {"code": 503, "message": "busy"}}
+CREATED = {"type": "response.created", "response": {"status": "in_progress", "usage": None}}
+FAILED = {"status": "failed", "output": [], "error": {"code": "server_error", "message": "failed"}, "usage": SPENT}
+STARTED = {"type": "message_start", "message": {"role": "assistant", "content": [], "usage": SPENT}}
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+GOOGLES = {"usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 7}}
+BILLED_STREAMS: dict[str, tuple[object, ...]] = {
+    "openai chat stream": ({"choices": [], "usage": SPENT}, "[DONE]"),
+    "hosted_vllm chat stream": ({"choices": [], "usage": SPENT}, BUSY),
+    "groq chat stream": ({"choices": [], "x_groq": {"usage": SPENT}}, "[DONE]"),
+    "anthropic chat stream": (STARTED, OVERLOADED),
+    "gemini chat stream": (GOOGLES, BUSY),
+    "openai responses stream": (CREATED, {"type": "response.failed", "response": FAILED}),
+}
+
+
+if RELEASE >= (1, 108):  # 1.82.6 logs no failed stream of messages
+    BILLED_STREAMS["anthropic messages stream"] = (STARTED, OVERLOADED)
+
+
+@pytest.mark.parametrize("name", BILLED_STREAMS)
+async def test_failed_stream_is_logged_as_billed(name: str) -> None:
+    """What a provider bills for a stream that fails before its first word stands in the log, once, with its price."""
+    await assert_billed(name, events(*BILLED_STREAMS[name]))
+
+
+async def test_broken_stream_is_logged_as_billed() -> None:
+    """What a provider bills for a stream that breaks after its first words stands in the log."""
+    said = {"choices": [{"index": 0, "delta": {"content": "half"}, "finish_reason": None}], "usage": SPENT}
+    with group(CALL["hosted_vllm chat stream"], fault(events(said, BUSY))) as (router, providers):
+        bills = Bills(providers[0].url)
+        litellm.callbacks.append(bills)
+        with pytest.raises(openai.APIError):
+            await CALL["hosted_vllm chat stream"].ask(router)
+        assert await until(lambda: bool(bills.bills))
+    assert bills.bills[0][:3] == (1000, 7, 1007)
+
+
+async def assert_billed(name: str, body: Body) -> None:
+    """The failure of a deployment that answers with `body` is logged with what `SPENT` is."""
     price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
-    body = json_body({**more, "usage": spent})
     with group(CALL[name], fault(body), None) as (router, providers):
         bills = Bills(providers[0].url)
         litellm.register_model({CALL[name].model: {**price, "litellm_provider": CALL[name].provider, "mode": "chat"}})
