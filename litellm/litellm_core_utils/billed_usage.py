@@ -26,8 +26,11 @@ _COUNTS: Final = (
 )
 """Where an answer's object has its counts, and the names of the tokens that went in and came out."""
 
-_HOLDERS: Final = ("", "message", "response", "delta", "x_groq")
-"""What of an event an answer's object is: itself, or what it has of that name."""
+_PLACES: Final = frozenset(name for path, sent, received in _COUNTS for name in (path[:1] or (sent, *received)))
+"""The fields of which an answer that says what it costs has one."""
+
+_HOLDERS: Final = ("message", "response", "delta", "x_groq")
+"""Where an event has the answer's object, if it is not that object itself."""
 
 
 class Billed(NamedTuple):
@@ -51,12 +54,13 @@ def billed_in(content: bytes) -> Billed | None:
 def billed_with(before: Billed | None, event: object) -> Billed | None:
     """What a stream costs, of which the events `before` have said so much, with one more. Each count is the highest one
     said: some providers count up, and some say in one event what was sent and in another what has come."""
-    holder: Final = json_object(event)
-    if not holder:
+    if not isinstance(event, dict):
         return before
-    said: Final = (_billed_in(json_object(holder.get(name)) if name else holder) for name in _HOLDERS)
-    found: Final = [one for one in (before, *said) if one is not None]
-    return Billed(*map(max, zip(*found, strict=True))) if found else None
+    for holder in (event, *(event[name] for name in _HOLDERS if name in event)):
+        if isinstance(holder, dict) and not _PLACES.isdisjoint(holder):  # few events say what they cost
+            said = _billed_in(holder)
+            before = Billed(*map(max, before or said, said)) if said else before
+    return before
 
 
 def _billed_in(answer: JsonObject) -> Billed | None:

@@ -342,7 +342,7 @@ def _told_errors(value: JsonObject) -> Iterator[object]:
         yield json_object(choice).get("error")
     yield json_object(value.get("x_groq")).get("error")  # https://console.groq.com/docs/api-reference
     detail: Final = json_object(value.get("detail"))  # ElevenLabs'
-    yield detail if _has_error_text(detail) else None
+    yield detail if _has_error_text(detail) and any(map(detail.get, ("code", "status", "type"))) else None
 
 
 def _is_meant(error: object) -> bool:

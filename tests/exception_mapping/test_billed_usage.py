@@ -47,9 +47,17 @@ def test_each_format_is_read(answer: dict[str, Any]) -> None:
         [{"type": "message_start", "message": {"usage": {"input_tokens": 3}}}, {"usage": {"output_tokens": 5}}],
         [{"response": {"usage": None}}, {"response": {"usage": {"input_tokens": 3, "output_tokens": 5}}}],
         [{"delta": {"usage": {"billed_units": {"input_tokens": 3, "output_tokens": 5}}}}],
-        [{"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 5}}}, {"choices": []}, [], None, "text"],
+        [
+            {"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 5}}},
+            {"usage": None},
+            {"message": 5},
+            [],
+            None,
+            "text",
+        ],
+        [{"prompt_eval_count": 3}, {"eval_count": 5}],
     ],
-    ids=["counted up", "anthropic", "responses", "cohere", "groq"],
+    ids=["counted up", "anthropic", "responses", "cohere", "groq", "ollama"],
 )
 def test_each_stream_is_read(told: list[object]) -> None:
     """The tokens of a stream are the highest that its events say, wherever each format has them."""

@@ -28,7 +28,7 @@ DRESSES: Final[dict[str, Json]] = {
     "code of success": {"code": 200, "message": "success"},
     "code as text": {"code": "0", "msg": "ok"},
     "codes of success": {"error_code": 0, "error_msg": "success", "err_code": None, "success": True, "detail": {}},
-    "a warning": {"success": False, "detail": {"warning": "this model is deprecated"}},
+    "a warning": {"success": False, "detail": {"message": "this model is deprecated"}},
     "filters": {"prompt_filter_results": [{"content_filter_results": {"hate": {"filtered": False}}}]},  # Azure
 }
 
