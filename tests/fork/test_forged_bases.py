@@ -158,7 +158,6 @@ FORGERIES = {
     "record-with-more-fields": (recorded("litellm/router.py,,,x"), f"{NO_RECORD}: "),
     "record-without-numbers": (recorded("litellm/router.py,,many"), f"{NO_RECORD}: "),
     "record-with-long-field": (recorded("x" * 200_000), f"{NO_RECORD}: "),
-    "record-with-long-name": (recorded(f"litellm/{'x' * 300},,"), f"{NO_RECORD}: "),
     "record-disguises": (disguised, OTHER_FILES),
     "entry-points-garbled": (garbled(f"{INFO}/entry_points.txt"), f"{NO_ENTRIES}: 'utf-8' codec can't"),
     "entry-points-without-value": (replaced(f"{INFO}/entry_points.txt", "litellm=", "litellm "), f"{NO_ENTRIES}: "),

@@ -317,14 +317,17 @@ async def test_only_deployment_raises_litellms_exceptions(name: str, shape: str,
 
 def _is_told(name: str, shape: str) -> bool:
     """Not on LiteLLM's older releases: before 1.104 the bridge from messages to responses does not know the event of an
-    error."""
+    error. Newer ones take a connection that closes after the end of one choice for the end of all where LiteLLM reads
+    the stream by itself."""
+    if shape == "no end of one of two" and name.startswith("hosted_vllm"):
+        return RELEASE < (1, 84)
     return RELEASE >= (1, 104) or (name, shape) != ("openai messages by responses stream", "error")
 
 
 BREAKING = [name for name, call in OFTEN_ASKED.items() if call.streamed and call.format in BREAKS]
 
 
-SHAPES = ("no end", "error", "exception")
+SHAPES = ("no end", "error", "exception", "completed, but failed", "no end of one of two", "one of two: abort")
 BROKEN = [(name, shape) for name in BREAKING for shape in SHAPES if shape in BREAKS[CALL[name].format]]
 
 
