@@ -1,6 +1,7 @@
 """The command `litellm-drill`.
 
-Exit code of `check`: 0 without a finding, 1 with one, 2 where a config cannot be read or an option is wrong.
+Exit code of `check`: 0 without a finding, 1 with one, 2 where a config cannot be read or an option is wrong. Of `run`: 0
+where each group survives the loss of one deployment, 1 where one does not, 2 where nothing could be drilled.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT_NAMES = ("text", "json", "sarif")
 FOUND, UNREADABLE = 1, 2
+NEEDED = {"ruamel": "ruamel.yaml"}
+"""The names by which packages are installed, where they are imported by another."""
 
 
 @click.group()
@@ -47,6 +50,34 @@ def check(
     for fault in faults:
         click.echo(f"litellm-drill: {fault}", err=True)
     context.exit(UNREADABLE if faults else FOUND if found else 0)
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit's XML as well.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page as well.")
+@click.option("--stock", metavar="PYTHON", help="Drill the LiteLLM of this interpreter too, and show it beside.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Drill only N groups, and less of each.")
+@click.pass_context
+def run(
+    context: click.Context,
+    config: Path,
+    as_json: bool,
+    junit: Path | None,
+    html: Path | None,
+    stock: str | None,
+    sample: int | None,
+) -> None:
+    """Break each deployment of a copy of CONFIG in every way, and ask the real proxy meanwhile. Only loopback is
+    reached: hosts, keys, databases and sinks are replaced."""
+    try:
+        from litellm_drill.run_command import Request, run_drill
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        click.echo(f"litellm-drill: {package} is missing: pip install {NEEDED.get(package, package)}", err=True)
+        context.exit(UNREADABLE)
+    context.exit(run_drill(Request(config, as_json, junit, html, stock, sample)))
 
 
 def _chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:

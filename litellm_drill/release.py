@@ -74,6 +74,13 @@ class Release:
         loaded: dict[str, dict[str, object]] = json.loads(self._source(PRICES))
         return loaded
 
+    @cached_property
+    def providers(self) -> frozenset[str]:
+        """What a model's name can begin with: the values of the enumeration of providers."""
+        source = self._source("types/utils.py")
+        body = re.search(r"^class LlmProviders\b.*?(?=^\S)", source, re.MULTILINE | re.DOTALL)
+        return frozenset(re.findall(r"^    \w+ = \"([^\"]+)\"", body[0] if body else "", re.MULTILINE))
+
     def mentioned(self, names: Iterable[str]) -> set[str]:
         """Those of `names` that stand in quotes, or as an attribute of litellm, anywhere in LiteLLM's code: a setting
         that one of its many modules reads is not unknown because no list has it."""

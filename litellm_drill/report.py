@@ -24,7 +24,7 @@ def as_text(findings: Sequence[Finding], rules: Sequence[Rule]) -> str:
 
 def as_json(findings: Sequence[Finding], rules: Sequence[Rule]) -> str:
     """A list of objects with rule, severity, file, line, text and remedy."""
-    return json.dumps([_row(one) for one in findings], indent=2)
+    return json.dumps(rows(findings), indent=2)
 
 
 def as_sarif(findings: Sequence[Finding], rules: Sequence[Rule]) -> str:
@@ -39,6 +39,11 @@ FORMATS: Mapping[str, Callable[[Sequence[Finding], Sequence[Rule]], str]] = {
     "json": as_json,
     "sarif": as_sarif,
 }
+
+
+def rows(findings: Sequence[Finding]) -> list[dict[str, str | int]]:
+    """An object for each finding, for JSON."""
+    return [_row(one) for one in findings]
 
 
 def _row(one: Finding) -> dict[str, str | int]:

@@ -1,0 +1,244 @@
+"""The copy of a config that a drill runs: the same groups and settings, and no host, key or sink of the original."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from litellm_drill.config import REFERENCE, Config, Deployment
+from litellm_drill.document import Node
+from litellm_drill.providers import ANY, BASES, VERSIONED
+
+KEY = "sk-drill"
+SHORT = 1.0
+"""Seconds that stand for every longer timeout while a deployment is silent: many times what a stand-in takes to answer."""
+
+PLACES = ("api_base", "base_url", "azure_endpoint")
+TIMEOUTS = ("timeout", "stream_timeout", "request_timeout", "max_timeout")
+SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settings")
+GENERAL = re.compile(r"(background_|enable_)?health_check\w*|infer_model_from_keys|max_parallel_requests")
+"""What of general_settings concerns an outage: the rest is who may ask, where it is noted and what it costs."""
+
+SECRET = re.compile(r"key|secret|passw|credential|(?<!max_)(?<!completion_)(?<!prompt_)tokens?$|token_|auth|cert|header")
+SINK = re.compile(
+    r"redis|cache|database|_db|db_|callback|alert|slack|webhook|email|smtp|log|otel|langfuse|s3_|gcs_|bucket|guardrail|"
+    r"secret_manager|key_management|sentry|prometheus|pass_through|mcp|vector_store|search_tool|assistants|"
+    r"post_call|pre_call_rules|custom_|json_logs|service_|_url$|host$|path$|mock_|client_params|sso|jwt"
+)
+KEPT_TEXTS = frozenset(
+    ("model", "base_model", "custom_llm_provider", "tags", "mode", "id", "reasoning_effort", "api_version")
+)
+"""Settings of a deployment whose words are needed; numbers and switches are kept whatever they are called."""
+
+CHECKS = ("optional_pre_call_checks", "enable_pre_call_checks", "cooldown_time", "max_cooldown_time")
+
+
+@dataclass
+class Copy:
+    """What becomes of a config: its `data` for LiteLLM, how often what was `replaced`, and the `removed` texts, which
+    no output may have."""
+
+    data: dict[str, object] = field(default_factory=dict)
+    replaced: Counter[str] = field(default_factory=Counter)
+    removed: set[str] = field(default_factory=set)
+
+    def scrubbed(self, text: str) -> str:
+        """`text` without anything that was removed from the config."""
+        for secret in sorted(self.removed, key=len, reverse=True):
+            text = text.replace(secret, "…")
+        return text
+
+    def drop(self, name: str, node: Node, why: str) -> None:
+        """Note that the setting `name` is left out."""
+        self.replaced[f"{name}: dropped ({why})"] += 1
+        self._forget(node)
+
+    def exchange(self, name: str, node: Node, by: str) -> None:
+        """Note that the value of `name` is replaced `by` another."""
+        self.replaced[f"{name}: {by}"] += 1
+        self._forget(node)
+
+    def _forget(self, node: Node) -> None:
+        texts = (str(one.value) for one in node.walk() if isinstance(one.value, str))
+        self.removed |= {text for text in texts if len(text) > 5 and not text.startswith(REFERENCE)}
+
+
+def copied(config: Config, urls: Mapping[int, str], stood_in: Mapping[int, str], spare: str) -> Copy:
+    """`config` with deployment i at `urls[i]`, asked as the provider `stood_in[i]` ("" where that cannot be spoken for);
+    what has no address of its own is at the address `spare`."""
+    copy = Copy()
+    for name, node in config.root.entries.items():
+        if name not in SECTIONS:
+            copy.drop(name, node, "not needed, or a sink")
+    model_list = [
+        _deployment(copy, one, urls.get(i, spare), stood_in.get(i, "")) for i, one in enumerate(config.deployments)
+    ]
+    copy.data["model_list"] = model_list
+    for section, treat in (("router_settings", _router), ("litellm_settings", _litellm), ("general_settings", _general)):
+        node = config.root.get(section)
+        if node is not None:
+            copy.data[section] = treat(copy, node, spare)
+    return copy
+
+
+def with_short_timeouts(data: Mapping[str, object]) -> dict[str, object]:
+    """The config `data` with SHORT for each longer timeout, and as the router's where none is given; total_timeout
+    keeps its proportion to the longest."""
+    longest = max([SHORT, *_longest(data)])
+    short = _shortened(data, longest)
+    assert isinstance(short, dict)
+    router = short.setdefault("router_settings", {})
+    assert isinstance(router, dict)
+    router.setdefault("timeout", SHORT)
+    router.setdefault("stream_timeout", SHORT)
+    return short
+
+
+def _longest(value: object) -> Iterable[float]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in TIMEOUTS and (seconds := _seconds(inner)) is not None:
+                yield seconds
+            yield from _longest(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _longest(inner)
+
+
+def _shortened(value: object, longest: float) -> object:
+    if isinstance(value, list):
+        return [_shortened(inner, longest) for inner in value]
+    if not isinstance(value, Mapping):
+        return value
+    short: dict[str, object] = {}
+    for key, inner in value.items():
+        seconds = _seconds(inner)
+        if key in TIMEOUTS and seconds is not None:
+            short[key] = min(seconds, SHORT)
+        elif key == "total_timeout" and seconds is not None:
+            short[key] = seconds * SHORT / longest
+        else:
+            short[key] = _shortened(inner, longest)
+    return short
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _deployment(copy: Copy, one: Deployment, url: str, provider: str) -> dict[str, object]:
+    params = _params(copy, one.params, url, provider)
+    if not provider:
+        params |= {"model": f"{ANY}/stand-in", "api_base": url + VERSIONED, "api_key": KEY}
+        params.pop("custom_llm_provider", None)
+    info = _kept(copy, "model_info", one.info, lambda name: name == "id" or name.startswith("supports_"))
+    info.pop("team_id", None)
+    return {"model_name": one.group, "litellm_params": params, "model_info": info}
+
+
+def _params(copy: Copy, node: Node, url: str, provider: str) -> dict[str, object]:
+    for name in (*PLACES, "api_key"):
+        if (given := node.get(name)) is not None:
+            copy.exchange(f"litellm_params.{name}", given, "an invented key" if name == "api_key" else "a stand-in")
+    own = Node(node.place, entries={k: v for k, v in node.entries.items() if k not in (*PLACES, "api_key")}, is_mapping=True)
+    kept = _kept(copy, "litellm_params", own, KEPT_TEXTS.__contains__)
+    return {**kept, "api_base": url + BASES.get(provider, VERSIONED), "api_key": KEY}
+
+
+def _kept(copy: Copy, where: str, node: Node, is_kept: Callable[[str], bool]) -> dict[str, object]:
+    """The numbers and switches of a mapping, and the texts and lists that `is_kept` knows by name."""
+    kept: dict[str, object] = {}
+    for name, value in node.entries.items():
+        plain = _plain(value)
+        is_number = isinstance(plain, (bool, int, float)) or _seconds(plain) is not None
+        if SECRET.search(name) and name not in KEPT_TEXTS and not name.startswith("supports_"):
+            copy.drop(f"{where}.{name}", value, "may be a key")
+        elif is_kept(name) or (is_number and not SINK.search(name)):
+            kept[name] = plain
+        elif name.startswith("allowed_fails") or plain is None:
+            kept[name] = plain
+        else:
+            copy.drop(f"{where}.{name}", value, "not needed")
+    return kept
+
+
+def _router(copy: Copy, node: Node, spare: str) -> dict[str, object]:
+    return _section(copy, "router_settings", node, spare)
+
+
+def _litellm(copy: Copy, node: Node, spare: str) -> dict[str, object]:
+    return _section(copy, "litellm_settings", node, spare)
+
+
+def _general(copy: Copy, node: Node, spare: str) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for name, value in node.entries.items():
+        if GENERAL.fullmatch(name):
+            kept[name] = _plain(value)
+        elif name == "master_key":
+            copy.exchange("general_settings.master_key", value, "an invented key")
+        else:
+            copy.drop(f"general_settings.{name}", value, "database, cache, sink or access")
+    return kept
+
+
+def _section(copy: Copy, section: str, node: Node, spare: str) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for name, value in node.entries.items():
+        if name in CHECKS or not (SINK.search(name) or SECRET.search(name)):
+            kept[name] = _safe(copy, f"{section}.{name}", value, spare)
+        else:
+            copy.drop(f"{section}.{name}", value, "cache, sink, hook or key")
+    return kept
+
+
+def _safe(copy: Copy, where: str, node: Node, spare: str) -> object:
+    """A router's setting without the hosts and keys in it, as a fallback may bring them along."""
+    if node.is_list:
+        return [_safe(copy, where, item, spare) for item in node.items]
+    if not node.is_mapping:
+        return _plain(node)
+    if any(name in node.entries for name in (*PLACES, "api_key")):
+        copy.exchange(f"{where}.api_base", node, "a stand-in")
+        return {"model": f"{ANY}/stand-in", "api_base": spare + VERSIONED, "api_key": KEY}
+    safe: dict[str, object] = {}
+    for name, value in node.entries.items():
+        if SECRET.fullmatch(name) or name in ("api_key", "password"):
+            copy.drop(f"{where}.{name}", value, "may be a key")
+        else:
+            safe[name] = _safe(copy, where, value, spare)
+    return safe
+
+
+def _plain(node: Node) -> object:
+    """A value as LiteLLM would read it; one that stands in the environment is taken from there."""
+    if node.is_list:
+        return [_plain(item) for item in node.items]
+    if node.is_mapping:
+        return {name: _plain(value) for name, value in node.entries.items()}
+    text = node.text()
+    if text is not None and text.startswith(REFERENCE):
+        return os.environ.get(text.removeprefix(REFERENCE))
+    return text if text is not None else _scalar(node.value)
+
+
+def _scalar(value: object) -> object:
+    """A number, a switch or nothing as JSON has them; ruamel.yaml's own numbers know how they were written."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if isinstance(value, float) else str(value)
+
+
+def lines(replaced: Counter[str]) -> Sequence[str]:
+    """What was replaced, a line each with how often."""
+    return [f"{what}{f', {times} times' if times > 1 else ''}" for what, times in sorted(replaced.items())]

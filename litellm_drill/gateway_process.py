@@ -1,0 +1,134 @@
+"""Runs LiteLLM's proxy for a drill: on loopback alone, and able to begin anew.
+
+A file to be run by itself, by the interpreter whose LiteLLM is drilled, which may have no litellm_drill:
+
+    PYTHON gateway_process.py RESET_PATH FOLDER --config FILE --host 127.0.0.1 --port PORT
+
+A request to RESET_PATH makes the proxy read the config named in its body as it does when it starts, so that no cooldown and
+no count of failures is left. In FOLDER it notes the ports of loopback it connects to, and what it
+wanted to reach elsewhere. The process ends when its standard input does, so that it never outlives a drill.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+OPENS_CONNECTIONS = ("socket.connect", "socket.sendto", "socket.sendmsg")
+LOOKS_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
+STARTS_PROGRAMS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty")
+PAST_PYTHON = ("uvloop", "aiodns", "pycares", "grpc")
+"""Libraries that open sockets without Python's: LiteLLM does without each of them."""
+
+
+class Denied(PermissionError):
+    """The gateway wanted to leave loopback, or to start a program, which could."""
+
+
+def is_loopback(address: object) -> bool:
+    """Whether an address as Python's sockets know it is on this machine: a path, a host with a port, or a host."""
+    host = address[0] if isinstance(address, tuple) and address else address
+    if host is None or host in ("", b"", "localhost", b"localhost"):
+        return True
+    text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
+    if text.startswith(("/", "\0")):
+        return True
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def stay_on_loopback(folder: Path) -> None:
+    """Let this process open no connection but to loopback, from now on and for good. What it wanted to reach is written
+    to the file `denied` in `folder`, when it connected to which port to `connections`, a line each: a connection that
+    is refused is seen nowhere else. An audit hook cannot be taken back or gone round in Python (PEP 578)."""
+    for name in PAST_PYTHON:
+        sys.modules[name] = None  # type: ignore[assignment]
+    connections = (folder / "connections").open("a", buffering=1, encoding="utf-8")
+
+    def refuse(what: object) -> None:
+        with (folder / "denied").open("a", encoding="utf-8") as file:
+            file.write(f"{what}\n")
+        raise Denied(f"a drill stays on loopback: {what}")
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event in OPENS_CONNECTIONS and not is_loopback(arguments[1]):
+            refuse(_host(arguments[1]))
+        elif event in LOOKS_UP and not is_loopback(arguments[0]):
+            refuse(_host(arguments[0]))
+        elif event in STARTS_PROGRAMS:
+            refuse(event)
+        elif event == "socket.connect" and isinstance(address := arguments[1], tuple):
+            connections.write(f"{time.monotonic()} {address[1]}\n")
+
+    sys.addaudithook(watch)
+
+
+def _host(address: object) -> object:
+    """What of an address may be told: where it leads, and nothing that is sent there."""
+    return address[0] if isinstance(address, tuple) and address else address
+
+
+def end_with_input() -> None:
+    """End this process when whoever started it is gone, whatever it was ended by."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, name="drill", daemon=True).start()
+
+
+def begin_anew_at(path: str) -> None:
+    """Give the proxy a route at `path` by which it takes up a config as it does when it starts."""
+    server = importlib.import_module("litellm.proxy.proxy_server")
+    responses = importlib.import_module("starlette.responses")
+    routing = importlib.import_module("starlette.routing")
+    request_type = importlib.import_module("starlette.requests").Request
+
+    async def begin_anew(request: object) -> object:
+        assert isinstance(request, request_type)
+        config = (await request.body()).decode()
+        if server.llm_router is not None:
+            server.llm_router.discard()
+        server.llm_router = None
+        await server.initialize(config=config)
+        return responses.PlainTextResponse("ready")
+
+    server.app.router.routes.insert(0, routing.Route(path, begin_anew, methods=["POST"]))
+
+
+def serve_by_asyncio() -> None:
+    """Have the server use Python's own event loop, which opens sockets where the guard sees it."""
+    uvicorn = importlib.import_module("uvicorn")
+    run: Callable[..., object] = uvicorn.run
+
+    def run_by_asyncio(*arguments: object, **options: object) -> None:
+        run(*arguments, **{**options, "loop": "asyncio"})
+
+    uvicorn.run = run_by_asyncio
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Guard this process, and be the command `litellm` from here on."""
+    reset_path, folder, *options = arguments
+    sys.path[:1] = []  # this file's folder, whose modules have names such as `config`
+    end_with_input()
+    stay_on_loopback(Path(folder))
+    serve_by_asyncio()
+    begin_anew_at(reset_path)
+    run: Callable[[], None] = importlib.import_module("litellm").run_server
+    sys.argv[1:] = options
+    run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
