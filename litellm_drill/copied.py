@@ -14,7 +14,7 @@ from litellm_drill.providers import ANY, BASES, VERSIONED
 
 KEY = "sk-drill"
 SHORT = 1.0
-"""Seconds that stand for every longer timeout while a deployment is silent: many times what a stand-in takes to answer."""
+"""Seconds that stand for every longer timeout while a deployment is silent; more on a machine that is slow."""
 
 PLACES = ("api_base", "base_url", "azure_endpoint")
 TIMEOUTS = ("timeout", "stream_timeout", "request_timeout", "max_timeout")
@@ -84,17 +84,14 @@ def copied(config: Config, urls: Mapping[int, str], stood_in: Mapping[int, str],
     return copy
 
 
-def with_short_timeouts(data: Mapping[str, object]) -> dict[str, object]:
-    """The config `data` with SHORT for each longer timeout, and as the router's where none is given; total_timeout
-    keeps its proportion to the longest."""
-    longest = max([SHORT, *_longest(data)])
-    short = _shortened(data, longest)
-    assert isinstance(short, dict)
-    router = short.setdefault("router_settings", {})
-    assert isinstance(router, dict)
-    router.setdefault("timeout", SHORT)
-    router.setdefault("stream_timeout", SHORT)
-    return short
+def with_short_timeouts(data: Mapping[str, object], short: float = SHORT) -> dict[str, object]:
+    """The config `data` with `short` seconds for each longer timeout, and as the router's where none is given;
+    total_timeout keeps its proportion to the longest."""
+    longest = max([short, *_longest(data)])
+    changed = _shortened(data, short, longest)
+    router = changed.get("router_settings")
+    own = {"timeout": short, "stream_timeout": short}
+    return {**changed, "router_settings": {**own, **router} if isinstance(router, dict) else own}
 
 
 def _longest(value: object) -> Iterable[float]:
@@ -108,21 +105,19 @@ def _longest(value: object) -> Iterable[float]:
             yield from _longest(inner)
 
 
-def _shortened(value: object, longest: float) -> object:
-    if isinstance(value, list):
-        return [_shortened(inner, longest) for inner in value]
-    if not isinstance(value, Mapping):
-        return value
-    short: dict[str, object] = {}
+def _shortened(value: Mapping[str, object], short: float, longest: float) -> dict[str, object]:
+    changed: dict[str, object] = {}
     for key, inner in value.items():
         seconds = _seconds(inner)
         if key in TIMEOUTS and seconds is not None:
-            short[key] = min(seconds, SHORT)
+            changed[key] = min(seconds, short)
         elif key == "total_timeout" and seconds is not None:
-            short[key] = seconds * SHORT / longest
+            changed[key] = seconds * short / longest
+        elif isinstance(inner, list):
+            changed[key] = [_shortened(one, short, longest) if isinstance(one, dict) else one for one in inner]
         else:
-            short[key] = _shortened(inner, longest)
-    return short
+            changed[key] = _shortened(inner, short, longest) if isinstance(inner, dict) else inner
+    return changed
 
 
 def _seconds(value: object) -> float | None:

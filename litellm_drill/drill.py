@@ -31,6 +31,10 @@ QUESTIONS = 8
 HEALTHY = 3
 """Questions to a healthy group, whose median is what an answer takes without a fault."""
 
+SLOW = 5.0
+"""How many times as long as an answer takes a silent deployment is waited for, so that none that is well is taken for
+one."""
+
 Progress = Callable[[int], None]
 LANES = min(2, os.cpu_count() or 1)
 
@@ -74,6 +78,7 @@ class Lane:
     files: Files
     copy: Copy
     baselines: dict[tuple[str, bool], float]
+    short: float = SHORT
 
     async def ask(self, group: str, streamed: bool) -> tuple[Answer, list[Attempt]]:
         """The answer to one question, and the attempts it made."""
@@ -100,6 +105,8 @@ class Lane:
             for streamed in (False,) if group in self.plan.embeddings else (False, True):
                 took = [(await self.ask(group, streamed))[0].seconds for _ in range(HEALTHY)]
                 self.baselines[group, streamed] = statistics.median(took)
+        self.short = max(SHORT, SLOW * max(self.baselines.values(), default=0.0))
+        self.files.silent.write_text(json.dumps(with_short_timeouts(self.copy.data, self.short)), "utf-8")
 
     async def run(self, scenario: Scenario) -> Outcome:
         """Break, ask until each broken deployment has been met, and mend."""
@@ -146,7 +153,7 @@ class Lane:
                 seconds = self.plan.timeout(one.number, scenario.streamed)
                 if seconds is None:
                     return None
-                own += max(seconds - SHORT, 0.0)
+                own += max(seconds - self.short, 0.0)
         return own
 
     def _labels(self, scenario: Scenario) -> tuple[str, ...]:
@@ -169,7 +176,6 @@ async def _lane(stack: AsyncExitStack, plan: Plan, python: str) -> Lane:
     copy = copied(plan.config, urls, plan.spoken, spare.url)
     files = Files(folder / "config.yaml", folder / "silent.yaml")
     files.usual.write_text(json.dumps(copy.data), "utf-8")  # JSON is YAML
-    files.silent.write_text(json.dumps(with_short_timeouts(copy.data)), "utf-8")
     gateway = Gateway(python, folder)
     stack.push_async_callback(gateway.stop)
     return Lane(plan, gateway, stand_ins, files, copy, {})

@@ -12,7 +12,9 @@ wanted to reach elsewhere. The process ends when its standard input does, so tha
 from __future__ import annotations
 
 import importlib
+import inspect
 import ipaddress
+import json
 import os
 import sys
 import threading
@@ -100,10 +102,16 @@ def begin_anew_at(path: str) -> None:
         if server.llm_router is not None:
             server.llm_router.discard()
         server.llm_router = None
-        await server.initialize(config=config)
+        await server.initialize(**{**_as_started(server.initialize), "config": config})
         return responses.PlainTextResponse("ready")
 
     server.app.router.routes.insert(0, routing.Route(path, begin_anew, methods=["POST"]))
+
+
+def _as_started(initialize: Callable[..., object]) -> dict[str, object]:
+    """What the proxy's command has given to `initialize`: its own defaults are others, such as a timeout for all."""
+    given: dict[str, object] = json.loads(os.environ["WORKER_CONFIG"])
+    return {name: value for name, value in given.items() if name in inspect.signature(initialize).parameters}
 
 
 def serve_by_asyncio() -> None:
