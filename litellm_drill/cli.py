@@ -1,7 +1,7 @@
 """The command `litellm-drill`.
 
-Exit code of `check`: 0 without a finding, 1 with one, 2 where a config cannot be read or an option is wrong. Of `run`: 0
-where each group survives the loss of one deployment, 1 where one does not, 2 where nothing could be drilled.
+Exit code of `check`: 0 without a finding, 1 with one, 2 where a config cannot be read or an option is wrong.
+Of `run`: 0 where each group survives the loss of one deployment, 1 where one does not, 2 where nothing is drilled.
 """
 
 from __future__ import annotations

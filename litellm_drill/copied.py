@@ -22,7 +22,9 @@ SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settin
 GENERAL = re.compile(r"(background_|enable_)?health_check\w*|infer_model_from_keys|max_parallel_requests")
 """What of general_settings concerns an outage: the rest is who may ask, where it is noted and what it costs."""
 
-SECRET = re.compile(r"key|secret|passw|credential|(?<!max_)(?<!completion_)(?<!prompt_)tokens?$|token_|auth|cert|header")
+SECRET = re.compile(
+    r"key|secret|passw|credential|(?<!max_)(?<!completion_)(?<!prompt_)tokens?$|token_|auth|cert|header"
+)
 SINK = re.compile(
     r"redis|cache|database|_db|db_|callback|alert|slack|webhook|email|smtp|log|otel|langfuse|s3_|gcs_|bucket|guardrail|"
     r"secret_manager|key_management|sentry|prometheus|pass_through|mcp|vector_store|search_tool|assistants|"
@@ -67,7 +69,7 @@ class Copy:
 
 
 def copied(config: Config, urls: Mapping[int, str], stood_in: Mapping[int, str], spare: str) -> Copy:
-    """`config` with deployment i at `urls[i]`, asked as the provider `stood_in[i]` ("" where that cannot be spoken for);
+    """`config` with deployment i at `urls[i]`, asked as the provider `stood_in[i]`, "" where that cannot be spoken for;
     what has no address of its own is at the address `spare`."""
     copy = Copy()
     for name, node in config.root.entries.items():
@@ -77,10 +79,14 @@ def copied(config: Config, urls: Mapping[int, str], stood_in: Mapping[int, str],
         _deployment(copy, one, urls.get(i, spare), stood_in.get(i, "")) for i, one in enumerate(config.deployments)
     ]
     copy.data["model_list"] = model_list
-    for section, treat in (("router_settings", _router), ("litellm_settings", _litellm), ("general_settings", _general)):
-        node = config.root.get(section)
-        if node is not None:
-            copy.data[section] = treat(copy, node, spare)
+    for section, treat in (
+        ("router_settings", _router),
+        ("litellm_settings", _litellm),
+        ("general_settings", _general),
+    ):
+        settings = config.root.get(section)
+        if settings is not None:
+            copy.data[section] = treat(copy, settings, spare)
     return copy
 
 
@@ -134,7 +140,7 @@ def _deployment(copy: Copy, one: Deployment, url: str, provider: str) -> dict[st
     if not provider:
         params |= {"model": f"{ANY}/stand-in", "api_base": url + VERSIONED, "api_key": KEY}
         params.pop("custom_llm_provider", None)
-    info = _kept(copy, "model_info", one.info, lambda name: name == "id" or name.startswith("supports_"))
+    info = _kept(copy, "model_info", one.info, lambda name: name in ("id", "mode", "base_model"))
     info.pop("team_id", None)
     return {"model_name": one.group, "litellm_params": params, "model_info": info}
 
@@ -143,8 +149,10 @@ def _params(copy: Copy, node: Node, url: str, provider: str) -> dict[str, object
     for name in (*PLACES, "api_key"):
         if (given := node.get(name)) is not None:
             copy.exchange(f"litellm_params.{name}", given, "an invented key" if name == "api_key" else "a stand-in")
-    own = Node(node.place, entries={k: v for k, v in node.entries.items() if k not in (*PLACES, "api_key")}, is_mapping=True)
-    kept = _kept(copy, "litellm_params", own, KEPT_TEXTS.__contains__)
+    own = Node(
+        node.place, entries={k: v for k, v in node.entries.items() if k not in (*PLACES, "api_key")}, is_mapping=True
+    )
+    kept = _kept(copy, "litellm_params", own, lambda name: name in KEPT_TEXTS or name.startswith("allowed_fails"))
     return {**kept, "api_base": url + BASES.get(provider, VERSIONED), "api_key": KEY}
 
 
@@ -156,9 +164,7 @@ def _kept(copy: Copy, where: str, node: Node, is_kept: Callable[[str], bool]) ->
         is_number = isinstance(plain, (bool, int, float)) or _seconds(plain) is not None
         if SECRET.search(name) and name not in KEPT_TEXTS and not name.startswith("supports_"):
             copy.drop(f"{where}.{name}", value, "may be a key")
-        elif is_kept(name) or (is_number and not SINK.search(name)):
-            kept[name] = plain
-        elif name.startswith("allowed_fails") or plain is None:
+        elif plain is None or is_kept(name) or (is_number and not SINK.search(name)):
             kept[name] = plain
         else:
             copy.drop(f"{where}.{name}", value, "not needed")

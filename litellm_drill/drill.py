@@ -35,7 +35,7 @@ SLOW = 5.0
 """How many times as long as an answer takes a silent deployment is waited for, so that none that is well is taken for
 one."""
 
-Progress = Callable[[int], None]
+Progress = Callable[[float], None]
 LANES = min(2, os.cpu_count() or 1)
 
 
@@ -181,9 +181,7 @@ async def _lane(stack: AsyncExitStack, plan: Plan, python: str) -> Lane:
     return Lane(plan, gateway, stand_ins, files, copy, {})
 
 
-async def _work(
-    lane: Lane, waiting: deque[tuple[Scenario, ...]], outcomes: list[Outcome], advance: Progress
-) -> None:
+async def _work(lane: Lane, waiting: deque[tuple[Scenario, ...]], outcomes: list[Outcome], advance: Progress) -> None:
     """Drill one round after the other, until none is left for this lane or another."""
     await lane.gateway.start(lane.files.usual)
     await lane.measure(lane.plan.groups)

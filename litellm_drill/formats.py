@@ -53,7 +53,7 @@ def asks_for_stream(api: Api, body: Fields) -> bool:
 
 
 def answer(api: Api, body: Fields, text: str, number: int) -> Reply:
-    """The answer of `text` to the request `body`; of an embedding the `number` is in the vector, there being no text."""
+    """The answer of `text` to the request `body`; an embedding has the `number` in its vector."""
     if api is Api.EMBEDDINGS or api is Api.OLLAMA_EMBEDDINGS:
         return Reply("application/json", (_json(_embedding(api, number)),))
     if not asks_for_stream(api, body):
@@ -164,7 +164,12 @@ def _embedding(api: Api, number: int) -> Fields:
 
 
 def _model(text: str) -> Fields:
-    return {"template": "{{ .Prompt }}", "details": {"family": "llama"}, "model_info": {}, "capabilities": ["completion"]}
+    return {
+        "template": "{{ .Prompt }}",
+        "details": {"family": "llama"},
+        "model_info": {},
+        "capabilities": ["completion"],
+    }
 
 
 WHOLE: Mapping[Api, Callable[[str], Fields]] = {

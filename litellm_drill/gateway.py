@@ -125,13 +125,19 @@ class Gateway:
 
     async def _asked(self, group: str, question: str, embed: bool, streamed: bool) -> tuple[int, int | None, str]:
         path = "/v1/embeddings" if embed else "/v1/chat/completions"
-        said: dict[str, object] = {"input": question} if embed else {"messages": [{"role": "user", "content": question}]}
+        said: dict[str, object] = (
+            {"input": question} if embed else {"messages": [{"role": "user", "content": question}]}
+        )
         body = {"model": group, **said, **({"stream": True} if streamed else {})}
         headers = {"Authorization": f"Bearer {self._key}"}
         async with self._client.stream("POST", self._url + path, json=body, headers=headers) as response:
             if response.status_code != 200:
                 wait = response.headers.get("retry-after", "")
-                return response.status_code, None, f"HTTP {response.status_code}{f', Retry-After {wait}' if wait else ''}"
+                return (
+                    response.status_code,
+                    None,
+                    f"HTTP {response.status_code}{f', Retry-After {wait}' if wait else ''}",
+                )
             if streamed:
                 return 200, *_streamed([line async for line in response.aiter_lines()])
             return 200, *_whole(await response.aread())

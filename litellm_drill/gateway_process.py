@@ -4,9 +4,9 @@ A file to be run by itself, by the interpreter whose LiteLLM is drilled, which m
 
     PYTHON gateway_process.py RESET_PATH FOLDER --config FILE --host 127.0.0.1 --port PORT
 
-A request to RESET_PATH makes the proxy read the config named in its body as it does when it starts, so that no cooldown and
-no count of failures is left. In FOLDER it notes the ports of loopback it connects to, and what it
-wanted to reach elsewhere. The process ends when its standard input does, so that it never outlives a drill.
+A request to RESET_PATH makes the proxy read the config named in its body as it does when it starts, so that no cooldown
+and no count of failures is left. In FOLDER it notes the ports of loopback it connects to, and what it wanted to reach
+elsewhere. The process ends when its standard input does, so that it never outlives a drill.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def begin_anew_at(path: str) -> None:
         config = (await request.body()).decode()
         if server.llm_router is not None:
             server.llm_router.discard()
-        server.llm_router = None
+        vars(server)["llm_router"] = None
         await server.initialize(**{**_as_started(server.initialize), "config": config})
         return responses.PlainTextResponse("ready")
 
@@ -122,7 +122,7 @@ def serve_by_asyncio() -> None:
     def run_by_asyncio(*arguments: object, **options: object) -> None:
         run(*arguments, **{**options, "loop": "asyncio"})
 
-    uvicorn.run = run_by_asyncio
+    vars(uvicorn)["run"] = run_by_asyncio
 
 
 def main(arguments: Sequence[str]) -> None:

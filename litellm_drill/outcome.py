@@ -1,4 +1,4 @@
-"""What a drill has found out: which fault a group met, what became of the question, and what that says of the config."""
+"""What a drill has found out: which fault a group met, what became of the question, and what that says of it."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a scenario: the worst of its questions that met the fault. `added` is what it took beyond a healthy
-    group's answer, `own` what it would take with the config's own timeouts, both in seconds; `own` is None where they
-    are not in the file."""
+    """What became of a scenario: the worst of its questions that met the fault. `added` is what it took beyond a
+    healthy group's answer, `own` what it would take with the config's own timeouts, both in seconds; `own` is None
+    where they are not in the file."""
 
     scenario: Scenario
     verdict: Verdict
@@ -121,8 +121,10 @@ def sentence(report: Report) -> str:
     if not every:
         return "No group could be drilled."
     if not lost:
-        return f"All {len(every)} groups survive the loss of one deployment." if len(every) > 1 else (
-            "The one group survives the loss of one deployment."
+        return (
+            f"All {len(every)} groups survive the loss of one deployment."
+            if len(every) > 1
+            else ("The one group survives the loss of one deployment.")
         )
     verb = "do" if len(every) > 1 else "does"
     groups = "groups" if len(every) > 1 else "group"

@@ -31,8 +31,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The attempts of one group's questions, a row for each fault; `left_alone` is from where on a broken deployment was
-    asked no more."""
+    """The attempts of one group's questions, a row for each fault; `left_alone` is from where on a broken deployment
+    was asked no more."""
 
     group: str
     height: float

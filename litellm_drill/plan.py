@@ -1,4 +1,4 @@
-"""What of a config is drilled: which deployments stand-ins are for, what is broken when, and what can go side by side."""
+"""What of a config is drilled: which deployments have a stand-in, what is broken, and what can go side by side."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MANY = 4000
 
 @dataclass(frozen=True)
 class Plan:
-    """The drill of a config: `spoken` is the provider whose format stands in for each deployment, by its number from 0 on,
-    empty where it can not be spoken for; `not_drilled` says why, by its label or its group's name; `sample` is how
+    """The drill of a config: `spoken` is the provider whose format stands in for each deployment, by its number from 0
+    on, empty where it can not be spoken for; `not_drilled` says why, by its label or its group's name; `sample` is how
     many groups are drilled, None for all."""
 
     config: Config
@@ -51,7 +51,9 @@ class Plan:
     @cached_property
     def groups(self) -> list[str]:
         """Those that are drilled, in order; of a sample evenly spread ones."""
-        able = [name for name, all_of in self.members.items() if ANY_GROUP not in name and any(map(self.spoken.get, all_of))]
+        able = [
+            name for name, all_of in self.members.items() if ANY_GROUP not in name and any(map(self.spoken.get, all_of))
+        ]
         if self.sample is None or self.sample >= len(able):
             return able
         return [able[place * len(able) // self.sample] for place in range(self.sample)]
@@ -107,7 +109,9 @@ class Plan:
         return [self.config.resolve(one.target) for one in self.config.fallbacks_for(group)]
 
     def _of(self, group: str) -> Iterator[Scenario]:
-        for scope, broken in _broken(self.members[group], [i for i in self.members[group] if self.spoken.get(i)], self.sample):
+        for scope, broken in _broken(
+            self.members[group], [i for i in self.members[group] if self.spoken.get(i)], self.sample
+        ):
             for fault in Fault:
                 for streamed in (False,) if group in self.embeddings else (False, True):
                     yield Scenario(group, broken, scope, fault, streamed)
@@ -133,7 +137,9 @@ def planned(config: Config, release: Release, sample: int | None = None) -> Plan
     reasons: dict[int, str] = {}
     own = config.root.get("litellm_settings", "custom_provider_map")
     for i, deployment in enumerate(config.deployments):
-        provider = "" if own is not None and deployment.provider not in release.providers else provider_of(deployment, release)
+        provider = (
+            "" if own is not None and deployment.provider not in release.providers else provider_of(deployment, release)
+        )
         reasons[i] = reason_against(deployment, provider, models)
         spoken[i] = "" if reasons[i] else provider
     plan = Plan(config, spoken, {}, _embeddings(config, models), sample)
@@ -145,7 +151,7 @@ def _not_drilled(plan: Plan, reasons: Mapping[int, str]) -> dict[str, str]:
     wild = {group: "its name stands for many" for group in plan.members if ANY_GROUP in group}
     drilled = plan.groups
     left = [group for group in plan.members if any(map(plan.spoken.get, plan.members[group])) and group not in drilled]
-    return {**told, **{group: "not in the sample" for group in left}, **wild}
+    return {**told, **dict.fromkeys(left, "not in the sample"), **wild}
 
 
 def _embeddings(config: Config, models: Models) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Which deployments a stand-in can be for: those whose provider is asked wherever api_base says, in a format it speaks."""
+"""Which deployments can have a stand-in: those whose provider is asked where api_base says, in a format it speaks."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -91,7 +92,7 @@ async def _drilled(plan: Plan, stock: str | None) -> tuple[Report, Report | None
         for python in filter(None, (sys.executable, stock)):
             release = _release(python)
             task = progress.add_task(f"LiteLLM {release}", total=len(plan.scenarios))
-            reports.append(await drill(plan, python, release, lambda done, task=task: progress.advance(task, done)))
+            reports.append(await drill(plan, python, release, partial(progress.advance, task)))
     return reports[0], reports[1] if stock else None
 
 

@@ -41,7 +41,7 @@ def whole_text(number: int) -> str:
 
 
 def torn_text(number: int) -> str:
-    """The words after which an answer is cut: no other answer begins with them, nor a whole one of the same stand-in."""
+    """The words after which an answer is cut: no other answer begins with them, nor a whole one of the same one."""
     return f"Of torn words {number} begins "
 
 

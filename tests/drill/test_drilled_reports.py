@@ -1,0 +1,119 @@
+"""A drill is told as a table, JSON, JUnit's XML and a page, and by the sentence that matters."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from junitparser import Failure, JUnitXml
+from rich.console import Console
+
+from drill.drilled import outcome, report
+from litellm_drill.drill_report import as_json, show, told, write_junit
+from litellm_drill.outcome import Report, Scope, Verdict, about_streams, sentence, worst
+from litellm_drill.page import page
+from litellm_drill.stand_in import Fault
+
+GOOD, LOST = outcome(Verdict.ANSWERED), outcome(Verdict.FAILED, Fault.UNAVAILABLE)
+CUT = outcome(Verdict.CUT, Fault.CUT, streamed=True)
+ALL_LOST = outcome(Verdict.FAILED, scope=Scope.ALL, group="other")
+
+
+@pytest.mark.parametrize(
+    ("one", "text"),
+    [
+        (report(GOOD), "The one group survives the loss of one deployment."),
+        (report(GOOD, ALL_LOST), "All 2 groups survive the loss of one deployment."),
+        (report(GOOD, LOST), '1 of 1 group does not survive the loss of one deployment: "gpt".'),
+        (report(LOST, ALL_LOST), '1 of 2 groups do not survive the loss of one deployment: "gpt".'),
+        (report(CUT), "The one group survives the loss of one deployment."),
+        (report(), "No group could be drilled."),
+    ],
+)
+def test_sentence_counts_lost_groups(one: Report, text: str) -> None:
+    """The sentence counts the groups in which the loss of one deployment is a caller's."""
+    assert sentence(one) == text
+
+
+def test_cut_streams_are_told_apart() -> None:
+    """What becomes of streams that break off is said by itself, and only if it was drilled."""
+    assert about_streams(report(CUT)).endswith('stays cut short in: "gpt".')
+    finished = outcome(Verdict.ANSWERED, Fault.CUT, streamed=True)
+    assert about_streams(report(finished)) == (
+        "Streams that break off after their first words are finished by another deployment."
+    )
+    assert about_streams(report(GOOD)) == ""
+
+
+def test_worst_outcome_is_shown() -> None:
+    """Of several outcomes the worst stands for them."""
+    assert worst([GOOD, CUT, LOST, outcome(Verdict.UNASKED)]) is LOST
+    assert worst([]) is None
+    assert told(GOOD) == "✓ gpt #2, 2 attempts, +60 s"
+    assert told(LOST) == "✗ HTTP 503, 1 attempt, +60 s"
+
+
+def test_table_has_each_group_and_fault() -> None:
+    """The table has a row for each group and fault; then come what was replaced, not drilled and denied."""
+    console = Console(file=io.StringIO(), width=200)
+    show(console, report(GOOD, LOST), report(GOOD))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for fault in Fault:
+        assert text.count(f"│ {fault.value} ") == 2
+    assert "replaced: api_key: an invented key" in text
+    assert "not drilled: far #1: no stand-in speaks it" in text
+    assert "denied: the proxy wanted example" in text
+    assert text.endswith("LiteLLM 1.2.3: The one group survives the loss of one deployment.\n")
+
+
+def test_json_has_all() -> None:
+    """JSON has each outcome, the sentence and the other LiteLLM's."""
+    loaded = json.loads(as_json(report(GOOD, CUT), report(LOST), []))
+    assert loaded["outcomes"][0] == {
+        "group": "gpt",
+        "broken": ["gpt #1"],
+        "scope": "one",
+        "fault": "refused",
+        "streamed": False,
+        "verdict": "answered",
+        "answered_by": "gpt #2",
+        "seen": None,
+        "attempts": 2,
+        "added_seconds": 0.25,
+        "added_seconds_by_own_timeouts": 59.5,
+    }
+    assert loaded["stock"]["not_surviving"] == ["gpt"]
+    assert loaded["findings"] == []
+
+
+def test_junit_has_failures(tmp_path: Path) -> None:
+    """A caller's loss by one deployment is a failure, that of the whole group is not, and what was not asked is skipped."""
+    path = tmp_path / "junit.xml"
+    write_junit(path, report(GOOD, LOST, outcome(Verdict.UNASKED, Fault.SILENT), ALL_LOST))
+    suites = {suite.name: suite for suite in JUnitXml.fromfile(str(path))}
+    assert (suites["gpt"].tests, suites["gpt"].failures, suites["gpt"].skipped) == (3, 1, 1)
+    assert suites["other"].failures == 0
+    (failed,) = (case for case in suites["gpt"] if case.result and isinstance(case.result[0], Failure))
+    assert failed.result[0].message == "✗ HTTP 503, 1 attempt, +60 s"
+
+
+def test_page_is_self_contained() -> None:
+    """The page asks for nothing: it has no address of anything, and its policy forbids it."""
+    text = page(report(GOOD, LOST, CUT), report(LOST), [])
+    assert not re.search(r"""(?:src|href)=|url\((?!#)|@import|https?://""", text)
+    assert "default-src 'none'" in text
+    assert "prefers-color-scheme: dark" in text
+    assert text.count("<svg viewBox") == 1
+    assert "✗ HTTP 503, 1 attempt, +60 s" in text
+
+
+def test_names_are_no_markup() -> None:
+    """A group's name is shown as it is, whatever it looks like."""
+    odd = outcome(Verdict.ANSWERED, group="<b>[red]x")
+    console = Console(file=io.StringIO(), width=200)
+    show(console, report(odd), None)
+    assert "<b>[red]x" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "<b>[red]" not in page(report(odd), None, [])

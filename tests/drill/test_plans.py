@@ -1,0 +1,97 @@
+"""What is drilled of a config, what is not and why, and which scenarios go side by side."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from drill.drilled import THREE, plan_of
+from litellm_drill.document import ConfigError
+from litellm_drill.outcome import Scope
+from litellm_drill.plan import rounds
+from litellm_drill.stand_in import Fault
+
+POOL = "model_list:\n" + "".join(
+    f"  - model_name: pool\n    litellm_params: {{model: hosted_vllm/a, api_base: http://h{i}/v1}}\n" for i in range(3)
+)
+
+
+def test_each_pair_and_group_is_broken() -> None:
+    """Of three deployments each one, each pair and all are broken, by each fault, streamed and not."""
+    scenarios = plan_of(POOL).scenarios
+    sets = [*((i,) for i in range(3)), *combinations(range(3), 2), (0, 1, 2)]
+    assert len(scenarios) == len(sets) * len(Fault) * 2
+    assert {one.broken for one in scenarios} == set(sets)
+    assert {(len(one.broken), one.scope) for one in scenarios} == {(1, Scope.ONE), (2, Scope.PAIR), (3, Scope.ALL)}
+
+
+def test_a_pair_that_is_all_is_once() -> None:
+    """In a group of two the pair is the whole group, and a lone deployment is one."""
+    scopes = {(one.group, one.scope) for one in plan_of().scenarios}
+    assert scopes >= {("gpt", Scope.ONE), ("gpt", Scope.ALL), ("spare", Scope.ONE)}
+    assert not scopes & {("gpt", Scope.PAIR), ("spare", Scope.ALL)}
+
+
+def test_not_drilled_is_named() -> None:
+    """What has no stand-in is named with the reason, and not broken."""
+    plan = plan_of(THREE.replace("model_name: other", 'model_name: "o/*"'))
+    assert plan.not_drilled == {
+        "far #1": "no stand-in speaks bedrock's format",
+        "o/*": "its name stands for many",
+    }
+    assert plan.groups == ["gpt", "spare", "vectors"]
+
+
+def test_vectors_are_not_streamed() -> None:
+    """A group of embeddings is asked for whole answers only."""
+    assert {one.streamed for one in plan_of().scenarios if one.group == "vectors"} == {False}
+
+
+def test_groups_with_a_fallback_take_turns() -> None:
+    """Groups that can ask the same deployment are never in one round, others are, and silence is by itself."""
+    plan = plan_of()
+    made = rounds(plan.scenarios, plan.components)
+    assert sorted(map(repr, (one for each in made for one in each))) == sorted(map(repr, plan.scenarios))
+    assert all(not {"gpt", "spare"} <= {one.group for one in each} for each in made)
+    assert {len(each) for each in made} >= {3}
+    assert all(len({one.fault is Fault.SILENT for one in each}) == 1 for each in made)
+
+
+@pytest.mark.parametrize("setting", ["automatic_fallbacks: true", "default_fallbacks: [other]"])
+def test_common_fallbacks_join_groups(setting: str) -> None:
+    """Where all groups can come to the same deployments one is drilled at a time."""
+    plan = plan_of(THREE.replace("fallbacks: [{gpt: [spare]}]", setting))
+    assert len(set(plan.components.values())) == 1
+    assert set(plan.reach("gpt")) >= {0, 1, 3}
+
+
+def test_sample_is_spread() -> None:
+    """A sample has as many groups as it was asked for, and names the others."""
+    plan = plan_of(sample=2)
+    assert plan.groups == ["gpt", "other"]
+    assert plan.not_drilled["vectors"] == "not in the sample"
+    assert len({one.broken for one in plan_of(POOL, sample=1).scenarios}) == 4
+
+
+@pytest.mark.parametrize(
+    ("i", "streamed", "seconds"), [(0, False, 60.0), (0, True, 60.0), (1, True, 10.0), (2, False, 6000.0)]
+)
+def test_own_timeouts_are_known(i: int, streamed: bool, seconds: float) -> None:
+    """How long the config itself waits for a silent deployment is told, LiteLLM's own time where it says nothing."""
+    assert plan_of().timeout(i, streamed) == seconds
+
+
+def test_unknown_provider_is_named() -> None:
+    """A model of no provider ends in a sentence with its line, and not its value."""
+    with pytest.raises(ConfigError) as caught:
+        plan_of(THREE.replace("openai/gpt-4o,", "opneai/gpt-4o,"))
+    assert str(caught.value).endswith("begin its model with one, such as `openai/`.")
+    assert "config.yaml:2: LiteLLM knows no provider" in str(caught.value)
+    assert "opneai" not in str(caught.value)
+
+
+def test_no_deployment_is_a_sentence() -> None:
+    """A config without deployments has nothing to drill, which is said."""
+    with pytest.raises(ConfigError, match="has no deployment in model_list"):
+        plan_of("model_list: []")
