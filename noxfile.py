@@ -158,19 +158,30 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
-def vendor(session: nox.Session) -> None:
-    """Write the whole patched source to litellm/, hidden from git (--diff: show what the patches change)."""
-    session.install(*dependencies("build"))
-    session.install("--no-deps", f"litellm==={chosen_base(session)}")  # only its files are read
-    session.run("python", "-m", "fork", "vendor", *session.posargs)
+def drill(session: nox.Session) -> None:
+    """Break a config.yaml's deployments under the real proxy: -- CONFIG and options of `litellm-drill run`.
+
+    Without a CONFIG the four recipes are drilled. `--base RELEASE` before it drills on another release.
+    """
+    base = chosen_base(session)
+    arguments = [one for one in session.posargs if one not in ("--base", base)]
+    install_patched(session, base, *dependencies("drill"), extra="[proxy]")
+    configs = [[*arguments]] if arguments else [[str(path)] for path in sorted(Path("docs/recipes").glob("*.yaml"))]
+    for config in configs:
+        session.log(f"litellm-drill run {' '.join(config)}")
+        session.run("litellm-drill", "run", *config, success_codes=[0, 1] if not arguments else [0])
 
 
 @nox.session
 def patches(session: nox.Session) -> None:
-    """The series for `git am` (--base RELEASE, --out FOLDER; or only --check CLONE, --prove)."""
+    """The series for `git am` (--base RELEASE, --out FOLDER; or only --check CLONE, --prove).
+
+    `-- vendor` writes the whole patched source to litellm/, hidden from git (--diff: show what the patches change).
+    """
+    what, *arguments = session.posargs if session.posargs[:1] == ["vendor"] else ["series", *session.posargs]
     session.install(*dependencies("build"))
     session.install("--no-deps", f"litellm==={chosen_base(session)}")  # only its files are read
-    session.run("python", "-m", "fork", "series", *session.posargs)
+    session.run("python", "-m", "fork", what, *arguments)
 
 
 @nox.session

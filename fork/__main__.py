@@ -1,4 +1,4 @@
-"""`python -m fork`: what nox sessions such as `vendor`, `base` and `patches` run where a release is installed.
+"""`python -m fork`: what nox sessions such as `base` and `patches` run where a release is installed.
 
 Run it in the repository's root. A mistake ends in one sentence and exit code 2.
 """

@@ -17,7 +17,8 @@ model_list:
   - model_name: gpt
     litellm_params:
       {model: openai/gpt-4o, api_base: SECRET, api_key: SECRET, organization: SECRET, extra_headers: {a: SECRET},
-       aws_secret_access_key: SECRET, rpm: 7, weight: 2, max_tokens: 9, allowed_fails_policy: {TimeoutErrorAllowedFails: 3}}
+       aws_secret_access_key: SECRET, rpm: 7, weight: 2, max_tokens: 9,
+       allowed_fails_policy: {TimeoutErrorAllowedFails: 3}}
     model_info: {id: one, team_id: SECRET, access_groups: [SECRET]}
 environment_variables: {A_KEY: SECRET}
 router_settings:

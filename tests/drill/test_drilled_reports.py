@@ -90,7 +90,7 @@ def test_json_has_all() -> None:
 
 
 def test_junit_has_failures(tmp_path: Path) -> None:
-    """A caller's loss by one deployment is a failure, that of the whole group is not, and what was not asked is skipped."""
+    """A loss by one deployment is a failure, that of the whole group is not, and what was not asked is skipped."""
     path = tmp_path / "junit.xml"
     write_junit(path, report(GOOD, LOST, outcome(Verdict.UNASKED, Fault.SILENT), ALL_LOST))
     suites = {suite.name: suite for suite in JUnitXml.fromfile(str(path))}
