@@ -1,8 +1,8 @@
 """The patched package as files: the base's, with the modules `patches/` changes and the ones `litellm/` adds, and
 beside it our commands' own package, `litellm_drill/`.
 
-`litellm/` in the repository holds our files and, after `nox -s patches -- vendor` or an editable install, the rest of the patched
-package beside them. `litellm/.vendored` lists those; whatever else is there is ours.
+`litellm/` in the repository holds our files and, after `nox -s patches -- vendor` or an editable install, the rest of
+the patched package beside them. `litellm/.vendored` lists those; whatever else is there is ours.
 """
 
 from __future__ import annotations
