@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litellm_drill.copied import SHORT, Copy, copied, lines, with_short_timeouts
+from litellm_drill.document import ConfigError
 from litellm_drill.gateway import Answer, Gateway
 from litellm_drill.outcome import SEVERITIES, Outcome, Report, Scenario, Step, Verdict, is_cut_stream
 from litellm_drill.plan import Plan, rounds
@@ -183,7 +184,10 @@ async def _lane(stack: AsyncExitStack, plan: Plan, python: str) -> Lane:
 
 async def _work(lane: Lane, waiting: deque[tuple[Scenario, ...]], outcomes: list[Outcome], advance: Progress) -> None:
     """Drill one round after the other, until none is left for this lane or another."""
-    await lane.gateway.start(lane.files.usual)
+    try:
+        await lane.gateway.start(lane.files.usual)
+    except ConfigError as error:
+        raise ConfigError(lane.copy.scrubbed(str(error))) from None
     await lane.measure(lane.plan.groups)
     while waiting:
         scenarios = waiting.popleft()

@@ -49,7 +49,7 @@ def asks_for_stream(api: Api, body: Fields) -> bool:
     """Whether a request wants a stream: Ollama's endpoints stream unless told not to, Google's by their path."""
     if api in (Api.OLLAMA_CHAT, Api.OLLAMA_TEXT):
         return body.get("stream", True) is True
-    return api is Api.GEMINI_STREAM or body.get("stream") is True
+    return api is Api.GEMINI_STREAM or (api in STREAMS and body.get("stream") is True)
 
 
 def answer(api: Api, body: Fields, text: str, number: int) -> Reply:

@@ -86,11 +86,11 @@ def _found(config: Config, release: Release) -> list[Finding]:
 async def _drilled(plan: Plan, stock: str | None) -> tuple[Report, Report | None]:
     """What this LiteLLM does, and that of the interpreter `stock`, one after the other."""
     _end_on_signal()
+    releases = {python: _release(python) for python in filter(None, (sys.executable, stock))}
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
         reports: list[Report] = []
-        for python in filter(None, (sys.executable, stock)):
-            release = _release(python)
+        for python, release in releases.items():
             task = progress.add_task(f"LiteLLM {release}", total=len(plan.scenarios))
             reports.append(await drill(plan, python, release, partial(progress.advance, task)))
     return reports[0], reports[1] if stock else None

@@ -83,6 +83,7 @@ ADDS = (
     "tests/drill/test_broken_files.py",
     "tests/drill/test_copies.py",
     "tests/drill/test_drilled_reports.py",
+    "tests/drill/test_drills.py",
     "tests/drill/test_fit_of_fallbacks.py",
     "tests/drill/test_idioms.py",
     "tests/drill/test_includes.py",

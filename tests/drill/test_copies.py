@@ -58,7 +58,7 @@ def test_no_key_is_in_the_copy(secret: str) -> None:
 def test_settings_are_kept() -> None:
     """What decides about an outage is as it was, in each section."""
     data = copy_of(config_of(SINKS)).data
-    (deployment,) = data["model_list"]  # type: ignore[misc]
+    deployment = data["model_list"][0]  # type: ignore[index]
     assert deployment["litellm_params"] == {
         "model": "openai/gpt-4o",
         "rpm": 7,

@@ -1,0 +1,124 @@
+"""A scenario is asked until its fault is met, and what a caller got is told rightly, over a gateway that is played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drill.drilled import THREE, plan_of
+from litellm_drill.copied import Copy
+from litellm_drill.drill import QUESTIONS, Files, Lane
+from litellm_drill.gateway import Answer, Gateway, _streamed, _whole
+from litellm_drill.outcome import Outcome, Scenario, Scope, Verdict
+from litellm_drill.stand_in import Attempt, Fault, StandIn, torn_text, whole_text
+
+CHUNK = 'data: {{"choices": [{{"delta": {{"content": "{}"}}, "finish_reason": {}}}]}}'
+
+
+class Played(Gateway):
+    """A gateway whose questions come to the deployments of `asked`, one list each, and whose answers are of the last
+    one that is well."""
+
+    def __init__(self, stand_ins: dict[int, StandIn], asked: Iterator[list[int]]) -> None:
+        super().__init__("", Path())
+        self._stand_ins, self._visits = stand_ins, asked
+        self.questions = 0
+
+    async def ask(self, group: str, question: str, *, embed: bool, streamed: bool) -> Answer:
+        self.questions += 1
+        attempts = [
+            Attempt(i, float(place), self._stand_ins[i].fault, place + 1.0)
+            for place, i in enumerate(next(self._visits))
+        ]
+        for one in attempts:
+            self._stand_ins[one.number].attempts.append(one)
+        good = attempts[-1].fault is None
+        return Answer(200 if good else 503, attempts[-1].number if good else None, "" if good else "HTTP 503", 0.0, 3.0)
+
+
+async def ran(asked: list[list[int]], fault: Fault = Fault.UNAVAILABLE, *broken: int) -> tuple[Played, Outcome]:
+    """The gateway after a scenario in which `broken` deployments of the group "gpt" are."""
+    plan = plan_of(THREE)
+    stand_ins = {i: StandIn(i) for i in range(6)}
+    gateway = Played(stand_ins, iter(asked))
+    nowhere = Files(Path(), Path())
+    lane = Lane(plan, gateway, stand_ins, nowhere, Copy(), {("gpt", False): 1.0})
+    try:
+        return gateway, await lane.run(Scenario("gpt", broken or (0,), Scope.ONE, fault, False))
+    finally:
+        for server in stand_ins.values():
+            await server.close()
+
+
+async def test_asks_until_the_fault_is_met() -> None:
+    """Questions that do not come to the broken deployment say nothing; the first that does is told."""
+    gateway, outcome = await ran([[1], [1], [0, 1], [1]])
+    assert gateway.questions == 3
+    assert (outcome.verdict, outcome.answered_by, outcome.attempts, outcome.added) == (
+        Verdict.ANSWERED,
+        "gpt #2",
+        2,
+        2.0,
+    )
+    assert [step.result for step in outcome.steps] == ["503", "answered"]
+
+
+async def test_unmet_fault_is_not_asked() -> None:
+    """A deployment that no question comes to was not asked, and that is no loss."""
+    gateway, outcome = await ran([[1]] * 99)
+    assert gateway.questions == QUESTIONS * 2
+    assert outcome.verdict is Verdict.UNASKED
+
+
+async def test_worst_question_counts() -> None:
+    """Where one of two broken ones is survived and the other is not, the loss is told."""
+    _, outcome = await ran([[0, 1], [0, 2], [1, 0]], Fault.UNAVAILABLE, 0)
+    assert outcome.verdict is Verdict.ANSWERED
+    _, outcome = await ran([[0, 2], [1, 0]], Fault.UNAVAILABLE, 0, 1)
+    assert (outcome.verdict, outcome.seen) == (Verdict.FAILED, "HTTP 503")
+
+
+async def test_own_timeouts_are_added_up() -> None:
+    """Each silent attempt stands for the timeout that the config has: 60 seconds for the one of the drill."""
+    _, outcome = await ran([[0, 1]], Fault.SILENT)
+    assert outcome.own == 61.0
+
+
+@pytest.mark.parametrize(
+    ("lines", "by", "seen"),
+    [
+        ([CHUNK.format(whole_text(3), "null"), CHUNK.format("", '"stop"')], 3, ""),
+        ([CHUNK.format(torn_text(1), "null"), CHUNK.format(whole_text(3), '"stop"')], 3, ""),
+        ([CHUNK.format(torn_text(1), "null")], None, "a stream without an end"),
+        ([CHUNK.format(torn_text(1), '"stop"')], None, "a stream that breaks off, told as whole"),
+        ([CHUNK.format("a", "null"), 'data: {"error": {}, "choices": []}'], None, "a stream without an end"),
+        (
+            [CHUNK.format("a", "null"), 'data: {"error": {"a": 1}}'],
+            None,
+            "an error in the stream, after its first words",
+        ),
+        (['data: {"error": {"a": 1}}'], None, "an error in the stream"),
+        (["data: {"], None, "a stream that cannot be read"),
+        (["data: [DONE]", ": comment"], None, "a stream without words"),
+    ],
+)
+def test_streams_are_read(lines: list[str], by: int | None, seen: str) -> None:
+    """A stream is whole if it ends and has all the words of an answer, whatever stands before them."""
+    assert _streamed(lines) == (by, seen)
+
+
+@pytest.mark.parametrize(
+    ("content", "by", "seen"),
+    [
+        (f'{{"choices": [{{"message": {{"content": "{whole_text(4)}"}}}}]}}', 4, ""),
+        (f'{{"choices": [{{"message": {{"content": "{torn_text(4)}"}}}}]}}', None, "200 without the answer"),
+        ('{"data": [{"embedding": [5.0, 0.5]}]}', 5, ""),
+        ('{"choices": []}', None, "200 that cannot be read"),
+        ("<html>", None, "200 that cannot be read"),
+    ],
+)
+def test_answers_are_read(content: str, by: int | None, seen: str) -> None:
+    """An answer is the stand-in's whose words or vector it has."""
+    assert _whole(content.encode()) == (by, seen)
