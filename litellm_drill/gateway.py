@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from litellm_drill import gateway_process
 from litellm_drill.document import ConfigError
 from litellm_drill.stand_in import HOST
 
@@ -25,7 +26,7 @@ ANSWER_DEADLINE = 30.0
 """Seconds a question is waited for, as a patient caller would."""
 
 STOP_DEADLINE = 5.0
-SCRIPT = Path(__file__).with_name("gateway_process.py")
+SCRIPT = Path(gateway_process.__file__)
 PASSED_ON = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 """Of the environment: no key, no proxy, no setting."""
 

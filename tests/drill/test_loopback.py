@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import litellm_drill
+from litellm_drill.gateway import SCRIPT
 
-SCRIPT = Path(litellm_drill.__file__).with_name("gateway_process.py")
 GUARDED = """
 import runpy, sys
 from pathlib import Path
