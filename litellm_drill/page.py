@@ -90,7 +90,7 @@ def _cell(outcome: Outcome | None) -> tuple[str, str, str]:
 def _timeline(report: Report, group: str) -> Timeline:
     shown = [one for fault in Fault if (one := matrix(report.outcomes, group, fault)[Scope.ONE]) is not None]
     longest = max([0.1, *(step.ended for one in shown for step in one.steps)])
-    scale = (WIDTH - LEFT - 8) / longest
+    scale = (WIDTH - LEFT - 24) / longest
     rows, bars, alone = [], [], []
     for place, outcome in enumerate(shown):
         y = place * ROW + 4
