@@ -2,26 +2,25 @@
 
 What one fault leaves behind must not meet the next: before each the proxy begins anew, which takes some hundredths of a
 second. Groups that do not fall back to each other share no deployment, so one of each is drilled at the same time; and
-two proxies share the work.
+several proxies share the work, most of which is waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from litellm_drill.copied import SHORT, Copy, copied, lines, with_short_timeouts
 from litellm_drill.document import ConfigError
-from litellm_drill.gateway import Answer, Gateway
+from litellm_drill.gateway import FORKS, Answer, Gateway, Gateways
 from litellm_drill.outcome import SEVERITIES, Outcome, Report, Scenario, Step, Verdict, is_cut_stream
 from litellm_drill.plan import Plan, rounds
 from litellm_drill.stand_in import QUESTION, Attempt, Fault, StandIn
@@ -37,7 +36,12 @@ SLOW = 5.0
 one."""
 
 Progress = Callable[[float], None]
-LANES = min(2, os.cpu_count() or 1)
+LANES = 3 if FORKS else 2
+WORDS = 160
+"""Characters of an error that are told."""
+
+Way = tuple[str, bool]
+"""A group, and whether it is asked for a stream."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,41 @@ async def drill(plan: Plan, python: str, release: str, advance: Progress) -> Rep
     """Drill all of `plan` with the LiteLLM of the interpreter `python`, and call `advance` with each round's
     scenarios. Raises ConfigError if its proxy does not start."""
     began = time.monotonic()
-    waiting = deque(rounds(plan.scenarios, plan.components))
+    count = min(LANES, max(len(rounds(plan.scenarios, plan.components)), 1))
     outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
-        lanes = [await _lane(stack, plan, python) for _ in range(min(LANES, max(len(waiting), 1)))]
-        work = [asyncio.ensure_future(_work(lane, waiting, outcomes, advance)) for lane in lanes]
-        try:
-            await asyncio.gather(*work)
-        finally:
-            for task in work:
-                task.cancel()
+        lanes = await _lanes(stack, plan, python, count)
+        await _together(lane.measure() for lane in lanes)
+        unwell = {way: seen for lane in lanes for way, seen in lane.unwell.items()}
+        drilled = [one for one in plan.scenarios if (one.group, one.streamed) not in unwell]
+        advance(len(plan.scenarios) - len(drilled))
+        waiting = deque(rounds(drilled, plan.components))
+        await _together(_work(lane, waiting, outcomes, advance) for lane in lanes)
         denied = sorted({what for lane in lanes for what in lane.gateway.denied})
     order = {scenario: index for index, scenario in enumerate(plan.scenarios)}
     outcomes.sort(key=lambda one: order[one.scenario])
-    replaced = (*lines(lanes[0].copy.replaced),) if lanes else ()
-    return Report(release, tuple(outcomes), plan.not_drilled, replaced, tuple(denied), time.monotonic() - began)
+    replaced = tuple(lines(lanes[0].copy.replaced))
+    seconds = time.monotonic() - began
+    return Report(release, tuple(outcomes), plan.not_drilled, replaced, tuple(denied), seconds, _by_group(plan, unwell))
+
+
+async def _together(work: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do all of `work` at the same time; if a part of it fails, the rest is left."""
+    tasks = [asyncio.ensure_future(part) for part in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _by_group(plan: Plan, unwell: Mapping[Way, str]) -> dict[str, str]:
+    """What was seen of each group that does not answer, by its name, and by how it was asked if only one way fails."""
+    told: dict[str, str] = {}
+    for (group, streamed), seen in unwell.items():
+        fails_either_way = group in plan.embeddings or (group, not streamed) in unwell
+        told[group if fails_either_way else f"{group}, {'streamed' if streamed else 'not streamed'}"] = seen
+    return told
 
 
 @dataclass
@@ -78,7 +102,8 @@ class Lane:
     stand_ins: Mapping[int, StandIn]
     files: Files
     copy: Copy
-    baselines: dict[tuple[str, bool], float]
+    baselines: dict[Way, float]
+    unwell: dict[Way, str] = field(default_factory=dict)
     short: float = SHORT
 
     async def ask(self, group: str, streamed: bool) -> tuple[Answer, list[Attempt]]:
@@ -100,14 +125,28 @@ class Lane:
     def _refuses(self, members: Sequence[int]) -> bool:
         return any(self.stand_ins[i].fault is Fault.REFUSED for i in members)
 
-    async def measure(self, groups: Sequence[str]) -> None:
-        """Find out how long each group takes while it is well."""
-        for group in groups:
+    async def measure(self) -> None:
+        """Find out how long each group takes while nothing is broken, and which does not answer even then."""
+        took: list[float] = []
+        for group in self.plan.groups:
             for streamed in (False,) if group in self.plan.embeddings else (False, True):
-                took = [(await self.ask(group, streamed))[0].seconds for _ in range(HEALTHY)]
-                self.baselines[group, streamed] = statistics.median(took)
-        self.short = max(SHORT, SLOW * max(self.baselines.values(), default=0.0))
+                answers = [(await self.ask(group, streamed))[0] for _ in range(HEALTHY)]
+                own = [one for one in answers if one.by in self.plan.members[group]]
+                if own:
+                    took += [one.seconds for one in own]
+                    self.baselines[group, streamed] = statistics.median(took[-len(own) :])
+                else:
+                    self.unwell[group, streamed] = self._told(answers[0])
+        self.short = max(SHORT, SLOW * statistics.median(took or [0.0]))  # the first ones still import
         self.files.silent.write_text(json.dumps(with_short_timeouts(self.copy.data, self.short)), "utf-8")
+
+    def _told(self, answer: Answer) -> str:
+        """What a group says that should answer: another's answer would stay whatever of it is broken."""
+        if answer.by is not None:
+            return f"only {self.plan.labels.get(answer.by, 'the spare')} answers for it"
+        words = self.copy.scrubbed(answer.words)
+        cut = words if len(words) <= WORDS else f"{words[:WORDS]}…"
+        return f"{answer.seen}{f': {cut}' if cut else ''}"
 
     async def run(self, scenario: Scenario) -> Outcome:
         """Break, ask until each broken deployment has been met, and mend."""
@@ -165,8 +204,23 @@ def _result(attempt: Attempt) -> str:
     return "answered" if attempt.fault is None else attempt.fault.value
 
 
-async def _lane(stack: AsyncExitStack, plan: Plan, python: str) -> Lane:
-    """Stand-ins for all that `plan` can reach, and a proxy that is not started yet."""
+async def _lanes(stack: AsyncExitStack, plan: Plan, python: str, count: int) -> list[Lane]:
+    """Proxies that answer, with stand-ins for all that `plan` can reach. Raises ConfigError if one does not start."""
+    made = [await _stood_in(stack, plan) for _ in range(count)]
+    gateways = Gateways(python, [files.usual.parent for _, files, _ in made])
+    stack.push_async_callback(gateways.stop)
+    try:
+        await gateways.start()
+    except ConfigError as error:
+        raise ConfigError(made[0][2].scrubbed(str(error))) from None
+    return [
+        Lane(plan, gateway, stand_ins, files, copy, {})
+        for gateway, (stand_ins, files, copy) in zip(gateways.each, made, strict=True)
+    ]
+
+
+async def _stood_in(stack: AsyncExitStack, plan: Plan) -> tuple[dict[int, StandIn], Files, Copy]:
+    """Stand-ins for all that `plan` can reach, and a copy of the config with them in a folder of its own."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="litellm-drill-", ignore_cleanup_errors=True)))
     stand_ins = {i: StandIn(i) for i in sorted(plan.reachable)}
     spare = StandIn(len(plan.config.deployments))
@@ -177,18 +231,11 @@ async def _lane(stack: AsyncExitStack, plan: Plan, python: str) -> Lane:
     copy = copied(plan.config, urls, plan.spoken, spare.url)
     files = Files(folder / "config.yaml", folder / "silent.yaml")
     files.usual.write_text(json.dumps(copy.data), "utf-8")  # JSON is YAML
-    gateway = Gateway(python, folder)
-    stack.push_async_callback(gateway.stop)
-    return Lane(plan, gateway, stand_ins, files, copy, {})
+    return stand_ins, files, copy
 
 
 async def _work(lane: Lane, waiting: deque[tuple[Scenario, ...]], outcomes: list[Outcome], advance: Progress) -> None:
     """Drill one round after the other, until none is left for this lane or another."""
-    try:
-        await lane.gateway.start(lane.files.usual)
-    except ConfigError as error:
-        raise ConfigError(lane.copy.scrubbed(str(error))) from None
-    await lane.measure(lane.plan.groups)
     while waiting:
         scenarios = waiting.popleft()
         is_silent = any(scenario.fault is Fault.SILENT for scenario in scenarios)

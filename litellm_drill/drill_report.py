@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from litellm_drill.finding import Finding
-from litellm_drill.outcome import Outcome, Report, Scope, Verdict, about_streams, is_loss, matrix, sentence
+from litellm_drill.outcome import Outcome, Report, Scope, Verdict, about_streams, is_loss, matrix, remarks, sentence
 from litellm_drill.report import rows
 from litellm_drill.stand_in import Fault
 
@@ -45,13 +45,13 @@ def show(console: Console, report: Report, other: Report | None) -> None:
         console.print(_table(one, titled=other is not None))
     for what in report.replaced:
         console.print(f"replaced: {what}", highlight=False, markup=False)
-    for name, reason in report.not_drilled.items():
+    for name, reason in report.left_out.items():
         console.print(f"not drilled: {name}: {reason}", highlight=False, markup=False)
     for what in report.denied:
         console.print(f"denied: the proxy wanted {what}", highlight=False, markup=False)
     for one in reports:
         named = f"LiteLLM {one.release}: " if other is not None else ""
-        for line in filter(None, (about_streams(one), sentence(one))):
+        for line in remarks(one):
             console.print(named + line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -94,7 +94,8 @@ def _object(report: Report) -> dict[str, object]:
         "not_surviving": report.lost(),
         "seconds": round(report.seconds, 1),
         "replaced": list(report.replaced),
-        "not_drilled": dict(report.not_drilled),
+        "not_drilled": report.left_out,
+        "unwell": list(report.unwell),
         "denied": list(report.denied),
         "outcomes": [_row(one) for one in report.outcomes],
     }
@@ -119,7 +120,7 @@ def _row(one: Outcome) -> dict[str, object]:
 def write_junit(path: Path, report: Report) -> None:
     """A suite for each group, a case for each fault and set of broken deployments; a failure is one that a caller sees
     though only one deployment is broken, others are told in the case's output."""
-    from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
     document = JUnitXml("litellm-drill")
     for group in report.groups:
@@ -135,5 +136,10 @@ def write_junit(path: Path, report: Report) -> None:
                 case.result = [Skipped("not asked")]
             case.system_out = told(one)
             suite.add_testcase(case)
+        document.add_testsuite(suite)
+    for name, seen in report.unwell.items():
+        suite, case = TestSuite(name), TestCase("nothing broken", name)
+        case.result = [Error(f"does not answer: {seen}")]
+        suite.add_testcase(case)
         document.add_testsuite(suite)
     document.write(str(path), pretty=True)

@@ -1,15 +1,18 @@
-"""LiteLLM's proxy as a process of its own, for a drill: started, asked, made to begin anew, and ended."""
+"""LiteLLM's proxy in processes of its own, for a drill: started, asked, made to begin anew, and ended."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import secrets
 import signal
 import socket
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +28,12 @@ START_DEADLINE = 240.0
 ANSWER_DEADLINE = 30.0
 """Seconds a question is waited for, as a patient caller would."""
 
-STOP_DEADLINE = 5.0
 SCRIPT = Path(gateway_process.__file__)
-PASSED_ON = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+PASSED_ON = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
 """Of the environment: no key, no proxy, no setting."""
+
+FORKS = sys.platform == "linux"
+"""Whether a process that has imported LiteLLM may be forked: what libraries of macOS have begun does not outlive it."""
 
 WHOLE = re.compile(r"Stand-in (\d+) has answered in full\.$")
 
@@ -36,75 +41,48 @@ WHOLE = re.compile(r"Stand-in (\d+) has answered in full\.$")
 @dataclass(frozen=True)
 class Answer:
     """What a caller got: the HTTP `status` (0 if none), which stand-in's whole answer (None if none), what else there
-    was to see, and how long it took in seconds."""
+    was to see, how long it took in seconds, and the `words` of an error, which may hold anything."""
 
     status: int
     by: int | None
     seen: str
     began: float
     seconds: float
+    words: str = ""
 
 
 class Gateway:
-    """A proxy of the LiteLLM that belongs to the interpreter `python`, with its files in `folder`."""
+    """A proxy that is served from `folder`, where its config is, and asked with `key`."""
 
-    def __init__(self, python: str, folder: Path) -> None:
-        self._python = python
-        self._folder = folder
-        self._reset_path = f"/{secrets.token_hex(8)}"
-        self._key = f"sk-{secrets.token_hex(24)}"
-        self._process: asyncio.subprocess.Process | None = None
+    def __init__(self, folder: Path, key: str = "", reset_path: str = "") -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._url = f"http://{HOST}:{self.port}"
+        self._reset_path, self._key = reset_path, key
         self._client = httpx.AsyncClient(trust_env=False, timeout=ANSWER_DEADLINE)
-        self._url = ""
 
     @property
     def denied(self) -> list[str]:
         """What it wanted to reach or start outside of loopback."""
-        file = self._folder / "denied"
+        file = self.folder / "denied"
         return file.read_text("utf-8").splitlines() if file.exists() else []
 
     def connections(self) -> list[tuple[float, int]]:
         """When it has opened a connection, by time.monotonic(), and to which port of loopback."""
-        file = self._folder / "connections"
+        file = self.folder / "connections"
         rows = file.read_text("utf-8").split("\n")[:-1] if file.exists() else []
         return [(float(at), int(port)) for at, _, port in (row.partition(" ") for row in rows)]
 
-    async def start(self, config: Path) -> None:
-        """Serve `config`; it answers when this returns. Raises ConfigError if it ends instead."""
-        port = free_port()
-        self._url = f"http://{HOST}:{port}"
-        command = [self._python, str(SCRIPT), self._reset_path, str(self._folder), "--config", str(config)]
-        with (self._folder / "log").open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *[*command, "--host", HOST, "--port", str(port)],
-                cwd=self._folder,
-                env=self._environment(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_DEADLINE
-        while not await self._answers():
-            if self._process.returncode is not None or time.monotonic() > deadline:
-                raise ConfigError(self._why_not(port))
-            await asyncio.sleep(0.1)
+    async def answers(self) -> bool:
+        """Whether it is served yet."""
+        try:
+            return (await self._client.get(f"{self._url}/health/liveliness", timeout=5)).is_success
+        except httpx.TransportError:
+            return False
 
-    async def stop(self) -> None:
-        """End it with all it has started."""
+    async def close(self) -> None:
+        """Give back the connections to it."""
         await self._client.aclose()
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        for sent in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, sent)
-                await asyncio.wait_for(process.wait(), STOP_DEADLINE)
-                return
-            except ProcessLookupError:
-                return
-            except asyncio.TimeoutError:
-                continue
 
     async def begin_anew(self, config: Path) -> None:
         """Take up `config` as at the start, so that nothing is cooling down or counted any more."""
@@ -115,16 +93,18 @@ class Gateway:
     async def ask(self, group: str, question: str, *, embed: bool, streamed: bool) -> Answer:
         """What a caller gets who asks `group` a `question`."""
         began = time.monotonic()
-        status, by, seen = 0, None, ""
+        status, by, seen, words = 0, None, "", ""
         try:
-            status, by, seen = await asyncio.wait_for(self._asked(group, question, embed, streamed), ANSWER_DEADLINE)
+            status, by, seen, words = await asyncio.wait_for(
+                self._asked(group, question, embed, streamed), ANSWER_DEADLINE
+            )
         except (asyncio.TimeoutError, httpx.TimeoutException):
             seen = f"no answer within {ANSWER_DEADLINE:.0f} s"
         except httpx.TransportError:
             seen = "the connection was lost"
-        return Answer(status, by, seen, began, time.monotonic() - began)
+        return Answer(status, by, seen, began, time.monotonic() - began, words)
 
-    async def _asked(self, group: str, question: str, embed: bool, streamed: bool) -> tuple[int, int | None, str]:
+    async def _asked(self, group: str, question: str, embed: bool, streamed: bool) -> tuple[int, int | None, str, str]:
         path = "/v1/embeddings" if embed else "/v1/chat/completions"
         said: dict[str, object] = (
             {"input": question} if embed else {"messages": [{"role": "user", "content": question}]}
@@ -134,45 +114,93 @@ class Gateway:
         async with self._client.stream("POST", self._url + path, json=body, headers=headers) as response:
             if response.status_code != 200:
                 wait = response.headers.get("retry-after", "")
-                return (
-                    response.status_code,
-                    None,
-                    f"HTTP {response.status_code}{f', Retry-After {wait}' if wait else ''}",
-                )
+                seen = f"HTTP {response.status_code}{f', Retry-After {wait}' if wait else ''}"
+                return response.status_code, None, seen, _words(await response.aread())
             if streamed:
-                return 200, *_streamed([line async for line in response.aiter_lines()])
-            return 200, *_whole(await response.aread())
+                return 200, *_streamed([line async for line in response.aiter_lines()]), ""
+            return 200, *_whole(await response.aread()), ""
 
-    async def _answers(self) -> bool:
-        try:
-            return (await self._client.get(f"{self._url}/health/liveliness", timeout=5)).is_success
-        except httpx.TransportError:
-            return False
+
+class Gateways:
+    """Proxies of the LiteLLM that belongs to the interpreter `python`, one for each of `folders`, which must not be
+    none."""
+
+    def __init__(self, python: str, folders: Sequence[Path]) -> None:
+        self._python = python
+        self._reset_path = f"/{secrets.token_hex(8)}"
+        self._key = f"sk-{secrets.token_hex(24)}"
+        self._processes: list[asyncio.subprocess.Process] = []
+        self._log = folders[0] / "log"
+        self.each = [Gateway(folder, self._key, self._reset_path) for folder in folders]
+
+    async def start(self) -> None:
+        """Serve them; all answer when this returns. Raises ConfigError if one ends instead."""
+        for served in [self.each] if FORKS else [[one] for one in self.each]:
+            self._processes.append(await self._process(served))
+        deadline = time.monotonic() + START_DEADLINE
+        for one in self.each:
+            while not await one.answers():
+                has_ended = any(process.returncode is not None for process in self._processes)
+                if has_ended or time.monotonic() > deadline:
+                    raise ConfigError(why_not(self._log.read_text("utf-8", "replace")))
+                await asyncio.sleep(0.1)
+
+    async def stop(self) -> None:
+        """End them with all they have started: they have nothing to save."""
+        for one in self.each:
+            await one.close()
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill() if sys.platform == "win32" else os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+    async def _process(self, served: Sequence[Gateway]) -> asyncio.subprocess.Process:
+        arguments = [text for one in served for text in (str(one.folder), str(one.port))]
+        with self._log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *[self._python, str(SCRIPT), self._reset_path, *arguments],
+                cwd=self._log.parent,
+                env=self._environment(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _environment(self) -> dict[str, str]:
         own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return own | {
-            "HOME": str(self._folder),
-            "TMPDIR": str(self._folder),
+            "HOME": str(self._log.parent),
+            "TMPDIR": str(self._log.parent),
             "LITELLM_MASTER_KEY": self._key,
             "LITELLM_MODE": "PRODUCTION",  # else it reads a .env file
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_DONT_SHOW_FEEDBACK_BOX": "true",
             "NO_PROXY": "*",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-    def _why_not(self, port: int) -> str:
-        """The sentence about a proxy that has not started, by what it printed last."""
-        printed = (self._folder / "log").read_text("utf-8", "replace")
-        if "address already in use" in printed.lower():
-            return f"Port {port} was taken before the proxy could have it: run the drill again."
-        missing = re.findall(r"No module named '([\w.]+)'", printed)
-        if missing:
-            return f"LiteLLM's proxy needs {missing[-1]}, which is not installed: pip install 'litellm[proxy]'."
-        errors = re.findall(r"^(?:\w+\.)*(\w*(?:Error|Exception)\b.*)$", printed, re.MULTILINE)
-        last = errors[-1][:200] if errors else f"nothing within {START_DEADLINE:.0f} s"
-        return f"LiteLLM's proxy does not start with this config: {last}"
+
+def why_not(printed: str) -> str:
+    """The sentence about a proxy that has not started, by what it has `printed`."""
+    if "address already in use" in printed.lower():
+        port = re.search(r"\('127\.0\.0\.1', (\d+)\)", printed)
+        taken = f"Port {port[1]}" if port else "A port"
+        return f"{taken} was taken before the proxy could have it: run the drill again."
+    missing = re.findall(r"No module named '([\w.]+)'", printed)
+    if missing:
+        return f"LiteLLM's proxy needs {missing[-1]}, which is not installed: pip install 'litellm[proxy]'."
+    errors = re.findall(r"^(?:\w+\.)*(\w*(?:Error|Exception)\b.*)$", printed, re.MULTILINE)
+    last = errors[-1][:200] if errors else f"nothing within {START_DEADLINE:.0f} s"
+    return f"LiteLLM's proxy does not start with this config: {last}"
+
+
+def _words(content: bytes) -> str:
+    """What an error says, on one line."""
+    try:
+        said = str(json.loads(content)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        said = content.decode("utf-8", "replace")
+    return " ".join(said.split())
 
 
 def _whole(content: bytes) -> tuple[int | None, str]:

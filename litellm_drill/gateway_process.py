@@ -2,20 +2,24 @@
 
 A file to be run by itself, by the interpreter whose LiteLLM is drilled, which may have no litellm_drill:
 
-    PYTHON gateway_process.py RESET_PATH FOLDER --config FILE --host 127.0.0.1 --port PORT
+    PYTHON gateway_process.py RESET_PATH FOLDER PORT [FOLDER PORT ...]
 
-A request to RESET_PATH makes the proxy read the config named in its body as it does when it starts, so that no cooldown
-and no count of failures is left. In FOLDER it notes the ports of loopback it connects to, and what it wanted to reach
-elsewhere. The process ends when its standard input does, so that it never outlives a drill.
+Each FOLDER has a config.yaml, which a proxy of its own serves at PORT: what is imported, for many seconds, is imported
+once, and the process forked. A request to RESET_PATH makes a proxy read the config named in its body as it does when it
+starts, so that no cooldown and no count of failures is left. In its FOLDER it notes the ports of loopback it connects
+to, and what it wanted to reach elsewhere. All end when the standard input does, so that none outlives a drill, and when
+one of them does.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import ipaddress
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -47,30 +51,49 @@ def is_loopback(address: object) -> bool:
         return False
 
 
-def stay_on_loopback(folder: Path) -> None:
-    """Let this process open no connection but to loopback, from now on and for good. What it wanted to reach is written
-    to the file `denied` in `folder`, when it connected to which port to `connections`, a line each: a connection that
-    is refused is seen nowhere else. An audit hook cannot be taken back or gone round in Python (PEP 578)."""
-    for name in PAST_PYTHON:
-        sys.modules[name] = None  # type: ignore[assignment]
-    connections = (folder / "connections").open("a", buffering=1, encoding="utf-8")
+class Guard:
+    """Keeps a process on loopback: what it wanted to reach elsewhere is written to the file `denied` in `folder`, when
+    it connected to which port to `connections`, a line each: a connection that is refused is seen nowhere else."""
 
-    def refuse(what: object) -> None:
-        with (folder / "denied").open("a", encoding="utf-8") as file:
-            file.write(f"{what}\n")
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._may_fork = False
+
+    def fork(self) -> bool:
+        """Make another process like this one, whose result is True; nothing but this may."""
+        self._may_fork = True
+        is_new = sys.platform != "win32" and os.fork() == 0
+        self._may_fork = False
+        return is_new
+
+    def watch(self, event: str, arguments: tuple[object, ...]) -> None:
+        """The audit hook. Raises Denied at what leads out of loopback, or could."""
+        if event in OPENS_CONNECTIONS and not is_loopback(arguments[1]):
+            self._refuse(_host(arguments[1]))
+        elif event in LOOKS_UP and not is_loopback(arguments[0]):
+            self._refuse(_host(arguments[0]))
+        elif event in STARTS_PROGRAMS and not (self._may_fork and event == "os.fork"):
+            self._refuse(event)
+        elif event == "socket.connect" and isinstance(address := arguments[1], tuple):
+            self._note("connections", f"{time.monotonic()} {address[1]}")
+
+    def _refuse(self, what: object) -> None:
+        self._note("denied", what)
         raise Denied(f"a drill stays on loopback: {what}")
 
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        if event in OPENS_CONNECTIONS and not is_loopback(arguments[1]):
-            refuse(_host(arguments[1]))
-        elif event in LOOKS_UP and not is_loopback(arguments[0]):
-            refuse(_host(arguments[0]))
-        elif event in STARTS_PROGRAMS:
-            refuse(event)
-        elif event == "socket.connect" and isinstance(address := arguments[1], tuple):
-            connections.write(f"{time.monotonic()} {address[1]}\n")
+    def _note(self, name: str, what: object) -> None:
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            file.write(f"{what}\n")
 
-    sys.addaudithook(watch)
+
+def stay_on_loopback(folder: Path) -> Guard:
+    """Let this process open no connection but to loopback, from now on and for good. An audit hook cannot be taken back
+    or gone round in Python (PEP 578)."""
+    for name in PAST_PYTHON:
+        sys.modules[name] = None  # type: ignore[assignment]
+    guard = Guard(folder)
+    sys.addaudithook(guard.watch)
+    return guard
 
 
 def _host(address: object) -> object:
@@ -125,17 +148,37 @@ def serve_by_asyncio() -> None:
     vars(uvicorn)["run"] = run_by_asyncio
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Guard this process, and be the command `litellm` from here on."""
-    reset_path, folder, *options = arguments
-    sys.path[:1] = []  # this file's folder, whose modules have names such as `config`
+def serve(folder: Path, port: str, guard: Guard) -> None:
+    """Be the command `litellm` from here on, for the config in `folder`."""
+    guard.folder = folder
     end_with_input()
-    stay_on_loopback(Path(folder))
+    os.chdir(folder)
+    os.environ.update({"HOME": str(folder), "TMPDIR": str(folder)})
+    sys.argv[1:] = ["--config", str(folder / "config.yaml"), "--host", "127.0.0.1", "--port", port]
+    run: Callable[[], None] = importlib.import_module("litellm").run_server
+    run()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Guard this process, import LiteLLM, and serve each folder at its port."""
+    reset_path, *rest = arguments
+    served = list(zip(map(Path, rest[::2]), rest[1::2], strict=True))
+    sys.path[:1] = []  # this file's folder, whose modules have names such as `config`
+    guard = stay_on_loopback(served[0][0])
     serve_by_asyncio()
     begin_anew_at(reset_path)
-    run: Callable[[], None] = importlib.import_module("litellm").run_server
-    sys.argv[1:] = options
-    run()
+    if len(served) == 1:
+        serve(*served[0], guard)
+        return
+    gc.freeze()  # so that what all have in common stays so
+    for folder, port in served:
+        if guard.fork():
+            serve(folder, port, guard)
+            return
+    end_with_input()
+    if sys.platform != "win32":
+        os.wait()
+        os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from litellm_drill.finding import joined
@@ -75,7 +75,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """All that one LiteLLM `release` did with a config, and what was not drilled, with the reason, and denied."""
+    """All that one LiteLLM `release` did with a config, and what was not drilled, with the reason, and denied; `unwell`
+    has what was seen of each group that does not answer even while nothing is broken, by its name."""
 
     release: str
     outcomes: tuple[Outcome, ...]
@@ -83,11 +84,18 @@ class Report:
     replaced: tuple[str, ...]
     denied: tuple[str, ...]
     seconds: float
+    unwell: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def groups(self) -> list[str]:
         """Those that were drilled, in order."""
         return list(dict.fromkeys(outcome.scenario.group for outcome in self.outcomes))
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What was not drilled, with the reason."""
+        unwell = {name: f"does not answer even when nothing is broken: {seen}" for name, seen in self.unwell.items()}
+        return {**self.not_drilled, **unwell}
 
     def lost(self) -> list[str]:
         """The groups that do not survive the loss of one deployment, whatever its fault: a stream cut after its first
@@ -129,6 +137,18 @@ def sentence(report: Report) -> str:
     verb = "do" if len(every) > 1 else "does"
     groups = "groups" if len(every) > 1 else "group"
     return f"{len(lost)} of {len(every)} {groups} {verb} not survive the loss of one deployment: {joined(lost)}."
+
+
+def about_unwell(report: Report) -> str:
+    """Which groups nothing can be said of; empty if there is none."""
+    if not report.unwell:
+        return ""
+    return f"Not drilled, as no answer comes even when nothing is broken: {joined(report.unwell)}."
+
+
+def remarks(report: Report) -> list[str]:
+    """What is said of a report in sentences, the one that matters last."""
+    return [*filter(None, (about_streams(report), about_unwell(report))), sentence(report)]
 
 
 def about_streams(report: Report) -> str:

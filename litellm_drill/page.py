@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from litellm_drill.drill_report import MARKS, SCOPES, told
 from litellm_drill.finding import Finding
-from litellm_drill.outcome import Outcome, Report, Scope, Verdict, about_streams, matrix, sentence
+from litellm_drill.outcome import Outcome, Report, Scope, Verdict, matrix, remarks, sentence
 from litellm_drill.stand_in import Fault
 
 WIDTH, LEFT, ROW = 640.0, 76.0, 26.0
@@ -52,7 +52,7 @@ def page(report: Report, other: Report | None, findings: Sequence[Finding]) -> s
         timelines=[_timeline(report, group) for group in report.groups],
         findings=findings,
         replaced=report.replaced,
-        not_drilled=report.not_drilled,
+        not_drilled=report.left_out,
         denied=report.denied,
         width=WIDTH,
         left=LEFT,
@@ -71,8 +71,8 @@ def _of(report: Report) -> dict[str, object]:
     return {
         "release": report.release,
         "sentence": sentence(report),
-        "streams": about_streams(report),
-        "lost": bool(report.lost()),
+        "remarks": remarks(report)[:-1],
+        "lost": bool(report.lost()) or not report.groups,
         "headings": [SCOPES[scope] for scope in scopes],
         "rows": rows,
         "faults": len(Fault),

@@ -66,9 +66,9 @@ def run_drill(request: Request) -> int:
     except OSError as error:
         print(f"litellm-drill: {error.filename}: cannot be written: {error.strerror}.", file=sys.stderr)
         return IMPOSSIBLE
-    if not report.groups:
-        return IMPOSSIBLE
-    return LOST if report.lost() else SURVIVES
+    if report.lost():
+        return LOST
+    return SURVIVES if report.groups and not report.unwell else IMPOSSIBLE
 
 
 def _check_size(plan: Plan) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from rich.console import Console
 
 from drill.drilled import outcome, report
 from litellm_drill.drill_report import as_json, show, told, write_junit
-from litellm_drill.outcome import Report, Scope, Verdict, about_streams, sentence, worst
+from litellm_drill.outcome import Report, Scope, Verdict, about_streams, remarks, sentence, worst
 from litellm_drill.page import page
 from litellm_drill.stand_in import Fault
 
@@ -98,6 +100,22 @@ def test_junit_has_failures(tmp_path: Path) -> None:
     assert suites["other"].failures == 0
     (failed,) = (case for case in suites["gpt"] if case.result and isinstance(case.result[0], Failure))
     assert failed.result[0].message == "✗ HTTP 503, 1 attempt, +60 s"
+
+
+def test_unwell_group_is_in_each_form(tmp_path: Path) -> None:
+    """A group that does not answer even when nothing is broken is neither a survivor nor lost, and named everywhere."""
+    unwell = replace(report(GOOD), unwell={"mute": "HTTP 400: no such tag"})
+    assert (unwell.groups, unwell.lost()) == (["gpt"], [])
+    reason = "does not answer even when nothing is broken: HTTP 400: no such tag"
+    console = Console(file=io.StringIO(), width=200)
+    show(console, unwell, None)
+    assert f"not drilled: mute: {reason}\n" in console.file.getvalue()  # type: ignore[attr-defined]
+    loaded = json.loads(as_json(unwell, None, []))
+    assert (loaded["unwell"], loaded["not_drilled"]["mute"]) == (["mute"], reason)
+    assert remarks(unwell)[-2].endswith('even when nothing is broken: "mute".')
+    assert remarks(unwell)[-2] in html.unescape(page(unwell, None, []))
+    write_junit(tmp_path / "junit.xml", unwell)
+    assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).errors == 1
 
 
 def test_page_is_self_contained() -> None:

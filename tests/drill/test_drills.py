@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from drill.drilled import THREE, plan_of
 from litellm_drill.copied import Copy
-from litellm_drill.drill import QUESTIONS, Files, Lane
+from litellm_drill.drill import QUESTIONS, SLOW, WORDS, Files, Lane, _by_group
 from litellm_drill.gateway import Answer, Gateway, _streamed, _whole
 from litellm_drill.outcome import Outcome, Scenario, Scope, Verdict
 from litellm_drill.stand_in import Attempt, Fault, StandIn, torn_text, whole_text
@@ -22,12 +25,15 @@ class Played(Gateway):
     one that is well."""
 
     def __init__(self, stand_ins: dict[int, StandIn], asked: Iterator[list[int]]) -> None:
-        super().__init__("", Path())
+        super().__init__(Path())
         self._stand_ins, self._visits = stand_ins, asked
         self.questions = 0
+        self.mute: dict[bool, Answer] = {}
 
     async def ask(self, group: str, question: str, *, embed: bool, streamed: bool) -> Answer:
         self.questions += 1
+        if streamed in self.mute:
+            return self.mute[streamed]
         attempts = [
             Attempt(i, float(place), self._stand_ins[i].fault, place + 1.0)
             for place, i in enumerate(next(self._visits))
@@ -38,18 +44,24 @@ class Played(Gateway):
         return Answer(200 if good else 503, attempts[-1].number if good else None, "" if good else "HTTP 503", 0.0, 3.0)
 
 
-async def ran(asked: list[list[int]], fault: Fault = Fault.UNAVAILABLE, *broken: int) -> tuple[Played, Outcome]:
-    """The gateway after a scenario in which `broken` deployments of the group "gpt" are."""
-    plan = plan_of(THREE)
+@asynccontextmanager
+async def lane_of(asked: Iterable[list[int]], copy: Copy, text: str = THREE) -> AsyncIterator[tuple[Played, Lane]]:
+    """A lane whose gateway's questions come to the deployments of `asked`."""
     stand_ins = {i: StandIn(i) for i in range(6)}
     gateway = Played(stand_ins, iter(asked))
-    nowhere = Files(Path(), Path())
-    lane = Lane(plan, gateway, stand_ins, nowhere, Copy(), {("gpt", False): 1.0})
-    try:
+    with TemporaryDirectory() as folder:
+        files = Files(Path(folder, "usual"), Path(folder, "silent"))
+        try:
+            yield gateway, Lane(plan_of(text), gateway, stand_ins, files, copy, {("gpt", False): 1.0})
+        finally:
+            for server in stand_ins.values():
+                await server.close()
+
+
+async def ran(asked: list[list[int]], fault: Fault = Fault.UNAVAILABLE, *broken: int) -> tuple[Played, Outcome]:
+    """The gateway after a scenario in which `broken` deployments of the group "gpt" are."""
+    async with lane_of(asked, Copy()) as (gateway, lane):
         return gateway, await lane.run(Scenario("gpt", broken or (0,), Scope.ONE, fault, False))
-    finally:
-        for server in stand_ins.values():
-            await server.close()
 
 
 async def test_asks_until_the_fault_is_met() -> None:
@@ -78,6 +90,50 @@ async def test_worst_question_counts() -> None:
     assert outcome.verdict is Verdict.ANSWERED
     _, outcome = await ran([[0, 2], [1, 0]], Fault.UNAVAILABLE, 0, 1)
     assert (outcome.verdict, outcome.seen) == (Verdict.FAILED, "HTTP 503")
+
+
+GPT = "model_list: [{model_name: gpt, litellm_params: {model: openai/gpt-4o}}]"
+
+
+async def test_healthy_group_is_measured() -> None:
+    """What a group takes while nothing is broken is the median of its own answers, and short timeouts are above it."""
+    async with lane_of(itertools.repeat([0]), Copy(), GPT) as (_, lane):
+        await lane.measure()
+    assert lane.baselines == {("gpt", False): 3.0, ("gpt", True): 3.0}
+    assert (lane.unwell, lane.short) == ({}, 3.0 * SLOW)
+
+
+async def test_mute_group_is_told() -> None:
+    """A group that does not answer while nothing is broken is told with what it says, without anything of the config,
+    and has no time that a fault could be measured by."""
+    secret = "sk-very-secret"
+    async with lane_of(itertools.repeat([0]), Copy(removed={secret}), GPT) as (gateway, lane):
+        gateway.mute = {True: Answer(400, None, "HTTP 400", 0.0, 1.0, f"no tag for {secret}" + "x" * WORDS)}
+        lane.baselines.clear()
+        await lane.measure()
+    told = lane.unwell.pop(("gpt", True))
+    assert told.startswith("HTTP 400: no tag for …xxx")
+    assert len(told) == len("HTTP 400: ") + WORDS + 1
+    assert list(lane.baselines) == [("gpt", False)]
+
+
+async def test_fallback_is_no_sign_of_health() -> None:
+    """A group for which only its fallback answers is not well, whatever is broken of it."""
+    async with lane_of(itertools.repeat([2]), Copy()) as (_, lane):
+        await lane.measure()
+    assert lane.unwell["gpt", False] == "only spare #1 answers for it"
+
+
+def test_mute_ways_are_told_by_group() -> None:
+    """A group is named once if it answers in no way, and with the way if only one fails."""
+    plan = plan_of(THREE)
+    assert _by_group(
+        plan, {("gpt", False): "x", ("gpt", True): "x", ("vectors", False): "y", ("other", True): "z"}
+    ) == {
+        "gpt": "x",
+        "vectors": "y",
+        "other, streamed": "z",
+    }
 
 
 async def test_own_timeouts_are_added_up() -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from drill.configs import written
 from drill.test_broken_files import BROKEN
 from litellm_drill.cli import main
-from litellm_drill.gateway import Gateway
+from litellm_drill.gateway import Gateways, why_not
 
 SECRET = "sk-hidden-away"
 MANY = "model_list:\n" + "".join(
@@ -25,7 +25,7 @@ MANY = "model_list:\n" + "".join(
 @pytest.fixture(autouse=True)
 def _nothing_starts() -> Iterator[None]:
     """No test here comes as far as starting a proxy."""
-    with patch.object(Gateway, "start", side_effect=AssertionError("a proxy was started")):
+    with patch.object(Gateways, "start", side_effect=AssertionError("a proxy was started")):
         yield
 
 
@@ -79,11 +79,14 @@ def test_stock_must_be_an_interpreter(tmp_path: Path, python: str) -> None:
             "ImportError: No module named 'fastapi'",
             "needs fastapi, which is not installed: pip install 'litellm[proxy]'.",
         ),
-        ("ERROR: [Errno 98] address already in use", "was taken before the proxy could have it: run the drill again."),
+        (
+            "ERROR: [Errno 98] while attempting to bind on address ('127.0.0.1', 4000): address already in use",
+            "Port 4000 was taken before the proxy could have it: run the drill again.",
+        ),
+        ("OSError: address already in use", "was taken before the proxy could have it: run the drill again."),
         ("x\nValueError: bad setting\n", "does not start with this config: ValueError: bad setting"),
     ],
 )
-def test_proxy_that_ends_is_explained(tmp_path: Path, printed: str, sentence: str) -> None:
+def test_proxy_that_ends_is_explained(printed: str, sentence: str) -> None:
     """Why a proxy has not started is told by what it printed."""
-    (tmp_path / "log").write_text(printed)
-    assert sentence in Gateway(sys.executable, tmp_path)._why_not(4000)
+    assert sentence in why_not(printed)
