@@ -19,23 +19,51 @@ SHORT = 1.0
 PLACES = ("api_base", "base_url", "azure_endpoint")
 TIMEOUTS = ("timeout", "stream_timeout", "request_timeout", "max_timeout")
 SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settings")
-GENERAL = re.compile(r"(background_|enable_)?health_check\w*|infer_model_from_keys|max_parallel_requests")
+GENERAL = re.compile(
+    r"(background_|enable_)?health_check\w*|background_health_check_model_groups|disable_fallbacks\w*|"
+    r"infer_model_from_keys|max_parallel_requests|cancel_on_disconnect"
+)
 """What of general_settings concerns an outage: the rest is who may ask, where it is noted and what it costs."""
 
 SECRET = re.compile(
-    r"key|secret|passw|credential|(?<!max_)(?<!completion_)(?<!prompt_)tokens?$|token_|auth|cert|header"
+    r"key|secret|passw|credential|(?<!max_)(?<!completion_)(?<!prompt_)(?<!per_)tokens?$|token_|auth|cert|header"
 )
 SINK = re.compile(
     r"redis|cache|database|_db|db_|callback|alert|slack|webhook|email|smtp|log|otel|langfuse|s3_|gcs_|bucket|guardrail|"
     r"secret_manager|key_management|sentry|prometheus|pass_through|mcp|vector_store|search_tool|assistants|"
-    r"post_call|pre_call_rules|custom_|json_logs|service_|_url$|host$|path$|mock_|client_params|sso|jwt"
+    r"post_call|pre_call_rules|custom_|json_logs|service_|_url$|host$|path$|mock|client|sso|jwt|telemetry|datadog|"
+    r"newrelic|argilla|langsmith|presidio|use_litellm_proxy|verbose|debug|caching|budget"
 )
 KEPT_TEXTS = frozenset(
     ("model", "base_model", "custom_llm_provider", "tags", "mode", "id", "reasoning_effort", "api_version")
 )
 """Settings of a deployment whose words are needed; numbers and switches are kept whatever they are called."""
 
-CHECKS = ("optional_pre_call_checks", "enable_pre_call_checks", "cooldown_time", "max_cooldown_time")
+STRUCTURES = frozenset(
+    (
+        "allowed_fails_policy",
+        "background_health_check_model_groups",
+        "content_policy_fallbacks",
+        "context_window_fallbacks",
+        "default_fallbacks",
+        "empty_answer",
+        "fallbacks",
+        "model_alias_map",
+        "model_group_affinity_config",
+        "model_group_alias",
+        "model_group_retry_policy",
+        "optional_pre_call_checks",
+        "retry_policy",
+        "router_general_settings",
+        "routing_groups",
+        "routing_strategy",
+        "routing_strategy_args",
+        "tag_routing_prefix",
+        "unfinished_stream",
+    )
+)
+"""Settings of the router and of LiteLLM whose words are needed: names of groups, and of ways. Numbers and switches
+hold no host or key."""
 
 
 @dataclass
@@ -56,14 +84,15 @@ class Copy:
     def drop(self, name: str, node: Node, why: str) -> None:
         """Note that the setting `name` is left out."""
         self.replaced[f"{name}: dropped ({why})"] += 1
-        self._forget(node)
+        self.forget(node)
 
     def exchange(self, name: str, node: Node, by: str) -> None:
         """Note that the value of `name` is replaced `by` another."""
         self.replaced[f"{name}: {by}"] += 1
-        self._forget(node)
+        self.forget(node)
 
-    def _forget(self, node: Node) -> None:
+    def forget(self, node: Node) -> None:
+        """Let no output have the texts of `node`."""
         texts = (str(one.value) for one in node.walk() if isinstance(one.value, str))
         self.removed |= {text for text in texts if len(text) > 5 and not text.startswith(REFERENCE)}
 
@@ -79,14 +108,11 @@ def copied(config: Config, urls: Mapping[int, str], stood_in: Mapping[int, str],
         _deployment(copy, one, urls.get(i, spare), stood_in.get(i, "")) for i, one in enumerate(config.deployments)
     ]
     copy.data["model_list"] = model_list
-    for section, treat in (
-        ("router_settings", _router),
-        ("litellm_settings", _litellm),
-        ("general_settings", _general),
-    ):
-        settings = config.root.get(section)
-        if settings is not None:
-            copy.data[section] = treat(copy, settings, spare)
+    for section in ("router_settings", "litellm_settings"):
+        if (settings := config.root.get(section)) is not None:
+            copy.data[section] = _section(copy, section, settings, Names(config.is_known, spare))
+    if (settings := config.root.get("general_settings")) is not None:
+        copy.data["general_settings"] = _general(copy, settings)
     return copy
 
 
@@ -141,7 +167,8 @@ def _deployment(copy: Copy, one: Deployment, url: str, provider: str) -> dict[st
         params |= {"model": f"{ANY}/stand-in", "api_base": url + VERSIONED, "api_key": KEY}
         params.pop("custom_llm_provider", None)
     info = _kept(copy, "model_info", one.info, lambda name: name in ("id", "mode", "base_model"))
-    info.pop("team_id", None)
+    if (own := one.info.get("id")) is not None:
+        copy.forget(own)
     return {"model_name": one.group, "litellm_params": params, "model_info": info}
 
 
@@ -171,15 +198,7 @@ def _kept(copy: Copy, where: str, node: Node, is_kept: Callable[[str], bool]) ->
     return kept
 
 
-def _router(copy: Copy, node: Node, spare: str) -> dict[str, object]:
-    return _section(copy, "router_settings", node, spare)
-
-
-def _litellm(copy: Copy, node: Node, spare: str) -> dict[str, object]:
-    return _section(copy, "litellm_settings", node, spare)
-
-
-def _general(copy: Copy, node: Node, spare: str) -> dict[str, object]:
+def _general(copy: Copy, node: Node) -> dict[str, object]:
     kept: dict[str, object] = {}
     for name, value in node.entries.items():
         if GENERAL.fullmatch(name):
@@ -191,32 +210,53 @@ def _general(copy: Copy, node: Node, spare: str) -> dict[str, object]:
     return kept
 
 
-def _section(copy: Copy, section: str, node: Node, spare: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class Names:
+    """What a fallback may lead to: a group that `is_known`, or the address `spare` for what is in no model_list."""
+
+    is_known: Callable[[str], bool]
+    spare: str
+
+
+def _section(copy: Copy, section: str, node: Node, names: Names) -> dict[str, object]:
     kept: dict[str, object] = {}
     for name, value in node.entries.items():
-        if name in CHECKS or not (SINK.search(name) or SECRET.search(name)):
-            kept[name] = _safe(copy, f"{section}.{name}", value, spare)
+        if name in STRUCTURES:
+            kept[name] = _safe(copy, f"{section}.{name}", value, names)
+    others = {name: value for name, value in node.entries.items() if name not in STRUCTURES}
+    return kept | _kept(copy, section, Node(node.place, entries=others, is_mapping=True), lambda name: False)
+
+
+def _safe(copy: Copy, where: str, node: Node, names: Names) -> object:
+    """A setting without the hosts and keys in it, as a fallback may bring a whole deployment along."""
+    text = node.text()
+    if text is not None and not names.is_known(text):
+        copy.forget(node)  # a way, or a name that is wrong: LiteLLM has it, and nobody else needs it
+    if node.is_list:
+        return [_safe(copy, where, item, names) for item in node.items]
+    if not node.is_mapping:
+        return _plain(node)
+    model = node.entries.get("model")
+    if model is not None and (named := model.text()) is not None:
+        return _led_to(copy, where, node, named, names)
+    kept: dict[str, object] = {}
+    for name, value in node.entries.items():
+        text = value.text()
+        if text is not None and not names.is_known(text) and (SECRET.search(name) or SINK.search(name)):
+            copy.drop(f"{where}.{name}", value, "may be a key, or a host")
         else:
-            copy.drop(f"{section}.{name}", value, "cache, sink, hook or key")
+            kept[name] = _safe(copy, where, value, names)
     return kept
 
 
-def _safe(copy: Copy, where: str, node: Node, spare: str) -> object:
-    """A router's setting without the hosts and keys in it, as a fallback may bring them along."""
-    if node.is_list:
-        return [_safe(copy, where, item, spare) for item in node.items]
-    if not node.is_mapping:
-        return _plain(node)
-    if any(name in node.entries for name in (*PLACES, "api_key")):
-        copy.exchange(f"{where}.api_base", node, "a stand-in")
-        return {"model": f"{ANY}/stand-in", "api_base": spare + VERSIONED, "api_key": KEY}
-    safe: dict[str, object] = {}
-    for name, value in node.entries.items():
-        if SECRET.fullmatch(name) or name in ("api_key", "password"):
-            copy.drop(f"{where}.{name}", value, "may be a key")
-        else:
-            safe[name] = _safe(copy, where, value, spare)
-    return safe
+def _led_to(copy: Copy, where: str, node: Node, named: str, names: Names) -> dict[str, object]:
+    """A fallback with parameters of its own: a group, or what stands in for a deployment that is in no model_list."""
+    others = {name: value for name, value in node.entries.items() if name != "model"}
+    kept = _kept(copy, where, Node(node.place, entries=others, is_mapping=True), lambda name: False)
+    if names.is_known(named):
+        return {**kept, "model": named}
+    copy.exchange(f"{where}.model", node, "a stand-in")
+    return {**kept, "model": f"{ANY}/stand-in", "api_base": names.spare + VERSIONED, "api_key": KEY}
 
 
 def _plain(node: Node) -> object:

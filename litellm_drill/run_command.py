@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,8 +88,10 @@ async def _drilled(plan: Plan, stock: str | None) -> tuple[Report, Report | None
     """What this LiteLLM does, and that of the interpreter `stock`, one after the other."""
     _end_on_signal()
     releases = {python: _release(python) for python in filter(None, (sys.executable, stock))}
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}")
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+    with progress if console.is_terminal else nullcontext():
         reports: list[Report] = []
         for python, release in releases.items():
             task = progress.add_task(f"LiteLLM {release}", total=len(plan.scenarios))

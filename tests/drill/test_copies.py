@@ -17,6 +17,7 @@ model_list:
   - model_name: gpt
     litellm_params:
       {model: openai/gpt-4o, api_base: SECRET, api_key: SECRET, organization: SECRET, extra_headers: {a: SECRET},
+       litellm_credential_name: SECRET, aws_bedrock_runtime_endpoint: SECRET, mock_response: SECRET,
        aws_secret_access_key: SECRET, rpm: 7, weight: 2, max_tokens: 9,
        allowed_fails_policy: {TimeoutErrorAllowedFails: 3}}
     model_info: {id: one, team_id: SECRET, access_groups: [SECRET]}
@@ -27,13 +28,29 @@ router_settings:
   redis_password: SECRET
   alerting_config: {webhook_url: SECRET}
   model_group_alias: {alias: gpt}
-  fallbacks: [{gpt: [{model: openai/x, api_key: SECRET, api_base: SECRET}]}]
+  fallbacks: [{gpt: [{model: openai/x, aws_secret_access_key: SECRET, endpoint: SECRET, api_base: SECRET}]}]
+  default_litellm_params: {api_base: SECRET, api_key: SECRET}
+  routing_strategy: simple-shuffle
+  routing_strategy_args: {ttl: 9, redis_url: SECRET}
+  context_window_fallbacks: [{alias: [{model: gpt, api_key: SECRET, temperature: 0}]}]
+  search_tools: [{litellm_params: {api_key: SECRET}}]
+  plugins: [SECRET]
+  unheard_of: SECRET
   cooldown_time: 5
-litellm_settings: {success_callback: [SECRET], cache: true, cache_params: {password: SECRET}, drop_params: true}
+litellm_settings:
+  {success_callback: [SECRET], cache: true, cache_params: {password: SECRET}, drop_params: true, api_base: SECRET,
+   organization: SECRET, telemetry: true, datadog_params: {site: SECRET}, guardrails: [{a: {callbacks: [SECRET]}}],
+   use_litellm_proxy: true, network_mock: true, global_gitlab_config: {url: SECRET}, max_budget: 1,
+   s3_callback_params: {s3_bucket_name: SECRET}, ssl_verify: SECRET, request_timeout: 600}
 general_settings:
   {master_key: SECRET, database_url: SECRET, alerting: [slack], key_management_system: SECRET,
-   background_health_checks: true, health_check_interval: 9, custom_auth: SECRET}
+   background_health_checks: true, health_check_interval: 9, custom_auth: SECRET, coordination_redis: {url: SECRET},
+   pass_through_endpoints: [{path: /a, target: SECRET}], alert_to_webhook_url: {a: SECRET}, store_model_in_db: true}
 callback_settings: {otel: SECRET}
+credential_list: [{credential_name: c, credential_values: {api_base: SECRET, api_key: SECRET}}]
+mcp_servers: {a: {url: SECRET}}
+guardrails: [{litellm_params: {api_base: SECRET}}]
+vector_store_registry: [{litellm_params: {vector_store_id: SECRET}}]
 """
 SECRETS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=16, max_size=32).map("sk-{}x".format)
 
@@ -73,9 +90,12 @@ def test_settings_are_kept() -> None:
         "num_retries": 3,
         "model_group_alias": {"alias": "gpt"},
         "fallbacks": [{"gpt": [{"model": "openai/stand-in", "api_base": "http://127.0.0.1:99/v1", "api_key": KEY}]}],
+        "context_window_fallbacks": [{"alias": [{"model": "gpt", "temperature": 0}]}],
+        "routing_strategy": "simple-shuffle",
+        "routing_strategy_args": {"ttl": 9},
         "cooldown_time": 5,
     }
-    assert data["litellm_settings"] == {"drop_params": True}
+    assert data["litellm_settings"] == {"drop_params": True, "request_timeout": 600}
     assert data["general_settings"] == {"background_health_checks": True, "health_check_interval": 9}
 
 
@@ -84,16 +104,54 @@ def test_settings_are_kept() -> None:
     [
         "environment_variables",
         "router_settings.redis_host",
+        "router_settings.redis_password",
         "router_settings.alerting_config",
+        "router_settings.default_litellm_params",
+        "router_settings.search_tools",
+        "router_settings.plugins",
+        "router_settings.unheard_of",
+        "router_settings.fallbacks.model",
+        "router_settings.fallbacks.aws_secret_access_key",
+        "router_settings.routing_strategy_args.redis_url",
+        "router_settings.context_window_fallbacks.api_key",
         "litellm_settings.success_callback",
         "litellm_settings.cache",
+        "litellm_settings.cache_params",
+        "litellm_settings.api_base",
+        "litellm_settings.organization",
+        "litellm_settings.telemetry",
+        "litellm_settings.datadog_params",
+        "litellm_settings.guardrails",
+        "litellm_settings.use_litellm_proxy",
+        "litellm_settings.network_mock",
+        "litellm_settings.global_gitlab_config",
+        "litellm_settings.max_budget",
+        "litellm_settings.s3_callback_params",
+        "litellm_settings.ssl_verify",
         "general_settings.database_url",
         "general_settings.master_key",
         "general_settings.key_management_system",
+        "general_settings.alerting",
+        "general_settings.custom_auth",
+        "general_settings.coordination_redis",
+        "general_settings.pass_through_endpoints",
+        "general_settings.alert_to_webhook_url",
+        "general_settings.store_model_in_db",
         "litellm_params.api_key",
         "litellm_params.api_base",
         "litellm_params.extra_headers",
+        "litellm_params.organization",
+        "litellm_params.litellm_credential_name",
+        "litellm_params.aws_bedrock_runtime_endpoint",
+        "litellm_params.aws_secret_access_key",
+        "litellm_params.mock_response",
+        "model_info.team_id",
+        "model_info.access_groups",
         "callback_settings",
+        "credential_list",
+        "mcp_servers",
+        "guardrails",
+        "vector_store_registry",
     ],
 )
 def test_each_replacement_is_named(name: str) -> None:

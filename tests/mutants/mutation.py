@@ -127,11 +127,11 @@ OTHER_KILLERS = {
     ),
     **dict.fromkeys(("fallback_rules", "group_rules", "limit_rules", "setting_rules"), Killers(quick=DRILL)),
     **dict.fromkeys(("cli", "report"), Killers(quick=("drill/test_reports.py", "drill/test_broken_files.py"))),
-    "copied": Killers(quick=("drill/test_copies.py",)),
+    "copied": Killers(quick=("drill/test_copies.py", "drill/test_no_secrets_of_run.py")),
     **dict.fromkeys(("plan", "providers"), Killers(quick=("drill/test_plans.py", "drill/test_copies.py"))),
     **dict.fromkeys(("formats", "stand_in"), Killers(quick=("drill/test_stand_ins.py",))),
     **dict.fromkeys(("outcome", "drill_report", "page"), Killers(quick=("drill/test_drilled_reports.py",))),
-    "gateway_process": Killers(quick=("drill/test_loopback.py",)),
+    "gateway_process": Killers(quick=("drill/test_loopback.py", "drill/test_gateway_process.py")),
     **dict.fromkeys(
         ("drill", "gateway", "run_command"), Killers(quick=("drill/test_run_errors.py", "drill/test_drills.py"))
     ),
