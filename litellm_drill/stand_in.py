@@ -15,6 +15,10 @@ HOST = "127.0.0.1"
 RETRY_AFTER = 4
 """Seconds that a rate limit asks for: more than a request here waits for a group, and few enough to be waited for."""
 
+TORN_AFTER = 0.2
+"""Seconds from the first words of an answer that is cut to its end: words that come together with the end of their
+connection are lost in some clients, and it would be chance whether a caller had them."""
+
 GARBAGE = b"<html><body>Welcome to nginx</body></html>"
 QUESTION = "This is a drill, question"
 """What each question of a drill begins with, and no health check has."""
@@ -128,6 +132,8 @@ class StandIn:
             else:
                 writer.write(self._response(api, content, fault))
                 await writer.drain()
+                if fault is Fault.CUT:
+                    await asyncio.sleep(TORN_AFTER)
         finally:
             attempt.ended = time.monotonic()
 
