@@ -82,7 +82,7 @@ def _of(report: Report) -> dict[str, object]:
 def _cell(outcome: Outcome | None) -> tuple[str, str, str]:
     """The class, the mark and the text of a cell."""
     if outcome is None:
-        return "none", "", "not apart from the others"
+        return "none", "", "does not apply"
     mark = MARKS[outcome.verdict]
     return outcome.verdict.name.lower(), mark, told(outcome).removeprefix(mark).strip()
 

@@ -128,6 +128,24 @@ def test_page_is_self_contained() -> None:
     assert "✗ HTTP 503, 1 attempt, +60 s" in text
 
 
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_colours_stand_out(scheme: int) -> None:
+    """What is written has a contrast of at least 4.5 to what it is written on, in either scheme (WCAG 2.1, 1.4.3)."""
+    style = re.findall(r":root {([^}]*--ink[^}]*)}", page(report(GOOD), None, []))[scheme]
+    light = {name: luminance(colour) for name, colour in re.findall(r"--(\w+): #(\w{6})", style)}
+    for ink in ("ink", "good", "bad", "cut"):
+        for paper in ("paper", "tint"):
+            lower, higher = sorted((light[ink], light[paper]))
+            assert (higher + 0.05) / (lower + 0.05) >= 4.5
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of six hexadecimal digits, as WCAG 2.1 defines it."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def test_names_are_no_markup() -> None:
     """A group's name is shown as it is, whatever it looks like."""
     odd = outcome(Verdict.ANSWERED, group="<b>[red]x")
