@@ -111,7 +111,10 @@ def test_verdicts_are_the_truth(name: str, tmp_path: Path) -> None:
 def test_mute_group_is_not_drilled(tmp_path: Path) -> None:
     """A group that answers nobody, such as one for a tag that callers must name, is told as such and not as lost."""
     mute = deployment("tagged", "openai/gpt-4o-mini", "five", tags=["paid"])
-    config = {"model_list": [CLAUDE, CLAUDE, mute], "router_settings": {"enable_tag_filtering": True, "num_retries": 1}}
+    config: dict[str, object] = {
+        "model_list": [CLAUDE, CLAUDE, mute],
+        "router_settings": {"enable_tag_filtering": True, "num_retries": 1},
+    }
     done = subprocess.run(
         command(tmp_path, config, "--json"), capture_output=True, text=True, timeout=DEADLINE, check=False
     )
