@@ -109,19 +109,16 @@ def test_verdicts_are_the_truth(name: str, tmp_path: Path) -> None:
 
 
 def test_mute_group_is_not_drilled(tmp_path: Path) -> None:
-    """A group that answers nobody, such as one for a tag that callers must name, is told as such and not as lost."""
-    mute = deployment("tagged", "openai/gpt-4o-mini", "five", tags=["paid"])
-    config: dict[str, object] = {
-        "model_list": [CLAUDE, CLAUDE, mute],
-        "router_settings": {"enable_tag_filtering": True, "num_retries": 1},
-    }
+    """A group that answers nobody, such as one asked at a path no stand-in has, is told as such and not as lost."""
+    mute = deployment("mute", "openai/responses/gpt-4o-mini", "five")
+    config: dict[str, object] = {"model_list": [*PAIR, mute], "router_settings": {"num_retries": 1}}
     done = subprocess.run(
         command(tmp_path, config, "--json"), capture_output=True, text=True, timeout=DEADLINE, check=False
     )
     assert done.returncode == 2, done.stderr
     told = json.loads(done.stdout)
-    assert (told["groups"], told["not_surviving"], told["unwell"]) == (["claude"], [], ["tagged"])
-    assert told["not_drilled"]["tagged"].startswith("does not answer even when nothing is broken: HTTP 4")
+    assert (told["groups"], told["not_surviving"], told["unwell"]) == (["gpt"], [], ["mute"])
+    assert told["not_drilled"]["mute"].startswith("does not answer even when nothing is broken: HTTP 4")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
