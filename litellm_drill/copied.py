@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from litellm_drill.config import REFERENCE, Config, Deployment
@@ -97,9 +97,16 @@ class Copy:
         self.removed |= {text for text in texts if len(text) > 5 and not text.startswith(REFERENCE)}
 
 
-def copied(config: Config, urls: Mapping[int, str], stood_in: Mapping[int, str], spare: str) -> Copy:
+def copied(
+    config: Config,
+    urls: Mapping[int, str],
+    stood_in: Mapping[int, str],
+    spare: str,
+    asked: Container[int] | None = None,
+) -> Copy:
     """`config` with deployment i at `urls[i]`, asked as the provider `stood_in[i]`, "" where that cannot be spoken for;
-    what has no address of its own is at the address `spare`."""
+    what has no address of its own is at the address `spare`. Only deployments of the numbers `asked` are in it, if that
+    is given."""
     copy = Copy()
     for name, node in config.root.entries.items():
         if name not in SECTIONS:
@@ -107,7 +114,7 @@ def copied(config: Config, urls: Mapping[int, str], stood_in: Mapping[int, str],
     model_list = [
         _deployment(copy, one, urls.get(i, spare), stood_in.get(i, "")) for i, one in enumerate(config.deployments)
     ]
-    copy.data["model_list"] = model_list
+    copy.data["model_list"] = [one for i, one in enumerate(model_list) if asked is None or i in asked]
     for section in ("router_settings", "litellm_settings"):
         if (settings := config.root.get(section)) is not None:
             copy.data[section] = _section(copy, section, settings, Names(config.is_known, spare))

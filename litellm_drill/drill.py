@@ -228,7 +228,8 @@ async def _stood_in(stack: AsyncExitStack, plan: Plan) -> tuple[dict[int, StandI
         await server.open()
         stack.push_async_callback(server.close)
     urls = {i: server.url for i, server in stand_ins.items()}
-    copy = copied(plan.config, urls, plan.spoken, spare.url)
+    asked = None if plan.sample is None else plan.reachable  # a router of hundreds takes seconds to begin anew
+    copy = copied(plan.config, urls, plan.spoken, spare.url, asked)
     files = Files(folder / "config.yaml", folder / "silent.yaml")
     files.usual.write_text(json.dumps(copy.data), "utf-8")  # JSON is YAML
     return stand_ins, files, copy
