@@ -103,7 +103,9 @@ def test_sample_has_what_is_asked() -> None:
     """The copy of a sample has no deployment but the ones asked, and the keys of the others are scrubbed as well."""
     config = config_of(THREE)
     copy = copied(config, {2: "http://127.0.0.1:3"}, {2: "anthropic"}, "http://127.0.0.1:9", {2})
-    (only,) = copy.data["model_list"]  # type: ignore[attr-defined]
+    listed = copy.data["model_list"]
+    assert isinstance(listed, list)
+    (only,) = listed
     assert (only["model_name"], only["litellm_params"]["api_base"]) == ("spare", "http://127.0.0.1:3")
     assert copy.scrubbed("sk-abcdef") == "…"
 
