@@ -1,4 +1,4 @@
-"""feat(router): a chat stream that has begun is finished
+"""feat(router): a stream that has begun is finished
 
 Problem
 -------
@@ -11,9 +11,10 @@ group only, and not for a synchronous caller.
 
 Change
 ------
-- What breaks goes on at another deployment of the group, then at the
-  fallbacks: with the words sent so far as an assistant prefill, where each
-  deployment that may answer can continue one.
+- A stream of a chat or of /v1/messages that breaks goes on at another
+  deployment of the group, then at the fallbacks: with the words sent so far
+  as an assistant prefill, where each deployment that may answer can continue
+  one.
 - Where that is refused or cannot be done, the request is asked again. If the
   answer begins with exactly the words sent, the rest of it follows; if not,
   the caller gets the failure of the first half.
@@ -38,14 +39,18 @@ RESCUE = "litellm.router_utils.failover.stream_rescue"
 IS_COMPILED = "the router is compiled; what it asks of Python is edited"
 IN_PYTHON = "the router asks in Python"
 SETTINGS = {"stream_recovery": ("str | None", "None"), "hold_ms": ("float | None", "None")}
+WRAPPERS = ("recover_built_streams", "recover_streams", "recover_sync_streams")
 PARAMETERS = {name: f"{name}: {kind} = {default}" for name, (kind, default) in SETTINGS.items()}
 
 ADDS = (
     "litellm/router_utils/failover/chat_halves.py",
+    "litellm/router_utils/failover/message_halves.py",
     "litellm/router_utils/failover/second_answers.py",
     "litellm/router_utils/failover/stream_recovery.py",
     "litellm/router_utils/failover/stream_rescue.py",
     "litellm/router_utils/failover/stream_settings.py",
+    "litellm/router_utils/failover/token_estimates.py",
+    "tests/router_unit_tests/test_message_halves.py",
     "tests/router_unit_tests/test_rescued_formats.py",
     "tests/router_unit_tests/test_splice.py",
     "tests/router_unit_tests/test_stream_recovery.py",
@@ -55,18 +60,19 @@ IN_ROUTER = (
     *(InsertFirst("Router.__init__", f"self.{name} = {name}") for name in PARAMETERS),
     Decorate("Router.acompletion", "recover_streams"),
     Decorate("Router.completion", "recover_sync_streams"),
+    Decorate("Router.factory_function", "recover_built_streams"),
 )
 EDITS = {
     "litellm/router.py": (
         ForReleases(
             {
                 "<1.108": (
-                    AddImport(RESCUE, ("leave_to_recovery", "recover_streams", "recover_sync_streams")),
+                    AddImport(RESCUE, ("leave_to_recovery", *WRAPPERS)),
                     *IN_ROUTER,
                     Decorate("Router._acompletion_streaming_iterator", "leave_to_recovery"),
                     Decorate("Router._completion_streaming_iterator", "leave_to_recovery"),
                 ),
-                ">=1.108,<1.110": (AddImport(RESCUE, ("recover_streams", "recover_sync_streams")), *IN_ROUTER),
+                ">=1.108,<1.110": (AddImport(RESCUE, WRAPPERS), *IN_ROUTER),
                 ">=1.110": tuple(AddParameter("_router_init", parameter) for parameter in PARAMETERS.values()),
             },
             why=IS_COMPILED,
@@ -95,10 +101,12 @@ EDITS = {
         ForReleases(
             {
                 ">=1.110": (
-                    AddImport(RESCUE, ("recover_streams", "recover_sync_streams")),
+                    AddImport(RESCUE, ("recover_message_streams", "recover_streams", "recover_sync_streams")),
                     *(AddItem("_SERVED_ARGUMENTS", f'"{name}"') for name in SETTINGS),
                     Decorate("RustCore.acompletion", "recover_streams"),
                     Decorate("RustCore.completion", "recover_sync_streams"),
+                    Decorate("RustCore.aanthropic_messages", "recover_message_streams"),
+                    Decorate("RustCore.anthropic_messages", "recover_message_streams"),
                 )
             },
             why=IN_PYTHON,

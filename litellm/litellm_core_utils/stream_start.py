@@ -175,8 +175,7 @@ def keep_stream_failure(anext: Callable[..., Awaitable[Result]]) -> Callable[...
 
 def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Callable[[Stream], AsyncIterator[bytes]]:
     """Wrap what makes the bytes of an `AnthropicStreamWrapper` or an `AnthropicResponsesStreamWrapper`, which puts a
-    failure into an event of the stream.
-    Before the first event of the answer, where the request can still go elsewhere, it has the failure itself with it.
+    failure into an event of the stream. That has the failure itself with it, since the request can still go elsewhere.
     What opens the answer until then is marked, since the wrapper has made it up.
     """
 
@@ -186,8 +185,8 @@ def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> C
         async with contextlib.aclosing(sse(self)) as events:  # type: ignore[type-var]  # an async generator
             async for event in events:
                 failure = safe_getattr(self, "failure")
-                if isinstance(failure, Exception) and not begun:
-                    yield _ErrorEvent(event, failure)
+                if isinstance(failure, Exception):
+                    yield ErrorEvent(event, failure)
                     continue
                 begun = begun or not _is_preamble(event)
                 yield event if begun else _MadeUpEvent(event)
@@ -211,12 +210,12 @@ def raise_stream_failure(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Calla
     return events
 
 
-class _ErrorEvent(bytes):
+class ErrorEvent(bytes):
     """An event that tells of a failure, with the failure."""
 
     failure: Exception
 
-    def __new__(cls, event: bytes, failure: Exception) -> "_ErrorEvent":
+    def __new__(cls, event: bytes, failure: Exception) -> "ErrorEvent":
         told: Final = super().__new__(cls, event)
         told.failure = failure
         return told
@@ -286,7 +285,7 @@ class _Opening:
     def add(self, item: object) -> None:
         """Hold back what the stream has yielded: an event, or a piece of the bytes of some. Raises the error that an
         event is."""
-        if isinstance(item, _ErrorEvent):
+        if isinstance(item, ErrorEvent):
             raise item.failure
         self.held_back.append(item)
         if isinstance(item, _MadeUpEvent) or _is_made_up(self._stream, item):
@@ -311,7 +310,9 @@ class _Opening:
     def _judge(self, events: list[Mapping[str, object]]) -> None:
         for event in events:
             if self.says_nothing:
-                _raise_error_in(self._stream, event)
+                error = error_told_by(self._stream, event)
+                if error is not None:
+                    raise error
                 self._count(_is_preamble_data(event))
 
     def _count(self, is_preamble: bool) -> None:
@@ -364,11 +365,10 @@ def _is_preamble_data(data: Mapping[str, object]) -> bool:
     return data["type"] in _PREAMBLE or data.get("delta") == {"type": "text_delta", "text": ""}
 
 
-def _raise_error_in(stream: object, data: Mapping[str, object]) -> None:
-    """Raise the error that an event of `stream` is, as its status would have been raised before the stream."""
+def error_told_by(stream: object, data: Mapping[str, object]) -> Exception | None:
+    """The error that an event of `stream` is, as its status would have been raised before the stream; None if none."""
     failure: Final = _error_in(data)
-    if failure is not None:
-        raise _mapped(stream, failure, "anthropic")
+    return None if failure is None else _mapped(stream, failure, "anthropic")
 
 
 def _mapped(stream: object, failure: Exception, provider: str) -> Exception:

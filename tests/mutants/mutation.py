@@ -200,8 +200,9 @@ OTHER_KILLERS = {
     ),
     "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
     "stream_recovery": Killers(quick=("router_unit_tests/test_splice.py",)),
+    "message_halves": Killers(quick=("router_unit_tests/test_message_halves.py",)),
     **dict.fromkeys(
-        ("chat_halves", "second_answers", "stream_rescue", "stream_settings"),
+        ("chat_halves", "second_answers", "stream_rescue", "stream_settings", "token_estimates"),
         Killers(quick=("router_unit_tests/test_stream_recovery.py",)),
     ),
     "compiled_router_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),

@@ -1,4 +1,4 @@
-"""A chat's stream that breaks off goes on at another deployment, whichever format its provider has and says it in."""
+"""A stream that breaks off goes on at another deployment, whichever format its provider has and says it in."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import litellm
 import openai
 import pytest
 
-from support.inband_calls import CALLS, GROUP, Call
+from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
 from support.inband_shapes import BREAKS
 from support.routing import routed
 
 ANSWER = "half an answer and the rest of it"
-CHATS = {f"{call.provider}, {call.api}": call for call in CALLS if "chat" in call.api and call.streamed}
-NOT_A_CHAT = ("messages", "responses by", "generateContent")
+STREAMS = {f"{call.provider}, {call.api}": call for call in CALLS if call.streamed}
+RECOVERED = ("chat", "sync chat", "messages")
 LIKE_OPENAI = ("deepseek", "mistral", "groq", "openrouter", "together_ai", "xai", "databricks", "publicai")
 ASKED = {
-    name: call
-    for name, call in CHATS.items()
-    if not call.api.startswith(NOT_A_CHAT) and call.provider not in LIKE_OPENAI
+    name: call for name, call in STREAMS.items() if call.api.startswith(RECOVERED) and call.provider not in LIKE_OPENAI
 }
 EVERYWHERE = ("no end", "error", "exception")
 BROKEN = [
@@ -55,9 +53,15 @@ async def test_rest_comes_from_the_other(name: str, shape: str) -> None:
         assert [provider.attempts for provider in providers] == [1, 1]
 
 
-@pytest.mark.parametrize("name", ["openai, chat stream", "anthropic, chat stream", "openai, sync chat stream"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("openai, chat stream", "anthropic, chat stream", "openai, sync chat stream"),
+        *("anthropic, messages stream", "hosted_vllm, messages by chat stream"),
+    ],
+)
 async def test_another_answer_is_not_mixed_in(name: str) -> None:
     """Where the second answer is another one the caller hears of the failure."""
     with group(ASKED[name], "error", "something else") as (router, _):
-        with pytest.raises((openai.APIError, litellm.APIError)):
+        with pytest.raises((openai.APIError, litellm.APIError, StreamError)):
             await ASKED[name].ask(router)

@@ -3,16 +3,19 @@ The two halves of a chat's stream: what the caller has of the first one, and wha
 get after it.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-import litellm
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.router_utils.failover.stream_recovery import Diverged, Half, Sent, Splice, has_material
+from litellm.router_utils.failover.token_estimates import estimated_tokens
 from litellm.types.utils import ModelResponseStream, Usage
 
 
 class ChatHalves:
     """The chunks that were `passed_on`, which are looked at only once their stream has broken off."""
+
+    prefill_fields: Mapping[str, object] = {"prefix": True}  # asked for by DeepSeek and Mistral
 
     def __init__(self, messages: object) -> None:
         self.passed_on: list[object] = []
@@ -49,6 +52,12 @@ class ChatHalves:
         self.half = half
         self.splice = Splice(self.sent.text, half)
 
+    def words_of(self, item: object) -> str:
+        """The text in a chunk that is kept back."""
+        choices: Final[Any] = safe_getattr(item, "choices")
+        content: Final = choices[0].delta.content if choices else None
+        return content if isinstance(content, str) else ""
+
     def take(self, item: object) -> object:
         """What of the next chunk the caller is to get, None if nothing. Raises Diverged."""
         if not self.is_first:
@@ -77,20 +86,22 @@ class ChatHalves:
         delta.content = rest or None
         return bool(rest) or choice.finish_reason is not None
 
-    def broke(self, stream: object, held: str) -> None:
-        """Remember what `stream` has said until it broke off; `held` are its words that the caller was never sent."""
+    def broke(self, model: str, held: str) -> None:
+        """Remember what has been said until the stream broke off; `held` are words that the caller was never sent."""
         words: Final = self.sent.words
         text: Final = held or "".join(words[self._counted :])
         self._counted = len(words)
-        self._spent.append((str(safe_getattr(stream, "model") or ""), text))
+        self._spent.append((model, text))
 
     def _add_spent(self, item: Any) -> None:  # any-ok: a chunk, which LiteLLM gives a usage by setting it
         """Add to a second answer's usage what the halves before it have cost. That is counted here, since counting
         takes a while and not every caller asks for it."""
         usage: Final = item.usage
-        before: Final = [_tokens(model, messages=self._messages) for model, _ in self._spent]
+        before: Final = [estimated_tokens(model, messages=self._messages) for model, _ in self._spent]
         prompt: Final = (usage.prompt_tokens or 0) + sum(before)
-        completion: Final = (usage.completion_tokens or 0) + sum(_tokens(one, text=said) for one, said in self._spent)
+        completion: Final = (usage.completion_tokens or 0) + sum(
+            estimated_tokens(one, text=said) for one, said in self._spent
+        )
         details: Final = {
             **usage.model_dump(exclude_none=True),
             "prompt_tokens": prompt,
@@ -98,12 +109,3 @@ class ChatHalves:
             "total_tokens": prompt + completion,
         }
         item.usage = Usage(**details)
-
-
-def _tokens(model: str, *, text: str | None = None, messages: object = None) -> int:
-    try:
-        if text is not None:
-            return litellm.token_counter(model=model, text=text) if text else 0
-        return litellm.token_counter(model=model, messages=messages)  # type: ignore[arg-type]  # the caller's own
-    except Exception:  # an estimate must not take the second answer from the caller
-        return 0

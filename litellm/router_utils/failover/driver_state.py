@@ -114,7 +114,9 @@ def turn_of_step(driver: Driver, step: Step) -> GroupTurn:
 def start_attempt(driver: Driver, step: Step) -> GroupTurn:
     """The turn of the model group that `step` makes an attempt of, which knows of it."""
     turn: Final = turn_of_step(driver, step)
-    turn.attempt = Attempt(step["retry"] + 1, is_recorded=is_recorded(driver), deployment_id=str(step["deployment_id"]))
+    asked: Final = str(step["deployment_id"])
+    turn.attempt = Attempt(step["retry"] + 1, is_recorded=is_recorded(driver), deployment_id=asked)
+    turn.state.asked = asked
     return turn
 
 

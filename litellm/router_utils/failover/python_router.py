@@ -170,6 +170,7 @@ def record_selected_deployment(update_kwargs: Callable[..., None]) -> Callable[.
             # Of a caller with credentials of their own, an id that is not the shared deployment's.
             name: Final = (kwargs.get("model_info") or {}).get("id")
             turn.attempt = turn.attempt._replace(deployment_id=name)
+            turn.state.asked = name
 
     return _update_kwargs_with_deployment
 

@@ -34,6 +34,7 @@ class RequestState:
 
     attempts: list[FailedAttempt] = field(default_factory=list)
     visited_groups: set[str] = field(default_factory=set)
+    asked: str | None = None  # the id of the deployment that an attempt went to last
     is_recovered: bool = False  # whether its stream goes on elsewhere should it break off
 
     @property

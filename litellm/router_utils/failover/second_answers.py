@@ -11,7 +11,7 @@ from litellm.router_utils.failover.group_names import deployments_by, team_of
 from litellm.router_utils.failover.policy import is_rejected
 from litellm.router_utils.failover.retry_state import RequestState
 from litellm.router_utils.failover.router_view import Deployment, Router, any_in_rotation, id_of, router_setting
-from litellm.router_utils.failover.stream_recovery import Half, prefill
+from litellm.router_utils.failover.stream_recovery import Half
 
 Request = dict[str, object]
 Asks = Generator[Request, object, tuple[object, Half] | None]
@@ -25,17 +25,17 @@ class Target(NamedTuple):
 
 
 def second_answers(
-    router: Router, request: Request, state: RequestState, sent: str, wanted: Sequence[Half], denied: Sequence[str]
+    router: Router, request: Request, state: RequestState, said: Request, wanted: Sequence[Half], denied: Sequence[str]
 ) -> Asks:
-    """The requests for a second answer to `request`, whose caller has been `sent` that text: to each deployment left of
-    its group, then of the fallbacks that are not `denied`. The answer to one is sent in, or what it raised thrown.
-    Returns the answer and which of the `wanted` halves it is, None if there is none."""
+    """The requests for a second answer to `request`, one that is continued with the message `said`: to each deployment
+    left of its group, then of the fallbacks that are not `denied`. The answer to one is sent in, or what it raised
+    thrown. Returns the answer and which of the `wanted` halves it is, None if there is none."""
     for target in _targets(router, request, state, denied) if wanted else ():
         for half in wanted:
             if half is Half.CONTINUED and not all(map(can_continue, target.deployments)):
                 continue
             try:
-                answer = yield _request_to(router, request, target, sent if half is Half.CONTINUED else None)
+                answer = yield _request_to(router, request, target, said if half is Half.CONTINUED else None)
                 return answer, half
             except Exception as failure:
                 verbose_router_logger.debug("No second half from %s, %s: %s", target.group, half.value, failure)
@@ -85,10 +85,10 @@ def _retries(router: Router, request: Request) -> int:
     return found if isinstance(found, int) else 0
 
 
-def _request_to(router: Router, request: Request, target: Target, continued: str | None) -> Request:
+def _request_to(router: Router, request: Request, target: Target, continued: Request | None) -> Request:
     messages = request.get("messages")
     if continued is not None and isinstance(messages, list):
-        messages = [*messages, {"role": "assistant", "content": prefill(continued), "prefix": True}]
+        messages = [*messages, continued]
     retries: Final = min(_retries(router, request), len(target.deployments) - 1)
     asked: Final = {**request, "model": target.group, "messages": messages, "num_retries": retries}
     asked.pop("fallbacks", None)

@@ -9,7 +9,7 @@ or another answer's.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 
@@ -139,3 +139,29 @@ class Splice:
         if said.startswith(whole):
             raise Diverged(is_echo=True)
         return not is_over and whole.startswith(said)
+
+
+class Halves(Protocol):
+    """An answer in the format of an API: the items of its stream that were `passed_on`, and how those of a second one
+    are joined to them. `prefill_fields` is what a prefill has beside its role and its text."""
+
+    prefill_fields: Mapping[str, object]
+    passed_on: list[object]
+    half: Half
+
+    @property
+    def sent(self) -> Sent: ...
+
+    @property
+    def is_first(self) -> bool: ...
+
+    @property
+    def is_joined(self) -> bool: ...
+
+    def join(self, half: Half) -> None: ...
+
+    def words_of(self, item: object) -> str: ...
+
+    def take(self, item: object) -> object: ...
+
+    def broke(self, model: str, held: str) -> None: ...

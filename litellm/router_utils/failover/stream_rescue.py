@@ -1,6 +1,6 @@
 """
-Has a chat stream that breaks off after its first words go on at another deployment: one of the same group, then those
-of its fallbacks. `stream_recovery` says how the two halves are joined.
+Has a stream of a chat or of /v1/messages that breaks off after its first words go on at another deployment: one of the
+same group, then those of its fallbacks. `stream_recovery` says how the two halves are joined.
 """
 
 import functools
@@ -13,13 +13,14 @@ import litellm
 from litellm.exceptions import MidStreamFallbackError
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import failure_of
-from litellm.litellm_core_utils.stream_start import PeekedStream, is_async_stream
+from litellm.litellm_core_utils.stream_start import ErrorEvent, PeekedStream, error_told_by, is_async_stream
 from litellm.router_utils.failover.chat_halves import ChatHalves
+from litellm.router_utils.failover.message_halves import MessageHalves, split_at_error
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.retry_state import FailedAttempt, RequestState, carrying, current_turn
 from litellm.router_utils.failover.router_view import Router, as_router, deployment_setting, may_fall_back_to
 from litellm.router_utils.failover.second_answers import Asks, Request, groups_beyond, second_answers
-from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Sent, halves
+from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Halves, halves, prefill
 from litellm.router_utils.failover.stream_settings import held_for, mode_of, read_mode, without_settings
 
 RESCUED: Final = "rescued_failures"
@@ -33,7 +34,7 @@ def recover_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awai
 
     @functools.wraps(ask)
     async def acompletion(self: object, *args: object, **kwargs: object) -> object:
-        rescue: Final = _begin(self, ask, args, kwargs)
+        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(kwargs.get("messages")))
         if rescue is None:
             return await ask(self, *args, **without_settings(kwargs))
         with carrying(rescue.state):
@@ -48,7 +49,7 @@ def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
 
     @functools.wraps(ask)
     def completion(self: object, *args: object, **kwargs: object) -> object:
-        rescue: Final = _begin(self, ask, args, kwargs)
+        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(kwargs.get("messages")))
         if rescue is None:
             return ask(self, *args, **without_settings(kwargs))
         with carrying(rescue.state):
@@ -57,6 +58,34 @@ def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
         return RecoveringStream(response, iter(response), rescue) if is_stream else response
 
     return completion
+
+
+def recover_message_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    """As `recover_streams`, for `aanthropic_messages`."""
+
+    @functools.wraps(ask)
+    async def aanthropic_messages(self: object, **kwargs: object) -> object:
+        rescue: Final = _begin(self, ask, (), kwargs, MessageHalves(), "litellm_metadata")
+        if rescue is None:
+            return await ask(self, **without_settings(kwargs))
+        with carrying(rescue.state):
+            response: Final = await ask(self, **rescue.request)
+        return RecoveringMessages(response, response.__aiter__(), rescue) if is_async_stream(response) else response
+
+    return aanthropic_messages
+
+
+def recover_built_streams(build: Callable[..., Any]) -> Callable[..., Any]:  # any-ok: a method of whichever API
+    """Wrap `Router.factory_function`, which before 1.110 makes the method for /v1/messages."""
+
+    @functools.wraps(build)
+    def factory_function(self: object, original_function: object, *args: object, **kwargs: object) -> object:
+        built: Final = build(self, original_function, *args, **kwargs)
+        if "anthropic_messages" not in (*args, kwargs.get("call_type")):
+            return built
+        return functools.partial(recover_message_streams(lambda _, **request: built(**request)), self)
+
+    return factory_function
 
 
 def leave_to_recovery(wrap: Callable[..., Any]) -> Callable[..., Any]:  # any-ok: async on one, not on the other
@@ -94,8 +123,11 @@ class _PlainFailures(PeekedStream):
             raise error.original_exception or error from error
 
 
-def _begin(owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request) -> "Rescue | None":
-    """What rescues the stream that a call asks for; None if it asks for none, or for one that is not recovered."""
+def _begin(
+    owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request, answer: Halves, metadata: str = "metadata"
+) -> "Rescue | None":
+    """What rescues the stream that a call asks for; None if it asks for none, or for one that is not recovered.
+    `metadata` is where a request of its API has LiteLLM's own."""
     named: Final = dict(zip(("model", "messages", "stream"), args, strict=False))
     if named.get("stream", kwargs.get("stream")) is not True:
         return None
@@ -104,7 +136,8 @@ def _begin(owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request) -
         return None
     router: Final = as_router(owner)
     seconds: Final = held_for(router, kwargs.get("hold_ms"))
-    return Rescue(owner, router, ask, without_settings({**named, **kwargs}), own, seconds)
+    request: Final = without_settings({**named, **kwargs})
+    return Rescue(owner, router, ask, request, answer, metadata, own=own, seconds=seconds)
 
 
 class Rescue:
@@ -112,7 +145,16 @@ class Rescue:
     `seconds` how long words are held back, None for to the end."""
 
     def __init__(
-        self, owner: object, router: Router, ask: Ask, request: Request, own: str | None, seconds: float | None
+        self,
+        owner: object,
+        router: Router,
+        ask: Ask,
+        request: Request,
+        answer: Halves,
+        metadata: str,
+        *,
+        own: str | None,
+        seconds: float | None,
     ) -> None:
         self.owner: Final = owner
         self.router: Final = router
@@ -120,10 +162,12 @@ class Rescue:
         self.request: Final = request
         self.mode = own or mode_of(router)
         self.state: Final = RequestState(is_recovered=self.mode != "off")
-        self.answer: Final = ChatHalves(request.get("messages"))
+        self.answer: Final = answer
+        self._metadata: Final = metadata
         self.hold_until = None if seconds is None else time.monotonic() + seconds
         self.is_plain = False  # whether nothing but passing on is to be done
         self.is_holding = False
+        self.is_over = False  # whether the caller has been told of a failure
         self._is_settled = False
         self._has_own: Final = own is not None
         self._error: Exception | None = None
@@ -133,7 +177,7 @@ class Rescue:
         if self._is_settled:
             return
         self._is_settled = True
-        name: Final = _deployment_of(stream)
+        name: Final = self._deployment_of(stream)
         if not self._has_own and name is not None:
             self.mode = read_mode(deployment_setting(self.router, str(name), "stream_recovery")) or self.mode
         self.is_holding = self.mode == "hold"
@@ -141,18 +185,24 @@ class Rescue:
     def broke(self, stream: object, error: Exception, held: str) -> None:
         """Remember that `stream` has broken off with `error`; `held` are the words that the caller was never sent."""
         self.is_plain = False
-        self.answer.broke(stream, held)
+        self.answer.broke(str(safe_getattr(stream, "model") or ""), held)
         if isinstance(error, Diverged):
             return
         self._error = error
-        name: Final = _deployment_of(stream)
+        name: Final = self._deployment_of(stream)
         failure: Final = failure_of(error)
         group: Final = str(self.request.get("model"))
         failed: Final = FailedAttempt(str(name), group, failure.kind, failure.http_status, failure.retry_after)
         self.state.attempts.append(failed)
-        metadata: Final = self.request.setdefault("metadata", {})
+        metadata: Final = self.request.setdefault(self._metadata, {})
         if isinstance(metadata, dict):
             metadata.setdefault(RESCUED, []).append(f"{name}: {failure.kind.value}")
+
+    def _deployment_of(self, stream: object) -> object:
+        """The id of the deployment that a stream comes from, None if nobody says."""
+        params: Final = safe_getattr(stream, "_hidden_params")
+        told: Final = params.get("model_id") if isinstance(params, dict) else None
+        return self.state.asked if told is None else told
 
     def wanted(self, error: Exception) -> Sequence[Half]:
         """What to ask for after a break with `error`, in this order."""
@@ -165,10 +215,14 @@ class Rescue:
     def asks(self, error: Exception, denied: Sequence[str]) -> Asks:
         """The requests for a second answer, as `second_answers` has them. Raises what broke off if there is none."""
         wanted: Final = self.wanted(error)
-        found: Final = yield from second_answers(
-            self.router, self.request, self.state, self.answer.sent.text, wanted, denied
-        )
+        said: Final[Request] = {
+            "role": "assistant",
+            "content": prefill(self.answer.sent.text),
+            **self.answer.prefill_fields,
+        }
+        found: Final = yield from second_answers(self.router, self.request, self.state, said, wanted, denied)
         if found is None:
+            self.is_over = True
             raise self._error or error
         return found
 
@@ -182,12 +236,6 @@ def _is_guarded() -> bool:
         isinstance(one, CustomGuardrail) and one._event_hook_is_event_type(GuardrailEventHooks.post_call)
         for one in litellm.callbacks
     )
-
-
-def _deployment_of(stream: object) -> object:
-    """The id of the deployment that a stream comes from, None if it does not say."""
-    params: Final = safe_getattr(stream, "_hidden_params")
-    return params.get("model_id") if isinstance(params, dict) else None
 
 
 class _Calls(Protocol):
@@ -297,6 +345,8 @@ class RecoveringStream(PeekedStream):
     async def _next(self, calls: _Calls, error: Exception | None = None) -> object:
         """What the caller gets next, where that is more than the stream's next item, or after an `error` of it."""
         rescue: Final[Rescue] = self._rescue
+        if rescue.is_over:
+            raise StopAsyncIteration
         rescue.settle(self._stream)
         while True:
             if error is not None:
@@ -304,7 +354,7 @@ class RecoveringStream(PeekedStream):
             if rescue.is_holding:
                 await self._hold(calls)
             try:
-                item = rescue.answer.take(await calls.next(self))
+                item = rescue.answer.take(await self._read(calls))
             except StopAsyncIteration:
                 if rescue.answer.is_joined:
                     raise
@@ -316,6 +366,9 @@ class RecoveringStream(PeekedStream):
                 rescue.is_plain = rescue.answer.is_first
                 if item is not None:
                     return item
+
+    async def _read(self, calls: _Calls) -> object:
+        return await calls.next(self)
 
     async def _recover(self, calls: _Calls, error: Exception, held: str = "") -> None:
         """Go on with a second answer. Raises what the stream broke off with if there is none."""
@@ -345,7 +398,8 @@ class RecoveringStream(PeekedStream):
         held = _Held(rescue.hold_until)
         while not held.is_enough:
             try:
-                held.add(await calls.next(self))
+                item = await self._read(calls)
+                held.add(item, rescue.answer.words_of(item))
             except StopAsyncIteration:
                 break
             except Exception as error:
@@ -355,26 +409,56 @@ class RecoveringStream(PeekedStream):
         object.__setattr__(self, "_held_back", held.items)
 
 
+class RecoveringMessages(RecoveringStream):
+    """As `RecoveringStream`; a failure that came in an event, the provider's or one of LiteLLM's bridges, is told by
+    that event."""
+
+    def __init__(self, stream: object, events: object, rescue: Rescue) -> None:
+        super().__init__(stream, events, rescue)
+        object.__setattr__(self, "_told", None)
+
+    async def __anext__(self) -> object:
+        try:
+            return await self._next(_ASYNC)
+        except Exception as error:
+            told: Final[ErrorEvent | None] = self._told
+            if told is None or error is not told.failure:
+                raise
+            return told
+
+    async def _read(self, calls: _Calls) -> object:
+        item = await super()._read(calls)
+        found: Final = split_at_error(item) if isinstance(item, bytes) and not isinstance(item, ErrorEvent) else None
+        if found is not None:
+            before, told, data = found
+            item = ErrorEvent(told, error_told_by(self._stream, data) or Exception(told))
+            if before:
+                self._held_back.insert(0, item)
+                return before
+        if isinstance(item, ErrorEvent):
+            object.__setattr__(self, "_told", item)
+            raise item.failure
+        return item
+
+
 class _Held:
     """What is kept back of a stream, `until` a moment of the monotonic clock or, without one, its end."""
 
     def __init__(self, until: float | None) -> None:
         self.items: Final[list[object]] = []
-        self._words: Final = Sent()
+        self._words: Final[list[str]] = []
         self._size = 0
         self._until: Final = until
 
     @property
     def text(self) -> str:
-        return self._words.text
+        return "".join(self._words)
 
     @property
     def is_enough(self) -> bool:
         return self._size > MOST_HELD or (self._until is not None and time.monotonic() >= self._until)
 
-    def add(self, item: object) -> None:
+    def add(self, item: object, words: str) -> None:
         self.items.append(item)
-        choices: Final[Any] = safe_getattr(item, "choices")
-        if choices and isinstance(choices[0].delta.content, str):
-            self._words.words.append(choices[0].delta.content)
-            self._size += len(choices[0].delta.content)
+        self._words.append(words)
+        self._size += len(words)
