@@ -198,6 +198,8 @@ OTHER_KILLERS = {
         ("python_router_recovery", "compiled_router_recovery"),
         Killers(quick=("router_unit_tests/test_silent_hosts.py",)),
     ),
+    "retry_budget": Killers(quick=("router_unit_tests/test_retry_budget.py",)),
+    "budgeted_retries": Killers(quick=("router_unit_tests/test_budgeted_retries.py",)),
     "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
     "stream_recovery": Killers(quick=("router_unit_tests/test_splice.py",)),
     "message_halves": Killers(quick=("router_unit_tests/test_message_halves.py",)),

@@ -57,9 +57,10 @@ async def test_all_are_in_rotation_at_first(hosts: list[FaultyProvider]) -> None
     models = [*group(hosts), deployment("c", "openai", hosts[0].url, group=OTHER)]
     with routed(models) as router:
         rows = router.get_rotation_state()
-        well = {"state": "in_rotation", "seconds_left": 0.0, "reason": None, "streak": 0}
+        well = {"state": "in_rotation", "seconds_left": 0.0, "reason": None, "streak": 0, "retries_denied": 0}
         assert rows == [
-            {"model_id": name, "model_group": of, **well} for name, of in (("a", GROUP), ("b", GROUP), ("c", OTHER))
+            {"model_id": name, "model_group": of, "retries_left": left, **well}
+            for name, of, left in (("a", GROUP, 3), ("b", GROUP, 3), ("c", OTHER, None))
         ]
         assert router.get_rotation_state(OTHER) == router.get_rotation_state(model_group=OTHER) == rows[2:]
 

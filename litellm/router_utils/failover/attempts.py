@@ -4,7 +4,7 @@ failed, whether another one could follow, and how the failed ones are listed for
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import litellm
@@ -71,6 +71,38 @@ def record_failure(turn: GroupTurn, error: Exception) -> FailedAttempt:
     turn.attempt = turn.attempt._replace(failed=failed, error=error)
     turn.state.attempts.append(failed)
     return failed
+
+
+RetryLimit = Callable[[GroupTurn, NextStep, Collection[str], Collection[str]], NextStep]
+
+_limits: Final[list[RetryLimit]] = []
+
+
+def register_retry_limit(limit: RetryLimit) -> None:
+    """Have `limit` change what becomes of a request after a failed attempt, given the turn, what has been decided, the
+    ids of all deployments of the group, and those of the untried that can be asked."""
+    if limit not in _limits:
+        _limits.append(limit)
+
+
+def step_after_failure(
+    turn: GroupTurn, failed: FailedAttempt, *, of_group: Collection[str | None], untried: bool, may_fall_back: bool
+) -> NextStep:
+    """What becomes of a request after the turn's attempt has failed.
+
+    Args:
+        turn: Of the model group that was asked.
+        failed: The attempt.
+        of_group: The ids of all deployments that the request could go to.
+        untried: Whether one of them that has not failed the request can be asked, at once or after a wait.
+        may_fall_back: Whether another model group stands ready.
+    """
+    step = next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
+    asked: Final = [one.deployment_id for one in turn.state.attempts if one.model_group == turn.group]
+    names: Final = {str(one) for one in of_group}.union(asked if of_group else ())  # a retry is not offered these
+    for limit in _limits:
+        step = limit(turn, step, names, names - turn.state.failed_deployment_ids if untried else ())
+    return step
 
 
 def step_without_deployment(error: object, *, may_fall_back: bool) -> NextStep:

@@ -17,6 +17,7 @@ from litellm.router_utils.failover.attempts import (
     attach_attempts,
     awaits_first_event,
     record_failure,
+    step_after_failure,
     step_without_deployment,
 )
 from litellm.router_utils.failover.compiled_router_cooldown import (
@@ -41,7 +42,7 @@ from litellm.router_utils.failover.fallback_cooldown import (
     cooldown_failed_fallback,
 )
 from litellm.router_utils.failover.fallbacks import can_fall_back, has_later_order
-from litellm.router_utils.failover.policy import NextStep, next_step
+from litellm.router_utils.failover.policy import NextStep
 from litellm.router_utils.failover.retries import retries_by_policy
 from litellm.router_utils.failover.retry_state import GroupTurn, turn_under_way
 from litellm.router_utils.failover.router_view import any_in_rotation, has_own_policy_for, order_of
@@ -227,7 +228,10 @@ def _decided(driver: Driver, turn: GroupTurn, step: Step, told: Outcome) -> Next
     try:
         untried: Final = _has_untried(driver, turn, step)
         may_fall_back: Final = not untried and can_fall_back(turn)
-        decided: Final = next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
+        of_group: Final = {*step["candidate_ids"], failed.deployment_id}
+        decided: Final = step_after_failure(
+            turn, failed, of_group=of_group, untried=untried, may_fall_back=may_fall_back
+        )
         is_users: Final = told["status"] == 404 and retries_by_policy(turn, _RETRIES_AFTER_404) is not None
         return None if is_users and decided is NextStep.RETRY else decided
     except Exception as error:  # must not take the provider's failure from the caller

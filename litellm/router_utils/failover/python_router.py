@@ -20,6 +20,7 @@ from litellm.router_utils.failover.attempts import (
     judge_attempt,
     record_failure,
     serves_on_any_deployment,
+    step_after_failure,
     step_without_deployment,
 )
 from litellm.router_utils.failover.caller_fault import RECORDED, is_caller_fault
@@ -29,7 +30,7 @@ from litellm.router_utils.failover.fallback_cooldown import (
     cooldown_failed_fallback,
 )
 from litellm.router_utils.failover.fallbacks import can_fall_back, start_turn
-from litellm.router_utils.failover.policy import NextStep, is_deployment_fault, next_step
+from litellm.router_utils.failover.policy import NextStep, is_deployment_fault
 from litellm.router_utils.failover.retry_state import (
     Attempt,
     GroupTurn,
@@ -194,7 +195,13 @@ def decide_retry(
     is_shared: Final = failed.deployment_id in turn.attempt.candidates  # not one of the caller's own credentials
     untried: Final = is_shared and _has_untried(turn, healthy_deployments, all_deployments)
     may_fall_back: Final = is_shared and not untried and can_fall_back(turn)
-    step: Final = next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
+    step: Final = step_after_failure(
+        turn,
+        failed,
+        of_group=turn.attempt.candidates if is_shared else (),
+        untried=untried,
+        may_fall_back=may_fall_back,
+    )
     if step is NextStep.UPSTREAM and is_deployment_fault(failed.kind) and failed.deployment_id in turn.let_through:
         # LiteLLM's rule, which counts the deployment as one that is cooling down.
         return True if litellm._should_retry(int(str(safe_getattr(error, "status_code") or 500))) else None

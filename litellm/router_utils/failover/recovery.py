@@ -29,6 +29,7 @@ class Event(Enum):
 
     EJECTED = "it is taken out of rotation, or out of it again"
     PROBED = "a request begins that finds out whether it is well"
+    DENIED = "it fails a request that is not tried again, since its group's retry budget is spent"
 
 
 @dataclass(slots=True)

@@ -46,6 +46,15 @@ def retries_by_policy(turn: GroupTurn, name: str) -> int | None:
     return found if isinstance(found, int) and turn.request.get("num_retries") != 0 else None
 
 
+def policy_names(turn: GroupTurn, error: BaseException | None) -> bool:
+    """Whether a retry policy says how often a failure with this exception is retried: by its class, or a class it is
+    one of, by its being a 404, or for all that the policy does not name."""
+    classes: Final = [f"{one.__name__}Retries" for one in type(error).__mro__]
+    if safe_getattr(error, "status_code") == 404:
+        classes.append("NotFoundErrorRetries")
+    return any(retries_by_policy(turn, name) is not None for name in (*classes, "DefaultRetries"))
+
+
 def _policies_of_groups(turn: GroupTurn) -> Mapping[str, object]:
     """The retry policies of model groups: those of the request's key or team, else the router's."""
     name: Final = "model_group_retry_policy"

@@ -43,6 +43,18 @@ _MOST_WATCHED: Final = 1024
 _UNANSWERED: Final = (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE)
 
 
+OutcomeListener = Callable[["Rotation", str, bool], None]
+
+_listeners: Final[list[OutcomeListener]] = []
+
+
+def register_outcome_listener(listener: OutcomeListener) -> None:
+    """Have `listener` told of each attempt that has come to an end: whose deployments, which of them, and whether it
+    failed through a fault of the deployment's. What a request itself fails with is an answer."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
 class Rotation:
     """The deployments of one router."""
 
@@ -104,6 +116,11 @@ class Sent:
         self._times.answer(time.monotonic() - self.begun)
         if self._rotation.recovery.ejected:
             self._rotation.recovery.succeed(self.deployment_id, self.begun)
+        self._tell(failed=False)
+
+    def _tell(self, *, failed: bool) -> None:
+        for listener in _listeners:
+            listener(self._rotation, self.deployment_id, failed)
 
     def drop(self) -> None:
         """Nobody waits for it any more."""
@@ -131,8 +148,10 @@ class Sent:
             self._times.answer(None)
         if is_caller_fault(error) or not is_deployment_fault(failure.kind):
             recovery.succeed(self.deployment_id, self.begun)
+            self._tell(failed=False)
             return
         self._rotation.reasons[self.deployment_id] = failure.kind
+        self._tell(failed=True)
         is_silent: Final = failure.proven and is_unanswered and nobody_answered and has_timed_out(error, failure)
         is_probed: Final = recovery.phase(self.deployment_id) in (Phase.HALF_OPEN, Phase.PROBING)
         if is_silent and not is_probed and _may_eject(router, self.deployment_id):

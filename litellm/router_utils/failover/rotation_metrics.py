@@ -1,5 +1,6 @@
 """
-Counts what takes deployments out of rotation and probes them, in the metrics that LiteLLM's Prometheus callback serves.
+Counts what takes deployments out of rotation, what probes them, and the retries that they are spared, in the metrics
+that LiteLLM's Prometheus callback serves.
 """
 
 from functools import lru_cache
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 _COUNTERS: Final = {
     Event.EJECTED: "litellm_deployment_ejections",
     Event.PROBED: "litellm_deployment_probes",
+    Event.DENIED: "litellm_deployment_retries_denied",
 }
 _MEANINGS: Final = {
     _COUNTERS[Event.EJECTED]: "Times that a deployment was taken out of rotation, by the kind of its latest failure",
     _COUNTERS[Event.PROBED]: "Requests that found out whether a deployment is well, by the kind of its latest failure",
+    _COUNTERS[Event.DENIED]: "Failures at a deployment that were not tried again, its group's retry budget being spent",
 }
 _LABELS: Final = ("model_id", "kind")
 _UNKNOWN: Final = "unknown"  # another process, or a health check, has seen it fail

@@ -4,6 +4,7 @@ the others are not. Ids, groups and kinds of failures; no host, no key.
 """
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from litellm.router_utils.failover.recovery import Phase
@@ -15,7 +16,15 @@ SUSPECTED: Final = "suspected"
 """In rotation, but asked last: requests wait for it longer than is usual."""
 
 
-class DeploymentState(TypedDict):
+class BudgetState(TypedDict, total=False):
+    """Of the retry budget of a deployment's group: `retries_left` that it pays for now, None if there is none, and
+    `retries_denied` of the last ten seconds."""
+
+    retries_left: int | None
+    retries_denied: int
+
+
+class DeploymentState(BudgetState):
     """One deployment: `state` is `in_rotation`, `suspected`, `ejected`, `half_open` (the next request to it is a probe)
     or `probing`; `seconds_left` until an ejected one may be probed; `reason` the kind of its latest failure, where it
     is not in rotation and this process has seen it fail; `streak` how often in a row it has been ejected."""
@@ -26,6 +35,15 @@ class DeploymentState(TypedDict):
     seconds_left: float
     reason: str | None
     streak: int
+
+
+_budgets: Final[list[Callable[[Router, str, Deployment], BudgetState]]] = []
+
+
+def register_budget(state_of: Callable[[Router, str, Deployment], BudgetState]) -> None:
+    """Have `state_of` say how the retry budget of a deployment's group stands, given the router, its id and itself."""
+    if state_of not in _budgets:
+        _budgets.append(state_of)
 
 
 def get_rotation_state(self: Router, model_group: str | None = None) -> list[DeploymentState]:
@@ -43,12 +61,18 @@ def get_rotation_state(self: Router, model_group: str | None = None) -> list[Dep
     rotation: Final = rotation_of(self)
     known: Final = [(name, one) for one in found or () if (name := id_of(one)) is not None]
     adopt_cooldowns(self, [name for name, _ in known])
-    return [_state(rotation, name, deployment) for name, deployment in known]
+    return [_with_budget(self, _state(rotation, name, one), one) for name, one in known]
 
 
 def get_rotation_state_of_core(self: object, model_group: str | None = None) -> list[DeploymentState]:
     """As `get_rotation_state`, as a method of the core that serves a router since 1.110."""
     return get_rotation_state(router_of(self), model_group)
+
+
+def _with_budget(router: Router, row: DeploymentState, deployment: Deployment) -> DeploymentState:
+    for state_of in _budgets:
+        row = {**row, **state_of(router, row["model_id"], deployment)}
+    return row
 
 
 def _state(rotation: Rotation, name: str, deployment: Deployment) -> DeploymentState:
