@@ -136,7 +136,7 @@ def releases(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Stock and patched side by side: failover, outages, dead_hosts, silent_host, inband, overhead; or soak."""
+    """Stock beside patched: failover, outages, dead_hosts, silent_host, brownout, inband, overhead; or soak."""
     name, *arguments = session.posargs or [""]
     install_patched(session, DEFAULT_BASE, *dependencies("bench"), "virtualenv")
     environment = {"PYTHONPATH": "tests"}

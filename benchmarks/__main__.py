@@ -7,7 +7,7 @@ import sys
 
 from harness import main
 
-COMPARISONS = ("failover", "outages", "dead_hosts", "silent_host", "inband", "overhead")
+COMPARISONS = ("failover", "outages", "dead_hosts", "silent_host", "brownout", "inband", "overhead")
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:] or [""]
