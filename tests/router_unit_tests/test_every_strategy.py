@@ -9,7 +9,7 @@ import pytest
 from support.faulty_provider import FAULTS, PROVIDERS, FaultyProvider
 from support.routing import MODES, STRATEGIES, cooling_down, deployment, lost, outcomes, routed, until
 
-REQUESTS = 6
+REQUESTS = 3
 ENOUGH_TO_JUDGE_A_RATE = 12
 """LiteLLM's failure rate needs five failures, of more than half of the attempts."""
 

@@ -155,4 +155,4 @@ class BreakingAndHealing(RuleBasedStateMachine):
 
 
 TestBreakingAndHealing = BreakingAndHealing.TestCase
-TestBreakingAndHealing.settings = settings(max_examples=80, stateful_step_count=30)
+TestBreakingAndHealing.settings = settings(max_examples=40, stateful_step_count=30)
