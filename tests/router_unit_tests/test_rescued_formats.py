@@ -13,7 +13,7 @@ import pytest
 from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
 from support.inband_shapes import BREAKS
-from support.routing import routed
+from support.routing import RELEASE, routed
 
 ANSWER = "half an answer and the rest of it"
 STREAMS = {f"{call.provider}, {call.api}": call for call in CALLS if call.streamed}
@@ -27,8 +27,10 @@ BROKEN = [
     (name, shape)
     for name, call in ASKED.items()
     for shape in BREAKS.get(call.format, ())
-    if name == "openai, chat stream" or shape in EVERYWHERE
+    if (name == "openai, chat stream" and "two" not in shape) or shape in EVERYWHERE
+    if RELEASE >= (1, 104) or name != "openai, messages by responses stream"  # whose bridge opens no block before
 ]
+SEVERAL = [shape for shape in BREAKS["chat"] if "two" in shape]
 
 
 @contextmanager
@@ -51,6 +53,16 @@ async def test_rest_comes_from_the_other(name: str, shape: str) -> None:
     with group(ASKED[name], shape, ANSWER) as (router, providers):
         assert await ASKED[name].ask(router) == ANSWER
         assert [provider.attempts for provider in providers] == [1, 1]
+
+
+@pytest.mark.parametrize("shape", SEVERAL)
+async def test_several_answers_are_not_joined(shape: str) -> None:
+    """Of a stream with more than one answer, which nobody may have asked for, the failure is told."""
+    call = ASKED["openai, chat stream"]
+    with group(call, shape, ANSWER) as (router, providers):
+        with pytest.raises((openai.APIError, litellm.APIError)):
+            await call.ask(router)
+        assert [provider.attempts for provider in providers] == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class ChatHalves:
             choices: Any = safe_getattr(item, "choices")
             for choice in choices or ():
                 self._sent.add(choice.delta.content, choice.delta, choice.finish_reason)
+                self._sent.has_more |= bool(safe_getattr(choice, "index"))  # several answers are not joined
         self._read = len(self.passed_on)
         return self._sent
 
