@@ -34,7 +34,7 @@ def recover_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awai
 
     @functools.wraps(ask)
     async def acompletion(self: object, *args: object, **kwargs: object) -> object:
-        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(kwargs.get("messages")))
+        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(_messages(args, kwargs)))
         if rescue is None:
             return await ask(self, *args, **without_settings(kwargs))
         with carrying(rescue.state):
@@ -49,7 +49,7 @@ def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
 
     @functools.wraps(ask)
     def completion(self: object, *args: object, **kwargs: object) -> object:
-        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(kwargs.get("messages")))
+        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(_messages(args, kwargs)))
         if rescue is None:
             return ask(self, *args, **without_settings(kwargs))
         with carrying(rescue.state):
@@ -58,6 +58,10 @@ def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
         return RecoveringStream(response, iter(response), rescue) if is_stream else response
 
     return completion
+
+
+def _messages(args: tuple[object, ...], kwargs: Request) -> object:
+    return args[1] if len(args) > 1 else kwargs.get("messages")
 
 
 def recover_message_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
@@ -194,7 +198,9 @@ class Rescue:
         group: Final = str(self.request.get("model"))
         failed: Final = FailedAttempt(str(name), group, failure.kind, failure.http_status, failure.retry_after)
         self.state.attempts.append(failed)
-        metadata: Final = self.request.setdefault(self._metadata, {})
+        if self.request.get(self._metadata) is None:
+            self.request[self._metadata] = {}
+        metadata: Final = self.request[self._metadata]
         if isinstance(metadata, dict):
             metadata.setdefault(RESCUED, []).append(f"{name}: {failure.kind.value}")
 
