@@ -57,7 +57,7 @@ FAULTS = {
     ids=["text", "json", "sarif", *FAULTS],
 )
 @given(secret=SECRETS)
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_keys_are_not_shown(form: str, fault: str, secret: str) -> None:
     """Whatever a key is and wherever it stands, in a good file or a broken one, no form of output has it."""
     with TemporaryDirectory() as folder:

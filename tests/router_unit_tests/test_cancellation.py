@@ -21,15 +21,14 @@ from support.faulty_provider import FAULTS, SILENT, FaultyProvider, litellm_para
 from support.routing import MESSAGES, cooling_down, event_loop, failures, routed
 
 AWS = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "aws_region_name": "us-east-1"}
-FAMILIES = ("openai", "azure", "anthropic", "bedrock", "gemini", "hosted_vllm", "ollama_chat", "mistral", "cohere_chat")
+FAMILIES = ("openai", "azure", "anthropic", "bedrock", "gemini")
+"""Providers with a handler of their own in LiteLLM; all others are asked by one of these."""
 
 
 def params_of(provider: str, url: str) -> dict[str, str]:
     own: dict[str, dict[str, str]] = {
         "azure": {"model": "azure/gpt-4o", "api_base": url, "api_key": "k", "api_version": "2024-10-21"},
         "bedrock": {"model": "bedrock/anthropic.claude-3-haiku-20240307-v1:0", "api_base": url, **AWS},
-        "mistral": {"model": "mistral/mistral-small", "api_base": f"{url}/v1", "api_key": "k"},
-        "cohere_chat": {"model": "cohere_chat/command-r", "api_base": f"{url}/v1/chat", "api_key": "k"},
     }
     return own.get(provider) or litellm_params(provider, url)
 
