@@ -8,10 +8,9 @@ makes about 2.2 attempts.
 
 Change
 ------
-- The first try of an untried deployment that is not failing is free. Failing
+- A retry is free as long as a deployment that is left is not failing. Failing
   is one that fails more than half of its attempts of a minute, of at least
-  20, and at least one of its last three. So are the retries of a group of
-  which one deployment is left that is well.
+  20, and at least one of its last three.
 - Every other retry draws on a budget of its model group: a fifth of the
   group's requests in ten seconds, and three retries whatever they are. When
   it is spent, the failure goes to the fallback, or to the caller, at once.

@@ -123,8 +123,9 @@ class TestTake:
         assert granted(budget, 100, Members(NAMES, (), in_rotation)) == 100
 
     def test_two_left(self, budget: RetryBudget) -> None:
-        """Where both are well and have failed a request, a third attempt draws on the budget."""
-        assert granted(budget, 10) == MIN_RETRIES
+        """Where none is failing, what fails a request at both is no brownout."""
+        record(budget, FEWEST // 2, FEWEST)
+        assert granted(budget, 100) == 100
 
     def test_percent(self, budget: RetryBudget) -> None:
         """A part of the requests may be retried, and what was retried is no request."""
@@ -134,20 +135,24 @@ class TestTake:
 
     def test_window_ends(self, budget: RetryBudget, clock: Clock) -> None:
         """The budget is there again when the window is over."""
+        record(budget, FEWEST, 0)
         assert granted(budget, 10, percent=0) == MIN_RETRIES
         clock.now += WINDOW
         assert granted(budget, 10, percent=0) == MIN_RETRIES
 
     def test_of_a_group(self, budget: RetryBudget) -> None:
         """What one group has spent is not another's."""
-        assert granted(budget, 10) == MIN_RETRIES
-        assert budget.take("other", Members(("c", "d"), (), ("c", "d")))
+        record(budget, FEWEST, 0, *NAMES, "c", "d")
+        assert granted(budget, 10, percent=0) == MIN_RETRIES
+        assert budget.take("other", Members(("c", "d"), (), ("c", "d")), 0)
 
     def test_spent(self, budget: RetryBudget, clock: Clock) -> None:
         """What is left, and what was denied lately, can be asked for."""
         assert budget.spent(GROUP, NAMES) == (MIN_RETRIES, 0)
-        granted(budget, 5)
-        assert budget.spent(GROUP, NAMES) == (0, 2)
+        record(budget, FEWEST, 0)
+        assert budget.spent(GROUP, NAMES) == (8, 0)  # a fifth of 40
+        granted(budget, 10)
+        assert budget.spent(GROUP, NAMES) == (0, 4)
         clock.now += WINDOW
         assert budget.spent(GROUP, NAMES) == (MIN_RETRIES, 0)
 

@@ -117,9 +117,8 @@ class RetryBudget:
         return ended >= FEWEST and found.failed.total(self._clock()) > MOST_FAILED * ended
 
     def take(self, group: str, members: Members, percent: float = PERCENT) -> bool:
-        """Whether a group may make one more retry, which from now on counts as made, or as denied. It is free if it can
-        go to one that has not failed the request and is not failing; and where just one is left that is well, as it is
-        for a lone deployment.
+        """Whether a group may make one more retry, which from now on counts as made, or as denied. It is free as long as
+        one of its deployments that is left is not failing: what fails now and then is no brownout.
 
         Args:
             group: What the budget is kept under.
@@ -147,9 +146,7 @@ class RetryBudget:
         return Spent(max(0, limit - found.drawn.total(now)), found.denied.total(now))
 
     def _is_free(self, members: Members) -> bool:
-        if any(not self.is_failing(one) for one in members.untried):
-            return True
-        return sum(not self.is_failing(one) for one in members.in_rotation) == 1
+        return any(not self.is_failing(one) for one in (*members.untried, *members.in_rotation))
 
     def _limit(self, group: _Group, deployment_ids: Collection[str], percent: float, now: float) -> float:
         known: Final = (self._deployments.get(one) for one in deployment_ids)
