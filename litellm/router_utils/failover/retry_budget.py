@@ -117,8 +117,8 @@ class RetryBudget:
         return ended >= FEWEST and found.failed.total(self._clock()) > MOST_FAILED * ended
 
     def take(self, group: str, members: Members, percent: float = PERCENT) -> bool:
-        """Whether a group may make one more retry, which from now on counts as made, or as denied. It is free as long as
-        one of its deployments that is left is not failing: what fails now and then is no brownout.
+        """Whether a group may make one more retry, which from now on counts as made, or as denied. It is free while one
+        of its deployments that is left is not failing: what fails now and then is no brownout.
 
         Args:
             group: What the budget is kept under.
