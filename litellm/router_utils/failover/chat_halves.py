@@ -3,64 +3,36 @@ The two halves of a chat's stream: what the caller has of the first one, and wha
 get after it.
 """
 
-from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
-from litellm.router_utils.failover.stream_recovery import Diverged, Half, Sent, Splice, has_material
+from litellm.router_utils.failover.stream_recovery import Diverged, Halves, Splice, has_material
 from litellm.router_utils.failover.token_estimates import estimated_tokens
 from litellm.types.utils import ModelResponseStream, Usage
 
 
-class ChatHalves:
-    """The chunks that were `passed_on`, which are looked at only once their stream has broken off."""
+class ChatHalves(Halves):
+    """The chunks of a chat, whose `messages` are counted where it is told what was spent on them."""
 
-    prefill_fields: Mapping[str, object] = {"prefix": True}  # asked for by DeepSeek and Mistral
+    prefill_fields = MappingProxyType({"prefix": True})  # asked for by DeepSeek and Mistral
 
     def __init__(self, messages: object) -> None:
-        self.passed_on: list[object] = []
-        self.half = Half.RESTARTED
-        self.splice: Splice | None = None
+        super().__init__()
         self._messages: Final = messages
-        self._sent: Final = Sent()
-        self._read = 0  # of the chunks passed on
-        self._counted = 0  # of the words sent, by `_spent`
-        self._spent: Final[list[tuple[str, str]]] = []  # the models of what broke off, and what each has said
 
-    @property
-    def sent(self) -> Sent:
-        """What the caller has."""
-        for item in self.passed_on[self._read :]:
-            choices: Any = safe_getattr(item, "choices")
-            for choice in choices or ():
-                self._sent.add(choice.delta.content, choice.delta, choice.finish_reason)
-                self._sent.has_more |= bool(safe_getattr(choice, "index"))  # several answers are not joined
-        self._read = len(self.passed_on)
-        return self._sent
-
-    @property
-    def is_first(self) -> bool:
-        """Whether no answer has broken off yet, so that each chunk is passed on as it is."""
-        return not self._spent and self.splice is None
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether what comes now surely follows what was sent."""
-        return self.splice is None or self.splice.is_joined
-
-    def join(self, half: Half) -> None:
-        """Begin with a second answer."""
-        self.half = half
-        self.splice = Splice(self.sent.text, half)
+    def _note(self, item: object) -> None:
+        choices: Final[Any] = safe_getattr(item, "choices")
+        for choice in choices or ():
+            self._sent.add(choice.delta.content, choice.delta, choice.finish_reason)
+            self._sent.has_more |= bool(safe_getattr(choice, "index"))  # several answers are not joined
 
     def words_of(self, item: object) -> str:
-        """The text in a chunk that is kept back."""
         choices: Final[Any] = safe_getattr(item, "choices")
         content: Final = choices[0].delta.content if choices else None
         return content if isinstance(content, str) else ""
 
     def take(self, item: object) -> object:
-        """What of the next chunk the caller is to get, None if nothing. Raises Diverged."""
         if not self.is_first:
             choices: Final[Any] = safe_getattr(item, "choices")
             if choices and self.splice is not None and not self._joined(choices[0], self.splice):
@@ -86,13 +58,6 @@ class ChatHalves:
             rest += splice.end()
         delta.content = rest or None
         return bool(rest) or choice.finish_reason is not None
-
-    def broke(self, model: str, held: str) -> None:
-        """Remember what has been said until the stream broke off; `held` are words that the caller was never sent."""
-        words: Final = self.sent.words
-        text: Final = held or "".join(words[self._counted :])
-        self._counted = len(words)
-        self._spent.append((model, text))
 
     def _add_spent(self, item: Any) -> None:  # any-ok: a chunk, which LiteLLM gives a usage by setting it
         """Add to a second answer's usage what the halves before it have cost. That is counted here, since counting

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from litellm.litellm_core_utils.event_stream import EventStream
-from litellm.router_utils.failover.stream_recovery import Diverged, Half, Sent, Splice
+from litellm.router_utils.failover.stream_recovery import Diverged, Half, Halves
 from litellm.router_utils.failover.token_estimates import estimated_tokens
 
 _END: Final = b"\n\n"
@@ -17,56 +17,33 @@ _ERROR: Final = b'"error"'
 Event = Mapping[str, Any]  # any-ok: decoded JSON
 
 
-class MessageHalves:
-    """The events that were `passed_on`, as bytes, which are looked at only once their stream has broken off."""
-
-    prefill_fields: Mapping[str, object] = {}
+class MessageHalves(Halves):
+    """The events of a stream of /v1/messages, in pieces of bytes."""
 
     def __init__(self) -> None:
-        self.passed_on: list[object] = []
-        self.half = Half.RESTARTED
-        self.splice: Splice | None = None
-        self._sent: Final = Sent()
+        super().__init__()
         self._opened: Final[set[str]] = set()  # the types of the events that were sent
         self._first: Final = EventStream()
         self._second = EventStream()
-        self._read = 0  # of the pieces passed on
-        self._spent: Final[list[tuple[str, str]]] = []  # the models of what broke off, and what each has said
-        self._counted = 0  # of the words sent, by `_spent`
-
-    @property
-    def sent(self) -> Sent:
-        """What the caller has."""
-        for piece in self.passed_on[self._read :]:
-            for event in self._first.feed(piece) if isinstance(piece, bytes) else ():
-                self._note(event)
-        self._read = len(self.passed_on)
-        return self._sent
-
-    @property
-    def is_first(self) -> bool:
-        """Whether no answer has broken off yet, so that each piece is passed on as it is."""
-        return not self._spent and self.splice is None
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether what comes now surely follows what was sent."""
-        return self.splice is None or self.splice.is_joined
 
     def join(self, half: Half) -> None:
-        """Begin with a second answer."""
-        self.half = half
-        self.splice = Splice(self.sent.text, half)
+        super().join(half)
         self._second = EventStream()
 
+    def _note(self, item: object) -> None:
+        for event in self._first.feed(item) if isinstance(item, bytes) else ():
+            kind = str(event.get("type"))
+            self._opened.add(kind)
+            self._sent.add(_text_of(event), None, event if kind == "message_stop" or _reason(event) else None)
+            if _is_no_text(event) or kind == "content_block_stop":  # after which no word can follow
+                self._sent.has_more = True
+
     def words_of(self, item: object) -> str:
-        """The text in a piece that is kept back, as far as whole events of it are."""
         if not isinstance(item, bytes):
             return ""
         return "".join(_text_of(event) or "" for event in EventStream().feed(item))
 
     def take(self, item: object) -> object:
-        """What of the next piece the caller is to get, None if nothing. Raises Diverged."""
         if self.is_first or not isinstance(item, bytes):
             self.passed_on.append(item)
             return item
@@ -75,19 +52,6 @@ class MessageHalves:
             return None
         self.passed_on.append(b"".join(events))
         return self.passed_on[-1]
-
-    def broke(self, model: str, held: str) -> None:
-        """Remember what has been said until the stream broke off; `held` are words that the caller was never sent."""
-        words: Final = self.sent.words
-        self._spent.append((model, held or "".join(words[self._counted :])))
-        self._counted = len(words)
-
-    def _note(self, event: Event) -> None:
-        kind: Final = str(event.get("type"))
-        self._opened.add(kind)
-        self._sent.add(_text_of(event), None, event if kind == "message_stop" or _reason(event) else None)
-        if _is_no_text(event) or kind == "content_block_stop":  # after which no word can follow
-            self._sent.has_more = True
 
     def _joined(self, event: Event) -> Iterator[Event]:
         """The events that are left of a second answer's."""

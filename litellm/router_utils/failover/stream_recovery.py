@@ -6,10 +6,12 @@ Nothing of a second answer is passed on before it is sure to follow what has bee
 or another answer's.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 
@@ -141,27 +143,59 @@ class Splice:
         return not is_over and whole.startswith(said)
 
 
-class Halves(Protocol):
-    """An answer in the format of an API: the items of its stream that were `passed_on`, and how those of a second one
-    are joined to them. `prefill_fields` is what a prefill has beside its role and its text."""
+class Halves(ABC):
+    """An answer in the format of an API: the items of its stream that were `passed_on`, which are looked at only once
+    it has broken off, and how those of a second one are joined to them."""
 
-    prefill_fields: Mapping[str, object]
-    passed_on: list[object]
-    half: Half
+    prefill_fields: Mapping[str, object] = MappingProxyType({})
+    """What a prefill has beside its role and its text."""
+
+    def __init__(self) -> None:
+        self.passed_on: list[object] = []
+        self.half = Half.RESTARTED
+        self.splice: Splice | None = None
+        self._sent: Final = Sent()
+        self._read = 0  # of the items passed on
+        self._spent: Final[list[tuple[str, str]]] = []  # the models of what broke off, and what each has said
+        self._counted = 0  # of the words sent, by `_spent`
 
     @property
-    def sent(self) -> Sent: ...
+    def sent(self) -> Sent:
+        """What the caller has."""
+        for item in self.passed_on[self._read :]:
+            self._note(item)
+        self._read = len(self.passed_on)
+        return self._sent
 
     @property
-    def is_first(self) -> bool: ...
+    def is_first(self) -> bool:
+        """Whether no answer has broken off yet, so that each item is passed on as it is."""
+        return not self._spent and self.splice is None
 
     @property
-    def is_joined(self) -> bool: ...
+    def is_joined(self) -> bool:
+        """Whether what comes now surely follows what was sent."""
+        return self.splice is None or self.splice.is_joined
 
-    def join(self, half: Half) -> None: ...
+    def join(self, half: Half) -> None:
+        """Begin with a second answer."""
+        self.half = half
+        self.splice = Splice(self.sent.text, half)
 
-    def words_of(self, item: object) -> str: ...
+    def broke(self, model: str, held: str) -> None:
+        """Remember what has been said until the stream broke off; `held` are words that the caller was never sent."""
+        words: Final = self.sent.words
+        self._spent.append((model, held or "".join(words[self._counted :])))
+        self._counted = len(words)
 
-    def take(self, item: object) -> object: ...
+    @abstractmethod
+    def _note(self, item: object) -> None:
+        """Remember in `_sent` what an item has passed on."""
 
-    def broke(self, model: str, held: str) -> None: ...
+    @abstractmethod
+    def words_of(self, item: object) -> str:
+        """The text in an item that is kept back."""
+
+    @abstractmethod
+    def take(self, item: object) -> object:
+        """What of the next item the caller is to get, None if nothing. Raises Diverged."""
