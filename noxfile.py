@@ -37,9 +37,8 @@ OF_EACH_BASE = [*ABOUT_LITELLM, "tests/drill", "tests/proxy_unit_tests", "tests/
 STRUCTURE = "tests/fork/test_structure.py"
 """Imports in one direction only, no `Any` without a reason: what upstream's own gates look at, and no linter does."""
 
-IN_PARALLEL = ["-n", "2", "--dist", "worksteal"]
-MOSTLY_WAITING = ["-n", "3", "--dist", "worksteal"]
-"""For two cores: stock LiteLLM waits for hosts and back-offs that the patched one leaves alone."""
+IN_PARALLEL = ["-n", "3", "--dist", "worksteal"]
+"""For two cores: many tests wait, for hosts that are silent and for back-offs."""
 
 RELEASES: dict[str, tuple[str, list[str]]] = {
     "all": ("tests/releases/compat.py", []),
@@ -112,7 +111,7 @@ def baseline(session: nox.Session, base: str) -> None:
     plugin += ["--hypothesis-profile=no-shrinking", "--tb=no", "-rN", "-q"]  # how a known failure fails is no news
     impatient = {"ROUTER_PATIENCE": "1", "PYTHONPATH": "tests"}
     differing = Path(session.create_tmp()).resolve() / "differing.txt"
-    whole = [*MOSTLY_WAITING, *plugin, f"--differing={differing}", *ABOUT_LITELLM, *session.posargs]
+    whole = [*IN_PARALLEL, *plugin, f"--differing={differing}", *ABOUT_LITELLM, *session.posargs]
     session.run("pytest", *whole, env=impatient, success_codes=[0, 1])
     if tests := differing.read_text("utf-8").splitlines():
         session.log("These differ from the list, maybe by chance; once more by themselves")
