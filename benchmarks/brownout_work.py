@@ -21,7 +21,7 @@ GROUP = "measured"
 MESSAGES = [{"role": "user", "content": "ping"}]
 
 PER_SECOND = 8
-SECONDS = 45.0
+SECONDS = 60.0
 PERCENTS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 """Of a host's attempts, that fail."""
 
