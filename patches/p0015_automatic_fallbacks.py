@@ -29,11 +29,13 @@ Groups of several modes and sizes, over sockets. Keys of different rights,
 at a real proxy.
 """
 
-from fork.edits import AddImport, AddItem, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
+from fork.edits import AddImport, Decorate, ForReleases, Otherwise
+from fork.router_settings import RouterSettings
 
 FAILOVER = "litellm.router_utils.failover"
 TOLD_IN_PYTHON = "the router looks its fallbacks up in Python"
 COMPILED = "the router is compiled; its settings and what it is told of a request's fallbacks are edited"
+SETTINGS = RouterSettings({"automatic_fallbacks": ("bool", "False")})
 ADAPTERS = (
     "keep_refusal_as_answer",
     "refuse_unfit_groups",
@@ -61,12 +63,11 @@ EDITS = {
             {
                 "<1.110": (
                     AddImport(f"{FAILOVER}.python_router_fallbacks", ("add_automatic_fallbacks", "skip_denied_groups")),
-                    AddParameter("Router.__init__", "automatic_fallbacks: bool = False"),
-                    InsertFirst("Router.__init__", "self.automatic_fallbacks = automatic_fallbacks"),
+                    *SETTINGS.in_python(),
                     Decorate("Router.async_function_with_fallbacks_common_utils", "add_automatic_fallbacks"),
                     Decorate("Router.make_call", "skip_denied_groups"),
                 ),
-                ">=1.110": (AddParameter("_router_init", "automatic_fallbacks: bool = False"),),
+                ">=1.110": SETTINGS.compiled(),
             },
             why=COMPILED,
             otherwise=Otherwise.MOVED,
@@ -74,14 +75,14 @@ EDITS = {
     ),
     "litellm/router_api.py": (
         ForReleases(
-            {">=1.110": (AddItem("ROUTER_INIT_ARGS", '"automatic_fallbacks"'),)},
+            {">=1.110": SETTINGS.init_arguments()},
             why=TOLD_IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),
     ),
     "litellm/router_rust/surface/settings.py": (
         ForReleases(
-            {">=1.110": (AddItem("PLAIN_DEFAULTS", '"automatic_fallbacks": False'),)},
+            {">=1.110": SETTINGS.plain_defaults()},
             why=TOLD_IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),
@@ -91,7 +92,7 @@ EDITS = {
             {
                 ">=1.110": (
                     AddImport(f"{FAILOVER}.compiled_router_fallbacks", ADAPTERS),
-                    AddItem("_SERVED_ARGUMENTS", '"automatic_fallbacks"'),
+                    *SETTINGS.served_arguments(),
                     Decorate("RustCore._routing_fields", "tell_declared_groups"),
                     Decorate("_Driver.allow_fallback", "refuse_unfit_groups"),
                     Decorate("_Driver.attempt", "skip_denied_groups"),

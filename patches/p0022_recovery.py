@@ -32,13 +32,14 @@ A state machine over schedules of failures, probes and time; silent hosts
 over sockets; `silent_host` of the benchmarks.
 """
 
-from fork.edits import AddImport, AddItem, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
+from fork.edits import AddImport, Decorate, ForReleases, Otherwise
+from fork.router_settings import RouterSettings
 
 PYTHON = "litellm.router_utils.failover.python_router_recovery"
 COMPILED = "litellm.router_utils.failover.compiled_router_recovery"
 IS_COMPILED = "the router is compiled; what it asks of Python is edited"
 IN_PYTHON = "the router chooses in Python"
-SETTINGS = {"max_cooldown_time": ("float | None", "None"), "background_probes": ("bool", "True")}
+SETTINGS = RouterSettings({"max_cooldown_time": ("float | None", "None"), "background_probes": ("bool", "True")})
 
 ADDS = (
     "litellm/router_utils/failover/background_probe.py",
@@ -60,19 +61,17 @@ ADDS = (
         otherwise=Otherwise.MOVED,
     ),
 )
-PARAMETERS = {name: f"{name}: {kind} = {default}" for name, (kind, default) in SETTINGS.items()}
 EDITS = {
     "litellm/router.py": (
         ForReleases(
             {
                 "<1.110": (
                     AddImport(PYTHON, ("hold_back_doubtful", "watch_selected_deployment")),
-                    *(AddParameter("Router.__init__", parameter) for parameter in PARAMETERS.values()),
-                    *(InsertFirst("Router.__init__", f"self.{name} = {name}") for name in PARAMETERS),
+                    *SETTINGS.in_python(),
                     Decorate("Router._update_kwargs_with_deployment", "watch_selected_deployment"),
                     Decorate("Router._filter_cooldown_deployments", "hold_back_doubtful"),
                 ),
-                ">=1.110": tuple(AddParameter("_router_init", parameter) for parameter in PARAMETERS.values()),
+                ">=1.110": SETTINGS.compiled(),
             },
             why=IS_COMPILED,
             otherwise=Otherwise.MOVED,
@@ -97,18 +96,14 @@ EDITS = {
     ),
     "litellm/router_api.py": (
         ForReleases(
-            {">=1.110": tuple(AddItem("ROUTER_INIT_ARGS", f'"{name}"') for name in SETTINGS)},
+            {">=1.110": SETTINGS.init_arguments()},
             why=IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),
     ),
     "litellm/router_rust/surface/settings.py": (
         ForReleases(
-            {
-                ">=1.110": tuple(
-                    AddItem("PLAIN_DEFAULTS", f'"{name}": {default}') for name, (_, default) in SETTINGS.items()
-                )
-            },
+            {">=1.110": SETTINGS.plain_defaults()},
             why=IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),
@@ -128,7 +123,7 @@ EDITS = {
                             "watch_attempt_sync",
                         ),
                     ),
-                    *(AddItem("_SERVED_ARGUMENTS", f'"{name}"') for name in SETTINGS),
+                    *SETTINGS.served_arguments(),
                     Decorate("RustCore._answer_cache", "adopt_stored"),
                     Decorate("RustCore._answer_cache_sync", "adopt_stored_sync"),
                     Decorate("_Driver.attempt", "watch_attempt"),

@@ -33,14 +33,14 @@ Answers by where they are cut and what the second one says, as a property;
 each way to break over sockets, async and sync; `outages` of the benchmarks.
 """
 
-from fork.edits import AddImport, AddItem, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
+from fork.edits import AddImport, Decorate, ForReleases, Otherwise
+from fork.router_settings import RouterSettings
 
 RESCUE = "litellm.router_utils.failover.stream_rescue"
 IS_COMPILED = "the router is compiled; what it asks of Python is edited"
 IN_PYTHON = "the router asks in Python"
-SETTINGS = {"stream_recovery": ("str | None", "None"), "hold_ms": ("float | None", "None")}
+SETTINGS = RouterSettings({"stream_recovery": ("str | None", "None"), "hold_ms": ("float | None", "None")})
 WRAPPERS = ("recover_built_streams", "recover_streams", "recover_sync_streams")
-PARAMETERS = {name: f"{name}: {kind} = {default}" for name, (kind, default) in SETTINGS.items()}
 
 ADDS = (
     "litellm/router_utils/failover/chat_halves.py",
@@ -56,8 +56,7 @@ ADDS = (
     "tests/router_unit_tests/test_stream_recovery.py",
 )
 IN_ROUTER = (
-    *(AddParameter("Router.__init__", parameter) for parameter in PARAMETERS.values()),
-    *(InsertFirst("Router.__init__", f"self.{name} = {name}") for name in PARAMETERS),
+    *SETTINGS.in_python(),
     Decorate("Router.acompletion", "recover_streams"),
     Decorate("Router.completion", "recover_sync_streams"),
     Decorate("Router.factory_function", "recover_built_streams"),
@@ -73,7 +72,7 @@ EDITS = {
                     Decorate("Router._completion_streaming_iterator", "leave_to_recovery"),
                 ),
                 ">=1.108,<1.110": (AddImport(RESCUE, WRAPPERS), *IN_ROUTER),
-                ">=1.110": tuple(AddParameter("_router_init", parameter) for parameter in PARAMETERS.values()),
+                ">=1.110": SETTINGS.compiled(),
             },
             why=IS_COMPILED,
             otherwise=Otherwise.MOVED,
@@ -81,18 +80,14 @@ EDITS = {
     ),
     "litellm/router_api.py": (
         ForReleases(
-            {">=1.110": tuple(AddItem("ROUTER_INIT_ARGS", f'"{name}"') for name in SETTINGS)},
+            {">=1.110": SETTINGS.init_arguments()},
             why=IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),
     ),
     "litellm/router_rust/surface/settings.py": (
         ForReleases(
-            {
-                ">=1.110": tuple(
-                    AddItem("PLAIN_DEFAULTS", f'"{name}": {default}') for name, (_, default) in SETTINGS.items()
-                )
-            },
+            {">=1.110": SETTINGS.plain_defaults()},
             why=IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),
@@ -102,7 +97,7 @@ EDITS = {
             {
                 ">=1.110": (
                     AddImport(RESCUE, ("recover_message_streams", "recover_streams", "recover_sync_streams")),
-                    *(AddItem("_SERVED_ARGUMENTS", f'"{name}"') for name in SETTINGS),
+                    *SETTINGS.served_arguments(),
                     Decorate("RustCore.acompletion", "recover_streams"),
                     Decorate("RustCore.completion", "recover_sync_streams"),
                     Decorate("RustCore.aanthropic_messages", "recover_message_streams"),

@@ -27,12 +27,13 @@ them; groups of failing and healthy hosts over sockets; `brownout` of the
 benchmarks.
 """
 
-from fork.edits import AddImport, AddItem, AddParameter, Decorate, ForReleases, InsertFirst, Otherwise
+from fork.edits import AddImport, Decorate, ForReleases, InsertFirst, Otherwise
+from fork.router_settings import RouterSettings
 
 BUDGETED = "litellm.router_utils.failover.budgeted_retries"
 IS_COMPILED = "the router is compiled; where its settings are read is edited"
 IN_PYTHON = "the router reads its settings in Python"
-PARAMETER = "retry_budget: float | bool | None = None"
+SETTINGS = RouterSettings({"retry_budget": ("float | bool | None", "None")})
 
 ADDS = (
     "litellm/router_utils/failover/budgeted_retries.py",
@@ -46,26 +47,24 @@ EDITS = {
             {
                 "<1.110": (
                     AddImport(BUDGETED, ("checked_retry_budget",)),
-                    AddParameter("Router.__init__", PARAMETER),
+                    *SETTINGS.parameters("Router.__init__"),
                     InsertFirst("Router.__init__", "self.retry_budget = checked_retry_budget(retry_budget)"),
                 ),
-                ">=1.110": (AddParameter("_router_init", PARAMETER),),
+                ">=1.110": SETTINGS.compiled(),
             },
             why=IS_COMPILED,
             otherwise=Otherwise.MOVED,
         ),
     ),
     "litellm/router_api.py": (
-        ForReleases(
-            {">=1.110": (AddItem("ROUTER_INIT_ARGS", '"retry_budget"'),)}, why=IN_PYTHON, otherwise=Otherwise.MOVED
-        ),
+        ForReleases({">=1.110": SETTINGS.init_arguments()}, why=IN_PYTHON, otherwise=Otherwise.MOVED),
     ),
     "litellm/router_rust/surface/settings.py": (
         ForReleases(
             {
                 ">=1.110": (
                     AddImport(BUDGETED, ("check_retry_budget",)),
-                    AddItem("PLAIN_DEFAULTS", '"retry_budget": None'),
+                    *SETTINGS.plain_defaults(),
                     Decorate("initial_plain", "check_retry_budget"),
                 )
             },
@@ -74,8 +73,6 @@ EDITS = {
         ),
     ),
     "litellm/router_rust/core.py": (
-        ForReleases(
-            {">=1.110": (AddItem("_SERVED_ARGUMENTS", '"retry_budget"'),)}, why=IN_PYTHON, otherwise=Otherwise.MOVED
-        ),
+        ForReleases({">=1.110": SETTINGS.served_arguments()}, why=IN_PYTHON, otherwise=Otherwise.MOVED),
     ),
 }
