@@ -7,7 +7,7 @@ import functools
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import litellm
 from litellm.exceptions import MidStreamFallbackError
@@ -31,17 +31,25 @@ Ask = Callable[..., Any]  # any-ok: the router's own method, async or not
 
 def recover_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
     """Wrap the router's `acompletion`: the stream it gives goes on at another deployment should it break off."""
+    return _recovering(ask, _CHAT)
 
+
+def recover_message_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    """As `recover_streams`, for `aanthropic_messages`."""
+    return _recovering(ask, _MESSAGES)
+
+
+def _recovering(ask: Callable[..., Awaitable[object]], api: "_Api") -> Callable[..., Awaitable[object]]:
     @functools.wraps(ask)
-    async def acompletion(self: object, *args: object, **kwargs: object) -> object:
-        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(_messages(args, kwargs)))
+    async def recovering(self: object, *args: object, **kwargs: object) -> object:
+        rescue: Final = _begin(self, ask, args, kwargs, api)
         if rescue is None:
             return await ask(self, *args, **without_settings(kwargs))
         with carrying(rescue.state):
             response: Final = await ask(self, **rescue.request)
-        return RecoveringStream(response, response.__aiter__(), rescue) if is_async_stream(response) else response
+        return api.stream(response, response.__aiter__(), rescue) if is_async_stream(response) else response
 
-    return acompletion
+    return recovering
 
 
 def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
@@ -49,34 +57,15 @@ def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
 
     @functools.wraps(ask)
     def completion(self: object, *args: object, **kwargs: object) -> object:
-        rescue: Final = _begin(self, ask, args, kwargs, ChatHalves(_messages(args, kwargs)))
+        rescue: Final = _begin(self, ask, args, kwargs, _CHAT)
         if rescue is None:
             return ask(self, *args, **without_settings(kwargs))
         with carrying(rescue.state):
             response: Final[Any] = ask(self, **rescue.request)
         is_stream: Final = safe_getattr(response, "__next__") is not None
-        return RecoveringStream(response, iter(response), rescue) if is_stream else response
+        return _CHAT.stream(response, iter(response), rescue) if is_stream else response
 
     return completion
-
-
-def _messages(args: tuple[object, ...], kwargs: Request) -> object:
-    return args[1] if len(args) > 1 else kwargs.get("messages")
-
-
-def recover_message_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
-    """As `recover_streams`, for `aanthropic_messages`."""
-
-    @functools.wraps(ask)
-    async def aanthropic_messages(self: object, **kwargs: object) -> object:
-        rescue: Final = _begin(self, ask, (), kwargs, MessageHalves(), "litellm_metadata")
-        if rescue is None:
-            return await ask(self, **without_settings(kwargs))
-        with carrying(rescue.state):
-            response: Final = await ask(self, **rescue.request)
-        return RecoveringMessages(response, response.__aiter__(), rescue) if is_async_stream(response) else response
-
-    return aanthropic_messages
 
 
 def recover_built_streams(build: Callable[..., Any]) -> Callable[..., Any]:  # any-ok: a method of whichever API
@@ -127,11 +116,8 @@ class _PlainFailures(PeekedStream):
             raise error.original_exception or error from error
 
 
-def _begin(
-    owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request, answer: Halves, metadata: str = "metadata"
-) -> "Rescue | None":
-    """What rescues the stream that a call asks for; None if it asks for none, or for one that is not recovered.
-    `metadata` is where a request of its API has LiteLLM's own."""
+def _begin(owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request, api: "_Api") -> "Rescue | None":
+    """What rescues the stream that a call asks for; None if it asks for none, or for one that is not recovered."""
     named: Final = dict(zip(("model", "messages", "stream"), args, strict=False))
     if named.get("stream", kwargs.get("stream")) is not True:
         return None
@@ -140,8 +126,7 @@ def _begin(
         return None
     router: Final = as_router(owner)
     seconds: Final = held_for(router, kwargs.get("hold_ms"))
-    request: Final = without_settings({**named, **kwargs})
-    return Rescue(owner, router, ask, request, answer, metadata, own=own, seconds=seconds)
+    return Rescue(owner, router, ask, without_settings({**named, **kwargs}), api, own=own, seconds=seconds)
 
 
 class Rescue:
@@ -154,8 +139,7 @@ class Rescue:
         router: Router,
         ask: Ask,
         request: Request,
-        answer: Halves,
-        metadata: str,
+        api: "_Api",
         *,
         own: str | None,
         seconds: float | None,
@@ -166,8 +150,8 @@ class Rescue:
         self.request: Final = request
         self.mode = own or mode_of(router)
         self.state: Final = RequestState(is_recovered=self.mode != "off")
-        self.answer: Final = answer
-        self._metadata: Final = metadata
+        self.answer: Final = api.halves(request)
+        self._metadata: Final = api.metadata
         self.hold_until = None if seconds is None else time.monotonic() + seconds
         self.is_plain = False  # whether nothing but passing on is to be done
         self.is_holding = False
@@ -218,9 +202,8 @@ class Rescue:
         is_hopeless: Final = self.mode == "off" or not is_deployment_fault(failure_of(error).kind)
         return () if is_hopeless or _is_guarded() else possible
 
-    def asks(self, error: Exception, denied: Sequence[str]) -> Asks:
+    def asks(self, error: Exception, wanted: Sequence[Half], denied: Sequence[str]) -> Asks:
         """The requests for a second answer, as `second_answers` has them. Raises what broke off if there is none."""
-        wanted: Final = self.wanted(error)
         said: Final[Request] = {
             "role": "assistant",
             "content": prefill(self.answer.sent.text),
@@ -382,7 +365,8 @@ class RecoveringStream(PeekedStream):
         rescue.broke(self._stream, error, held)
         if isinstance(error, Diverged):
             await calls.close(self._stream)
-        asks: Final = rescue.asks(error, await calls.denied(rescue) if rescue.wanted(error) else ())
+        wanted: Final = rescue.wanted(error)
+        asks: Final = rescue.asks(error, wanted, await calls.denied(rescue) if wanted else ())
         try:
             asked = next(asks)
             while True:
@@ -468,3 +452,16 @@ class _Held:
         self.items.append(item)
         self._words.append(words)
         self._size += len(words)
+
+
+class _Api(NamedTuple):
+    """What APIs differ in: how the halves of an answer are joined, where a request has LiteLLM's own metadata, and what
+    passes for a stream."""
+
+    halves: Callable[[Request], Halves]
+    metadata: str
+    stream: type[RecoveringStream]
+
+
+_CHAT: Final = _Api(lambda request: ChatHalves(request.get("messages")), "metadata", RecoveringStream)
+_MESSAGES: Final = _Api(lambda request: MessageHalves(), "litellm_metadata", RecoveringMessages)
