@@ -20,7 +20,7 @@ from litellm.router_utils.failover.retry_budget import (
 
 GROUP = "g"
 NAMES = ("a", "b")
-BOTH_TRIED = Members(NAMES, (), NAMES)
+BOTH_LEFT = Members(NAMES, NAMES)
 
 
 class Clock:
@@ -47,7 +47,7 @@ def record(budget: RetryBudget, failed: int, answered: int, *names: str) -> None
             budget.record(name, failed=place >= answered)
 
 
-def granted(budget: RetryBudget, tries: int, members: Members = BOTH_TRIED, percent: float = 20) -> int:
+def granted(budget: RetryBudget, tries: int, members: Members = BOTH_LEFT, percent: float = 20) -> int:
     return sum(budget.take(GROUP, members, percent) for _ in range(tries))
 
 
@@ -106,21 +106,21 @@ class TestTake:
     def test_healthy_sibling(self, budget: RetryBudget) -> None:
         """The first try of one that is well is free, however many there are, and leaves the budget to the others."""
         record(budget, FEWEST, 0, "a")
-        assert granted(budget, 100, Members(NAMES, ("b",), NAMES)) == 100
+        assert granted(budget, 100, BOTH_LEFT) == 100
         record(budget, FEWEST, 0, "b")
         assert granted(budget, 10) == MIN_RETRIES
 
     def test_failing_sibling(self, budget: RetryBudget) -> None:
         """The first try of one that is failing draws on the budget."""
         record(budget, FEWEST, 0)
-        assert granted(budget, 100, Members(NAMES, ("b",), NAMES)) == 6  # the 7th would be above a fifth of 40 - 6
+        assert granted(budget, 100, BOTH_LEFT) == 6  # the 7th would be above a fifth of 40 - 6
 
-    @pytest.mark.parametrize("in_rotation", [NAMES, ("b",)], ids=["the other fails", "the other is out of rotation"])
-    def test_one_left(self, budget: RetryBudget, in_rotation: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize("left", [NAMES, ("b",)], ids=["the other fails", "the other is out of rotation"])
+    def test_one_left(self, budget: RetryBudget, left: tuple[str, ...]) -> None:
         """Where one deployment is left that is well, it is retried as a lone one is."""
         record(budget, FEWEST, 0, "a")
         record(budget, FEWEST // 2, FEWEST, "b")
-        assert granted(budget, 100, Members(NAMES, (), in_rotation)) == 100
+        assert granted(budget, 100, Members(NAMES, left)) == 100
 
     def test_two_left(self, budget: RetryBudget) -> None:
         """Where none is failing, what fails a request at both is no brownout."""
@@ -144,7 +144,7 @@ class TestTake:
         """What one group has spent is not another's."""
         record(budget, FEWEST, 0, *NAMES, "c", "d")
         assert granted(budget, 10, percent=0) == MIN_RETRIES
-        assert budget.take("other", Members(("c", "d"), (), ("c", "d")), 0)
+        assert budget.take("other", Members(("c", "d"), ("c", "d")), 0)
 
     def test_spent(self, budget: RetryBudget, clock: Clock) -> None:
         """What is left, and what was denied lately, can be asked for."""
@@ -178,8 +178,7 @@ class Brownout:
             self.clock.now += 1 / 16
             tried: list[str] = []
             while len(tried) < 3 and not self._answers(tried):
-                left = [one for one in NAMES if one not in tried]
-                if len(tried) < 3 and not self.budget.take(GROUP, Members(NAMES, left, NAMES)):
+                if len(tried) < 3 and not self.budget.take(GROUP, BOTH_LEFT):
                     break
 
     def _answers(self, tried: list[str]) -> bool:

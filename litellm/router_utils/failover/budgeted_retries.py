@@ -88,9 +88,10 @@ def limit_retries(turn: GroupTurn, step: NextStep, candidates: Collection[str], 
         return step
     rotation: Final = rotation_of(turn.router)
     phase: Final = rotation.recovery.phase
-    standing: Final = [one for one in names if one == failed.deployment_id or phase(one) is Phase.IN_ROTATION]
+    asked: Final = {*untried, failed.deployment_id}
+    left: Final = [one for one in names if one in asked or phase(one) is Phase.IN_ROTATION]
     key: Final = _key(turn.router.get_model_info(id=failed.deployment_id) or {})
-    if budget_of(rotation).take(key, Members(names, untried, standing), _percent(setting)):
+    if budget_of(rotation).take(key, Members(names, left), _percent(setting)):
         return step
     _tell(turn, failed, budget_of(rotation).spent(key, names).denied, _percent(setting))
     return NextStep.FALL_BACK

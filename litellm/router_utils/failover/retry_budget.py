@@ -13,7 +13,9 @@ unless its last three were answered: of one that fails 70 % that is so after one
 """
 
 from collections.abc import Callable, Collection
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
+
+Kept = TypeVar("Kept")
 
 PERCENT: Final = 20.0
 MIN_RETRIES: Final = 3
@@ -69,13 +71,22 @@ class _Group:
         self.denied: Final = RecentCount(WINDOW)
 
 
+def _kept(known: dict[str, Kept], name: str, make: Callable[[], Kept]) -> Kept:
+    """What is `known` by a name, made if there is none yet; the oldest makes way for it where there are too many."""
+    found = known.get(name)
+    if found is None:
+        found = known[name] = make()
+        if len(known) > _MOST_KEPT:
+            del known[next(iter(known))]
+    return found
+
+
 class Members(NamedTuple):
-    """The ids of a group's deployments, as one of its requests has found them: all of them, those that a retry can go
-    to and that have not failed the request, and those in rotation, of which the one that has just failed it is one."""
+    """The ids of a group's deployments, as one of its requests has found them: all of them, and those that are left: in
+    rotation, or untried and to be asked, or just now asked and failed."""
 
     all: Collection[str]
-    untried: Collection[str] = ()
-    in_rotation: Collection[str] = ()
+    left: Collection[str] = ()
 
 
 class Spent(NamedTuple):
@@ -96,11 +107,7 @@ class RetryBudget:
 
     def record(self, deployment_id: str, *, failed: bool) -> None:
         """An attempt at a deployment has come to an end; `failed` through a fault of the deployment's."""
-        found = self._deployments.get(deployment_id)
-        if found is None:
-            found = self._deployments[deployment_id] = _Deployment()
-            if len(self._deployments) > _MOST_KEPT:
-                del self._deployments[next(iter(self._deployments))]
+        found: Final = _kept(self._deployments, deployment_id, _Deployment)
         now: Final = self._clock()
         found.attempts.add(now)
         found.ended.add(now)
@@ -125,13 +132,9 @@ class RetryBudget:
             members: Of the group.
             percent: Of the group's requests in `WINDOW` seconds, that its retries may come to.
         """
-        found = self._groups.get(group)
-        if found is None:
-            found = self._groups[group] = _Group()
-            if len(self._groups) > _MOST_KEPT:
-                del self._groups[next(iter(self._groups))]
+        found: Final = _kept(self._groups, group, _Group)
         now: Final = self._clock()
-        if self._is_free(members):
+        if any(not self.is_failing(one) for one in members.left):
             found.free.add(now)
             return True
         is_left: Final = found.drawn.total(now) + 1 <= self._limit(found, members.all, percent, now)
@@ -144,9 +147,6 @@ class RetryBudget:
         now: Final = self._clock()
         limit: Final = int(self._limit(found, deployment_ids, percent, now))
         return Spent(max(0, limit - found.drawn.total(now)), found.denied.total(now))
-
-    def _is_free(self, members: Members) -> bool:
-        return any(not self.is_failing(one) for one in (*members.untried, *members.in_rotation))
 
     def _limit(self, group: _Group, deployment_ids: Collection[str], percent: float, now: float) -> float:
         known: Final = (self._deployments.get(one) for one in deployment_ids)
