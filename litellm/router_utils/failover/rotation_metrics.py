@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from prometheus_client import Counter
 
 _COUNTERS: Final = {
-    Event.EJECTED: "litellm_deployment_ejections",
-    Event.PROBED: "litellm_deployment_probes",
-    Event.DENIED: "litellm_deployment_retries_denied",
+    Event.EJECTED: (
+        "litellm_deployment_ejections",
+        "Times that a deployment was taken out of rotation, by the kind of its latest failure",
+    ),
+    Event.PROBED: (
+        "litellm_deployment_probes",
+        "Requests that found out whether a deployment is well, by the kind of its latest failure",
+    ),
+    Event.DENIED: (
+        "litellm_deployment_retries_denied",
+        "Failures at a deployment that were not tried again, its group's retry budget being spent",
+    ),
 }
-_MEANINGS: Final = {
-    _COUNTERS[Event.EJECTED]: "Times that a deployment was taken out of rotation, by the kind of its latest failure",
-    _COUNTERS[Event.PROBED]: "Requests that found out whether a deployment is well, by the kind of its latest failure",
-    _COUNTERS[Event.DENIED]: "Failures at a deployment that were not tried again, its group's retry budget being spent",
-}
+"""What each event is counted under, and what that counter means."""
 _LABELS: Final = ("model_id", "kind")
 _UNKNOWN: Final = "unknown"  # another process, or a health check, has seen it fail
 
@@ -39,9 +44,9 @@ def count(event: Event, deployment_id: str, kind: FailureKind | None) -> None:
     """
     try:
         if _is_on():
-            _counter(_COUNTERS[event]).labels(deployment_id, _UNKNOWN if kind is None else kind.value).inc()
+            _counter(_COUNTERS[event][0]).labels(deployment_id, _UNKNOWN if kind is None else kind.value).inc()
     except Exception as error:
-        verbose_router_logger.warning("%s was not counted: %s", _COUNTERS[event], error)
+        verbose_router_logger.warning("%s was not counted: %s", _COUNTERS[event][0], error)
 
 
 def _is_on() -> bool:
@@ -49,8 +54,8 @@ def _is_on() -> bool:
     return any(one == "prometheus" or type(one).__name__ == "PrometheusLogger" for one in callbacks)
 
 
-@lru_cache(maxsize=len(_MEANINGS))
+@lru_cache(maxsize=len(_COUNTERS))
 def _counter(name: str) -> "Counter":
     from prometheus_client import Counter  # which LiteLLM's callback needs
 
-    return Counter(name, _MEANINGS[name], _LABELS)
+    return Counter(name, dict(_COUNTERS.values())[name], _LABELS)
