@@ -7,19 +7,24 @@ from typing import Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.router_utils.failover.retry_state import GroupTurn
-from litellm.router_utils.failover.router_view import deployment_setting, router_setting
+from litellm.router_utils.failover.router_view import Router, deployment_setting, router_setting
 
 
 def has_retry_left(turn: GroupTurn, deployment_id: str, made: int) -> bool:
     """Whether a retry may follow the attempt on a deployment before which `made` were made in this model group,
     whatever it fails with. A retry policy decides by a failure that is still to come, so it may."""
-    count: Final = turn.request.get("num_retries")
     return (
-        _is_more(router_setting(turn.router, "num_retries") if count is None else count, made)
+        _is_more(num_retries(turn.router, turn.request), made)
         or router_setting(turn.router, "retry_policy") is not None
         or bool(_policies_of_groups(turn))
         or _is_more(deployment_setting(turn.router, deployment_id, "num_retries"), made)
     )
+
+
+def num_retries(router: Router, request: Mapping[str, object]) -> object:
+    """How many retries a request has, by itself or else by the router, whatever that is."""
+    own: Final = request.get("num_retries")
+    return router_setting(router, "num_retries") if own is None else own
 
 
 def _is_more(count: object, made: int) -> bool:

@@ -9,8 +9,9 @@ from litellm.litellm_core_utils.failure import failure_of
 from litellm.router_utils.failover.fallbacks import configured_fallbacks, fallback_groups, start_turn, steps_left
 from litellm.router_utils.failover.group_names import deployments_by, team_of
 from litellm.router_utils.failover.policy import is_rejected
+from litellm.router_utils.failover.retries import num_retries
 from litellm.router_utils.failover.retry_state import RequestState
-from litellm.router_utils.failover.router_view import Deployment, Router, any_in_rotation, id_of, router_setting
+from litellm.router_utils.failover.router_view import Deployment, Router, any_in_rotation, id_of
 from litellm.router_utils.failover.stream_recovery import Half
 
 Request = dict[str, object]
@@ -80,8 +81,7 @@ def _targets(router: Router, request: Request, state: RequestState, denied: Sequ
 
 
 def _retries(router: Router, request: Request) -> int:
-    count: Final = request.get("num_retries")
-    found: Final = router_setting(router, "num_retries") if count is None else count
+    found: Final = num_retries(router, request)
     return found if isinstance(found, int) else 0
 
 
