@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from brownout_work import BOTH, ONE, PER_SECOND, PERCENTS, SECONDS, VARIANTS, Count
-from harness import Benchmark, Row, asked_together
+from harness import Benchmark, Row, asked_together, concluded
 
 GROUPS = {BOTH: "both fail", ONE: "one fails, the other is well"}
 MOST_ATTEMPTS = 1.3
@@ -100,7 +100,7 @@ def sentence(outcomes: Sequence[Outcome]) -> str:
     most = [max((attempts(getattr(one, side)) for one in failing), default=0.0) for side in ("stock", "patched")]
     said = f"where both fail {FROM} % or more, a request made up to {most[0]:.2f} attempts, patched {most[1]:.2f}"
     wrong = [f"{one.name}: {complaint}" for one in outcomes for complaint in one.complaints]
-    return f"The patched LiteLLM is wrong: {'; '.join(wrong)}; {said}." if wrong else f"{said[0].upper()}{said[1:]}."
+    return concluded(said, wrong)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -182,6 +182,12 @@ def main(benchmark: Benchmark[Any], arguments: Sequence[str] | None = None) -> i
     return int(benchmark.failed(outcomes))
 
 
+def concluded(said: str, wrong: Sequence[str]) -> str:
+    """The sentence that ends a run: what is `wrong` with the patched side, if anything, and what was measured, which is
+    `said` in a clause."""
+    return f"The patched LiteLLM is wrong: {'; '.join(wrong)}; {said}." if wrong else f"{said[0].upper()}{said[1:]}."
+
+
 def table(columns: Row, rows: Sequence[Row]) -> str:
     """A table as text, as wide as its widest row."""
     drawn = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)

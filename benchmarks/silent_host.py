@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness import SIDES, Benchmark, Row, asked_together
+from harness import SIDES, Benchmark, Row, asked_together, concluded
 from silent_host_work import PER_SECOND, SECONDS, TIMEOUT, VARIANTS, Result
 
 NAMES = {
@@ -80,7 +80,7 @@ def sentence(outcomes: Sequence[Outcome]) -> str:
     asked = sum(one.patched.asked for one in outcomes)
     said = f"of {asked} requests {waited['stock']} waited a whole timeout on stock LiteLLM, {waited['patched']} patched"
     wrong = [f"{NAMES[one.patched.variant]}: {complaint}" for one in outcomes for complaint in one.complaints]
-    return f"The patched LiteLLM is wrong: {'; '.join(wrong)}; {said}." if wrong else f"{said[0].upper()}{said[1:]}."
+    return concluded(said, wrong)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
