@@ -18,5 +18,5 @@ drill.py       breaks and asks; outcome.py what came of it
 drill_report.py, page.py  the same as a table, JSON, JUnit's XML and a page
 
 The package stands beside litellm, not in it: importing `litellm` takes seconds and asks the network for prices. Nothing
-here imports it, opens a socket or reads the value of an environment variable.
+here imports it, but the process that is drilled. `check` opens no socket and reads no value of an environment variable.
 """

@@ -171,7 +171,7 @@ def _seconds(value: object) -> float | None:
 def _deployment(copy: Copy, one: Deployment, url: str, provider: str) -> dict[str, object]:
     params = _params(copy, one.params, url, provider)
     if not provider:
-        params |= {"model": f"{ANY}/stand-in", "api_base": url + VERSIONED, "api_key": KEY}
+        params |= _stand_in_at(url)
         params.pop("custom_llm_provider", None)
     info = _kept(copy, "model_info", one.info, lambda name: name in ("id", "mode", "base_model"))
     if (own := one.info.get("id")) is not None:
@@ -183,10 +183,12 @@ def _params(copy: Copy, node: Node, url: str, provider: str) -> dict[str, object
     for name in (*PLACES, "api_key"):
         if (given := node.get(name)) is not None:
             copy.exchange(f"litellm_params.{name}", given, "an invented key" if name == "api_key" else "a stand-in")
-    own = Node(
-        node.place, entries={k: v for k, v in node.entries.items() if k not in (*PLACES, "api_key")}, is_mapping=True
+    kept = _kept(
+        copy,
+        "litellm_params",
+        _without(node, (*PLACES, "api_key")),
+        lambda name: name in KEPT_TEXTS or name.startswith("allowed_fails"),
     )
-    kept = _kept(copy, "litellm_params", own, lambda name: name in KEPT_TEXTS or name.startswith("allowed_fails"))
     return {**kept, "api_base": url + BASES.get(provider, VERSIONED), "api_key": KEY}
 
 
@@ -230,8 +232,7 @@ def _section(copy: Copy, section: str, node: Node, names: Names) -> dict[str, ob
     for name, value in node.entries.items():
         if name in STRUCTURES:
             kept[name] = _safe(copy, f"{section}.{name}", value, names)
-    others = {name: value for name, value in node.entries.items() if name not in STRUCTURES}
-    return kept | _kept(copy, section, Node(node.place, entries=others, is_mapping=True), lambda name: False)
+    return kept | _kept(copy, section, _without(node, STRUCTURES), lambda name: False)
 
 
 def _safe(copy: Copy, where: str, node: Node, names: Names) -> object:
@@ -258,12 +259,22 @@ def _safe(copy: Copy, where: str, node: Node, names: Names) -> object:
 
 def _led_to(copy: Copy, where: str, node: Node, named: str, names: Names) -> dict[str, object]:
     """A fallback with parameters of its own: a group, or what stands in for a deployment that is in no model_list."""
-    others = {name: value for name, value in node.entries.items() if name != "model"}
-    kept = _kept(copy, where, Node(node.place, entries=others, is_mapping=True), lambda name: False)
+    kept = _kept(copy, where, _without(node, ("model",)), lambda name: False)
     if names.is_known(named):
         return {**kept, "model": named}
     copy.exchange(f"{where}.model", node, "a stand-in")
-    return {**kept, "model": f"{ANY}/stand-in", "api_base": names.spare + VERSIONED, "api_key": KEY}
+    return {**kept, **_stand_in_at(names.spare)}
+
+
+def _stand_in_at(url: str) -> dict[str, object]:
+    """What is asked in the place of a deployment that cannot be spoken for."""
+    return {"model": f"{ANY}/stand-in", "api_base": url + VERSIONED, "api_key": KEY}
+
+
+def _without(node: Node, names: Container[str]) -> Node:
+    """The mapping `node` without the entries of these `names`."""
+    others = {name: value for name, value in node.entries.items() if name not in names}
+    return Node(node.place, entries=others, is_mapping=True)
 
 
 def _plain(node: Node) -> object:

@@ -21,7 +21,7 @@ from pathlib import Path
 from litellm_drill.copied import SHORT, Copy, copied, lines, with_short_timeouts
 from litellm_drill.document import ConfigError
 from litellm_drill.gateway import FORKS, Answer, Gateway, Gateways
-from litellm_drill.outcome import SEVERITIES, Outcome, Report, Scenario, Step, Verdict, is_cut_stream
+from litellm_drill.outcome import Outcome, Report, Scenario, Step, Verdict, is_cut_stream, worst
 from litellm_drill.plan import Plan, rounds
 from litellm_drill.stand_in import QUESTION, Attempt, Fault, StandIn
 
@@ -167,7 +167,7 @@ class Lane:
             for i in scenario.broken:
                 await self.stand_ins[i].turn(None)
         nothing = Outcome(scenario, Verdict.UNASKED, self._labels(scenario), "", "", 0.0, 0.0, ())
-        return max(found, key=lambda one: (SEVERITIES.index(one.verdict), one.added), default=nothing)
+        return worst(found) or nothing
 
     def _outcome(self, scenario: Scenario, answer: Answer, attempts: Sequence[Attempt]) -> Outcome:
         label = self.plan.labels
