@@ -103,7 +103,7 @@ class StreamedAnswer:
         self._has_events = False
         self._begun: set[int] = set()  # choices that have said something
         self._ended: set[int] = set()  # choices that have a reason for their end
-        self.has_choices = False  # more than the one that most have
+        self.has_several = False  # more than the one that most have
 
     @property
     def has_said(self) -> bool:
@@ -143,7 +143,7 @@ class StreamedAnswer:
                 index = _number(choice.get("index"))
                 self._begun.update([index] if of.says else ())
                 self._ended.update([index] if of.is_end else ())
-                self.has_choices = self.has_choices or index > 0
+                self.has_several = self.has_several or index > 0
 
     def done(self) -> Failure | None:
         """Take the event that only says the stream is over into account."""

@@ -115,7 +115,7 @@ class JudgedStream:
 
     def _skip_plain_events(self, piece: bytes, begin: int) -> int:
         """The index after the events from `begin` on that need not be looked at; none of them may have begun before."""
-        if self._plain is None or not self._answer.has_said or self._answer.has_choices or self._is_within_event:
+        if self._plain is None or not self._answer.has_said or self._answer.has_several or self._is_within_event:
             return begin
         return self._plain.end_of_events(piece, begin)
 
