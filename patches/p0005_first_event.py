@@ -54,9 +54,9 @@ EDITS = {
         Decorate("CustomStreamWrapper.finish_reason_handler", "fail_on_empty_stream"),
     ),
     "litellm/llms/anthropic/experimental_pass_through/adapters/streaming_iterator.py": (
-        AddImport("litellm.litellm_core_utils.stream_start", ("keep_stream_failure", "raise_before_first_event")),
+        AddImport("litellm.litellm_core_utils.stream_start", ("keep_failure_in_event", "keep_stream_failure")),
         Decorate("AnthropicStreamWrapper.__anext__", "keep_stream_failure"),
-        Decorate("AnthropicStreamWrapper.async_anthropic_sse_wrapper", "raise_before_first_event"),
+        Decorate("AnthropicStreamWrapper.async_anthropic_sse_wrapper", "keep_failure_in_event"),
     ),
     "litellm/router.py": (
         ForReleases(

@@ -43,7 +43,7 @@ from fork.edits import (
 AS_TOLD = AddImport("litellm.proxy.failover_errors.response", ("to_client_error",))
 
 KEEPING_ITS_FAILURE = (
-    AddImport("litellm.litellm_core_utils.stream_start", ("raise_before_first_event", "raise_stream_failure")),
+    AddImport("litellm.litellm_core_utils.stream_start", ("keep_failure_in_event", "raise_stream_failure")),
     InsertAfterCall("AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.error", "self.failure = e"),
 )
 
@@ -143,22 +143,22 @@ EDITS = {
             {
                 "<1.103": (
                     *KEEPING_ITS_FAILURE,
-                    Decorate("AnthropicResponsesStreamWrapper.async_anthropic_sse_wrapper", "raise_before_first_event"),
+                    Decorate("AnthropicResponsesStreamWrapper.async_anthropic_sse_wrapper", "keep_failure_in_event"),
                     Decorate("AnthropicResponsesStreamWrapper.async_anthropic_sse_wrapper", "raise_stream_failure"),
                 ),
                 ">=1.103,<1.104": (
                     *KEEPING_ITS_FAILURE,
-                    Decorate("AnthropicResponsesStreamWrapper._sse_frames", "raise_before_first_event"),
+                    Decorate("AnthropicResponsesStreamWrapper._sse_frames", "keep_failure_in_event"),
                     Decorate("AnthropicResponsesStreamWrapper._sse_frames", "raise_stream_failure"),
                 ),
                 ">=1.104": (
                     AS_TOLD,
                     InsertFirst("_failure_status_and_message", "exception = to_client_error(exception)"),
-                    AddImport("litellm.litellm_core_utils.stream_start", ("raise_before_first_event",)),
+                    AddImport("litellm.litellm_core_utils.stream_start", ("keep_failure_in_event",)),
                     InsertAfterCall(
                         "AnthropicResponsesStreamWrapper.__anext__", "verbose_logger.exception", "self.failure = e"
                     ),
-                    Decorate("AnthropicResponsesStreamWrapper._sse_frames", "raise_before_first_event"),
+                    Decorate("AnthropicResponsesStreamWrapper._sse_frames", "keep_failure_in_event"),
                 ),
             },
             why="each of them needs one of the two",

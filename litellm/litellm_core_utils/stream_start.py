@@ -159,7 +159,7 @@ def fail_on_empty_stream(
 
 
 def keep_stream_failure(anext: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
-    """Wrap `AnthropicStreamWrapper.__anext__` for `raise_before_first_event`."""
+    """Wrap `AnthropicStreamWrapper.__anext__` for `keep_failure_in_event`."""
 
     @functools.wraps(anext)
     async def __anext__(self: _FailedStream) -> Result:
@@ -173,7 +173,7 @@ def keep_stream_failure(anext: Callable[..., Awaitable[Result]]) -> Callable[...
     return __anext__
 
 
-def raise_before_first_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Callable[[Stream], AsyncIterator[bytes]]:
+def keep_failure_in_event(sse: Callable[[Stream], AsyncIterator[bytes]]) -> Callable[[Stream], AsyncIterator[bytes]]:
     """Wrap what makes the bytes of an `AnthropicStreamWrapper` or an `AnthropicResponsesStreamWrapper`, which puts a
     failure into an event of the stream. That has the failure itself with it, since the request can still go elsewhere.
     What opens the answer until then is marked, since the wrapper has made it up.

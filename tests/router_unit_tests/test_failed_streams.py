@@ -13,7 +13,7 @@ import openai
 import pytest
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.litellm_core_utils.failure_evidence import FailureKind
-from litellm.litellm_core_utils.stream_start import await_first_event, keep_stream_failure, raise_before_first_event
+from litellm.litellm_core_utils.stream_start import await_first_event, keep_failure_in_event, keep_stream_failure
 from litellm.litellm_core_utils.stream_wait import notify_caller, retry_possible_if
 
 from support.streams import NOTHING_YET, TELLING, Source, begun, chunk, in_both_modes, sse, the_rest
@@ -161,7 +161,7 @@ class Translation:
     async def __anext__(self) -> Any:
         return await self.source.__anext__()
 
-    @raise_before_first_event
+    @keep_failure_in_event
     async def events(self) -> AsyncIterator[bytes]:
         try:
             async for event in self:
