@@ -111,6 +111,11 @@ class StreamedAnswer:
         return self._seen.says
 
     @property
+    def has_open_choice(self) -> bool:
+        """Whether one of its choices has ended and another one, which has said something, has not."""
+        return bool(self._ended and self._begun - self._ended)
+
+    @property
     def may_be_empty(self) -> bool:
         """Whether it has an end and has said nothing so far."""
         return self._empty_fails and self._seen.reason is not None and not self._seen.says and _is_empty(self._seen)

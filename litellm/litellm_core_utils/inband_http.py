@@ -6,6 +6,7 @@ cannot be read and a connection that ends early: an error with a status gets tha
 is one that cannot be decoded, and a stream without an end is one that was cut off.
 """
 
+import contextlib
 import functools
 import json
 import weakref
@@ -200,20 +201,34 @@ def _read_along(response: httpx.Response, api: Api) -> None:
 
     def judged(chunk_size: int | None = None) -> Iterator[bytes]:
         stream: Final = _judged_stream(api, response)
-        for piece in iter_bytes(chunk_size):
-            yield from _passed_on(stream.feed(piece), stream, response)
-        yield from _passed_on(stream.end(), stream, response)
+        with _all_choices_awaited(stream, response):
+            for piece in iter_bytes(chunk_size):
+                yield from _passed_on(stream.feed(piece), stream, response)
+            yield from _passed_on(stream.end(), stream, response)
 
     async def ajudged(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         stream: Final = _judged_stream(api, response)
-        async for piece in aiter_bytes(chunk_size):
-            for passed_on in _passed_on(stream.feed(piece), stream, response):
+        with _all_choices_awaited(stream, response):
+            async for piece in aiter_bytes(chunk_size):
+                for passed_on in _passed_on(stream.feed(piece), stream, response):
+                    yield passed_on
+            for passed_on in _passed_on(stream.end(), stream, response):
                 yield passed_on
-        for passed_on in _passed_on(stream.end(), stream, response):
-            yield passed_on
 
     response.iter_bytes = judged  # type: ignore[method-assign]
     response.aiter_bytes = ajudged  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def _all_choices_awaited(stream: JudgedStream | JudgedAwsStream, response: httpx.Response) -> Iterator[None]:
+    """Raise httpx.NetworkError where the stream breaks off while a choice is open and another one has ended: from 1.106
+    on LiteLLM takes what httpx raises of a cut connection for the end once any choice has one."""
+    try:
+        yield
+    except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+        if isinstance(stream, JudgedAwsStream) or not stream.has_open_choice:
+            raise
+        raise httpx.NetworkError(str(error), request=response.request) from error
 
 
 def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedAwsStream:

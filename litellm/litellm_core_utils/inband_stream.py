@@ -113,6 +113,11 @@ class JudgedStream:
             failure = self._answer.end()
         return Judged(b"" if failure else bytes(self._held), failure, told)
 
+    @property
+    def has_open_choice(self) -> bool:
+        """Whether one of several choices has ended and another one has not."""
+        return self._answer.has_open_choice
+
     def _skip_plain_events(self, piece: bytes, begin: int) -> int:
         """The index after the events from `begin` on that need not be looked at; none of them may have begun before."""
         if self._plain is None or not self._answer.has_said or self._answer.has_several or self._is_within_event:

@@ -21,7 +21,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.inband_http import api_of, judge_answer, judge_answers, judge_client
 
-from support.faulty_provider import Fault
+from support.faulty_provider import Fault, Kind
 from support.healthy_answers import healthy
 from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
@@ -317,10 +317,7 @@ async def test_only_deployment_raises_litellms_exceptions(name: str, shape: str,
 
 def _is_told(name: str, shape: str) -> bool:
     """Not on LiteLLM's older releases: before 1.104 the bridge from messages to responses does not know the event of an
-    error. Newer ones take a connection that closes after the end of one choice for the end of all where LiteLLM reads
-    the stream by itself."""
-    if shape == "no end of one of two" and name.startswith("hosted_vllm"):
-        return RELEASE < (1, 84)
+    error."""
     return RELEASE >= (1, 104) or (name, shape) != ("openai messages by responses stream", "error")
 
 
@@ -338,6 +335,16 @@ async def test_broken_stream_is_told(name: str, shape: str) -> None:
     with group(call, fault(BREAKS[call.format][shape])) as (router, _):
         with pytest.raises((openai.APIError, httpx.HTTPError, StreamError, litellm.APIError)):
             await call.ask(router)
+
+
+@pytest.mark.parametrize("name", ["openai chat stream", "hosted_vllm chat stream"])
+async def test_cut_stream_with_open_choice_is_told(name: str) -> None:
+    """A connection that is cut after the end of one choice of two has cut the other one."""
+    content = BREAKS["chat"]["no end of one of two"].content
+    cut = Fault(Kind.TRUNCATE, body=content + b":" * len(content), content_type="text/event-stream")
+    with group(CALL[name], cut) as (router, _):
+        with pytest.raises((openai.APIError, httpx.HTTPError, StreamError)):
+            await CALL[name].ask(router)
 
 
 @pytest.mark.parametrize("name", ["openai chat", "openai chat stream", "anthropic messages"])
