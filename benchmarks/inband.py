@@ -20,7 +20,8 @@ from support.inband_shapes import BREAKS
 ANSWERED, PASSED, LOST = "answered", "passed", "lost"
 
 EXPLANATION = """\
-before a word: answered by the other deployment · passed on as an answer · lost; after the first words: told · passed on
+before a word: answered by the other deployment · passed on as an answer · lost
+after the first words: finished by the other deployment · passed on · told
 """
 
 
@@ -43,7 +44,7 @@ class Outcome:
         return found
 
     def wrong(self, side: str) -> list[str]:
-        """The shapes that are not dealt with: after the first words an error is due, or none of them is passed on."""
+        """The shapes that are not dealt with: after the first words an error is due as well."""
         due = (LOST, ANSWERED) if self.broken else (ANSWERED,)
         return [shape for shape, (became, _) in self.side(side).items() if became not in due]
 

@@ -56,10 +56,13 @@ def router(litellm: Any, call: Call, deployments: dict[str, InbandProvider]) -> 
     return litellm.Router(models, num_retries=2, disable_cooldowns=True, timeout=TIMEOUT)
 
 
-async def outcome(asked: Any, call: Call, faulty: InbandProvider) -> tuple[str, str]:
-    """What became of the first request that met the deployment at fault, and what was heard of it."""
+async def outcome(asked: Any, call: Call, faulty: InbandProvider, healthy: InbandProvider) -> tuple[str, str]:
+    """What became of the first request that met the deployment at fault, and what was heard of it.
+
+    Whatever the healthy one answers is the rest where it was asked to go on with what the other had begun.
+    """
     for _ in range(MOST_REQUESTS):
-        before = len(faulty.requests)
+        before, answers = len(faulty.requests), len(healthy.requests)
         alarm = threading.Timer(PATIENCE, _end, [threading.get_ident()])
         alarm.start()
         try:
@@ -69,7 +72,8 @@ async def outcome(asked: Any, call: Call, faulty: InbandProvider) -> tuple[str, 
         finally:
             alarm.cancel()
         if len(faulty.requests) > before:
-            return ("answered", "") if answer == call.answer else ("passed", repr(answer)[:150])
+            is_finished = len(healthy.requests) > answers and str(answer).endswith(str(call.answer))
+            return ("answered", "") if is_finished else ("passed", repr(answer)[:150])
     return "unasked", "never asked"
 
 
@@ -80,7 +84,7 @@ async def measure(litellm: Any, call: Call, broken: bool) -> dict[str, list[str]
         asked = router(litellm, call, {"faulty": faulty, "healthy": healthy})
         for name, body in shapes(call, broken).items():
             faulty.fault = as_fault(body)
-            found[name] = list(await outcome(asked, call, faulty))
+            found[name] = list(await outcome(asked, call, faulty, healthy))
         with contextlib.suppress(Exception):
             asked.discard()
     return found
