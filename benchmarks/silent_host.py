@@ -17,6 +17,7 @@ NAMES = {
     "one_of_two": "1 of 2 silent",
     "heavy_tail": "1 of 2 silent, the other heavy-tailed",
     "two_of_five": "2 of 5 silent",
+    "two_workers": "1 of 2 silent, two Routers on one Redis",
 }
 MOST_WAITED = 4
 """Requests of a run that may wait a whole timeout: those made before anything can be known of the host."""

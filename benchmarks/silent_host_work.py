@@ -9,13 +9,17 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from failover_cell import own_callbacks, quiet_litellm
 
 from support.faulty_provider import SILENT, FaultyProvider, litellm_params
+from support.redis_server import RedisServer
 
 GROUP = "measured"
 MESSAGES = [{"role": "user", "content": "ping"}]
@@ -30,8 +34,11 @@ SCALE = 1 / 30
 MEDIAN, SIGMA = 5.5, 0.85
 """Of those times, a lognormal one: 95 % of them are between 1 and 30 s."""
 
-VARIANTS = {"one_of_two": (2, 1), "heavy_tail": (2, 1), "two_of_five": (5, 2)}
+VARIANTS = {"one_of_two": (2, 1), "heavy_tail": (2, 1), "two_of_five": (5, 2), "two_workers": (2, 1)}
 """The deployments of a group, and how many of them are silent."""
+
+WORKERS = 2
+"""Routers that share the requests and a Redis where a variant has workers."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,8 @@ class TailedProvider(FaultyProvider):
         await super()._serve(reader, writer)
 
 
-def router(litellm: Any, variant: str, silent: FaultyProvider, healthy: FaultyProvider) -> Any:
-    """A Router with LiteLLM's defaults but for the timeout."""
+def router(litellm: Any, variant: str, silent: FaultyProvider, healthy: FaultyProvider, **settings: Any) -> Any:
+    """A Router with LiteLLM's defaults but for the timeout and `settings`."""
     members, dead = VARIANTS[variant]
     hosts = [("silent", silent)] * dead + [("alive", healthy)] * (members - dead)
     models = [
@@ -70,22 +77,34 @@ def router(litellm: Any, variant: str, silent: FaultyProvider, healthy: FaultyPr
         }
         for place, (name, host) in enumerate(hosts)
     ]
-    return litellm.Router(model_list=models, timeout=TIMEOUT)
+    return litellm.Router(model_list=models, timeout=TIMEOUT, **settings)
+
+
+@contextmanager
+def shared_redis(workers: int) -> Iterator[dict[str, Any]]:
+    """What Routers are told of a Redis of their own, which is nothing where one needs none."""
+    if workers == 1:
+        yield {}
+        return
+    with TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
+        yield {"redis_host": "127.0.0.1", "redis_port": redis.port}
 
 
 async def measure(litellm: Any, variant: str, seconds: float = SECONDS) -> Result:
     """Ask `PER_SECOND` requests a second, whatever becomes of those before."""
     random.seed(variant)  # stock and patched draw from the same numbers
     tailed = variant == "heavy_tail"
+    workers = WORKERS if variant == "two_workers" else 1
     with (
+        shared_redis(workers) as shared,
         FaultyProvider(SILENT) as silent,
         TailedProvider() if tailed else FaultyProvider() as healthy,
         own_callbacks(litellm),
     ):
-        asked = router(litellm, variant, silent, healthy)
+        asked = [router(litellm, variant, silent, healthy, **shared) for _ in range(workers)]
         requests = []
-        for _ in range(round(seconds * PER_SECOND)):
-            requests.append(asyncio.create_task(_taken(asked, healthy.answer)))
+        for number in range(round(seconds * PER_SECOND)):
+            requests.append(asyncio.create_task(_taken(asked[number % workers], healthy.answer)))
             await asyncio.sleep(1 / PER_SECOND)
         taken = await asyncio.gather(*requests)
         answered = [one for one in taken if one is not None]
