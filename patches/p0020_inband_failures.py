@@ -82,6 +82,18 @@ EDITS = {
             otherwise=Otherwise.NOT_NEEDED,
         ),
     ),
+    "litellm/llms/anthropic/experimental_pass_through/responses_adapters/streaming_iterator.py": (
+        ForReleases(
+            {
+                "<1.104": (
+                    AddImport(MODULE, ("raise_failed_event",)),
+                    Decorate("AnthropicResponsesStreamWrapper._process_event", "raise_failed_event"),
+                )
+            },
+            why="what reads the events of responses for messages knows those of an error and a failure by itself",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
+    ),
     "litellm/litellm_core_utils/litellm_logging.py": (
         AddImport("litellm.litellm_core_utils.billed_usage", ("log_billed_usage",)),
         Decorate("Logging._failure_handler_helper_fn", "log_billed_usage"),

@@ -25,13 +25,14 @@ from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
 from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, judge_value
 from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
 from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, judge_body
-from litellm.litellm_core_utils.json_values import JsonObject
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     import aiohttp
 
 Chunk = TypeVar("Chunk")
 Client = TypeVar("Client")
+Event = TypeVar("Event")
 Reader = TypeVar("Reader")
 AiohttpAnswer = TypeVar("AiohttpAnswer", bound="aiohttp.ClientResponse")
 
@@ -178,20 +179,20 @@ def judge_aiohttp_answers(ask: Callable[..., Awaitable[AiohttpAnswer]]) -> Calla
     return judging
 
 
-def raise_failed_event(parse: Callable[[Reader, JsonObject], Chunk]) -> Callable[[Reader, JsonObject], Chunk]:
-    """Wrap `OpenAiResponsesToChatCompletionStreamIterator.chunk_parser`, which reads the events of /v1/responses for a
-    chat and before 1.95 takes that of an error for none. Raises OpenAIError with the status the error stands for."""
+def raise_failed_event(read: Callable[[Reader, Event], Chunk]) -> Callable[[Reader, Event], Chunk]:
+    """Wrap what reads the events of /v1/responses, JSON objects or models of them, for another API, and on older
+    releases takes that of an error for none, or for an end. Raises InbandError with the status the error stands for."""
 
-    @functools.wraps(parse)
-    def chunk_parser(self: Reader, chunk: JsonObject) -> Chunk:
-        failure: Final = judge_value(Api.RESPONSES, chunk, empty_fails=False)
+    @functools.wraps(read)
+    def read_event(self: Reader, event: Event) -> Chunk:
+        value: Final = event.model_dump(mode="json") if isinstance(event, BaseModel) else event
+        failure: Final = judge_value(Api.RESPONSES, value, empty_fails=False)
         if failure is not None:
-            from litellm.llms.openai.common_utils import OpenAIError  # which imports this module
+            answer: Final = httpx.Response(200, request=httpx.Request("POST", "/v1/responses"))
+            raise InbandError(failure.http_status or 500, json.dumps(value).encode(), answer)
+        return read(self, event)
 
-            raise OpenAIError(status_code=failure.http_status or 500, message=json.dumps(chunk))
-        return parse(self, chunk)
-
-    return chunk_parser
+    return read_event
 
 
 def _read_along(response: httpx.Response, api: Api) -> None:

@@ -315,20 +315,22 @@ async def test_only_deployment_raises_litellms_exceptions(name: str, shape: str,
             await call.ask(router)
 
 
-def _is_told(name: str, shape: str) -> bool:
-    """Not on LiteLLM's older releases: before 1.104 the bridge from messages to responses does not know the event of an
-    error."""
-    return RELEASE >= (1, 104) or (name, shape) != ("openai messages by responses stream", "error")
-
-
 BREAKING = [name for name, call in OFTEN_ASKED.items() if call.streamed and call.format in BREAKS]
 
 
-SHAPES = ("no end", "error", "exception", "completed, but failed", "no end of one of two", "one of two: abort")
+SHAPES = (
+    "no end",
+    "error",
+    "failed",
+    "exception",
+    "completed, but failed",
+    "no end of one of two",
+    "one of two: abort",
+)
 BROKEN = [(name, shape) for name in BREAKING for shape in SHAPES if shape in BREAKS[CALL[name].format]]
 
 
-@pytest.mark.parametrize(("name", "shape"), [one for one in BROKEN if _is_told(*one)])
+@pytest.mark.parametrize(("name", "shape"), BROKEN)
 async def test_broken_stream_is_told(name: str, shape: str) -> None:
     """A stream that breaks after its first words ends in an error and not as if it were whole."""
     call = CALL[name]
