@@ -104,8 +104,9 @@ class Report:
         return list(dict.fromkeys(one.scenario.group for one in failed))
 
     def cut(self) -> list[str]:
-        """The groups whose streams stay broken off."""
-        return list(dict.fromkeys(one.scenario.group for one in self.outcomes if one.verdict is Verdict.CUT))
+        """The groups whose streams stay broken off when one deployment has cut them."""
+        stayed = (one for one in self.outcomes if one.scenario.scope is Scope.ONE and one.verdict is Verdict.CUT)
+        return list(dict.fromkeys(one.scenario.group for one in stayed))
 
 
 def is_loss(outcome: Outcome) -> bool:

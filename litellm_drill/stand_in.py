@@ -45,8 +45,9 @@ def whole_text(number: int) -> str:
 
 
 def torn_text(number: int) -> str:
-    """The words after which an answer is cut: no other answer begins with them, nor a whole one of the same one."""
-    return f"Of torn words {number} begins "
+    """The words after which an answer is cut: no other answer begins with them, nor a whole one of the same one. They
+    do not end in white space, which no prefill may have and whoever goes on from them would have to say again."""
+    return f"Of torn words, those of {number}:"
 
 
 @dataclass

@@ -29,16 +29,19 @@ def deployment(group: str, model: str, host: str, **params: object) -> dict[str,
 @dataclass(frozen=True)
 class Truth:
     """What a config does: by group and how much of it is broken the verdict for each fault, streamed or not, but for a
-    stream that is cut after its first words; and the groups that one deployment's loss is a loss of."""
+    stream that is cut after its first words; the groups that one deployment's loss is a loss of; and those that finish
+    a stream that one deployment has cut."""
 
     config: dict[str, object]
     verdicts: dict[tuple[str, str], str]
     lost: tuple[str, ...] = ()
+    finishing: tuple[str, ...] = ()
 
 
 PAIR = [deployment("gpt", "openai/gpt-4o-mini", "one"), deployment("gpt", "azure/own", "two", api_version="2024-06-01")]
 POOL = [deployment("pool", f"{name}/llama", name) for name in ("hosted_vllm", "ollama_chat", "openai")]
 CLAUDE = deployment("claude", "anthropic/claude-3-5-haiku-20241022", "three")
+CLAUDES = [deployment("claudes", "anthropic/claude-haiku-4-5-20251001", f"c{i}") for i in range(2)]
 VECTORS = [deployment("vectors", "openai/text-embedding-3-small", f"v{i}") for i in range(2)]
 BEDROCK = {"model_name": "far", "litellm_params": {"model": "bedrock/anthropic.claude-3-5-sonnet-20240620-v1:0"}}
 
@@ -46,6 +49,11 @@ TRUTHS: dict[str, Truth] = {
     "pair": Truth({"model_list": PAIR}, {("gpt", "one"): WELL, ("gpt", "all"): LOST}),
     "alone": Truth(
         {"model_list": [CLAUDE], "router_settings": {"num_retries": 1}}, {("claude", "one"): LOST}, ("claude",)
+    ),
+    "prefill": Truth(
+        {"model_list": [*CLAUDES, *PAIR]},
+        {(group, scope): verdict for group in ("claudes", "gpt") for scope, verdict in (("one", WELL), ("all", LOST))},
+        finishing=("claudes",),
     ),
     "no retries": Truth(
         {"model_list": PAIR, "router_settings": {"num_retries": 0}},
@@ -99,9 +107,11 @@ def test_verdicts_are_the_truth(name: str, tmp_path: Path) -> None:
     assert wrong == []
     assert {(one["group"], one["scope"]) for one in told["outcomes"]} == set(truth.verdicts)
     assert told["not_surviving"] == list(truth.lost)
-    # A stream that is cut after its first words stays so, or another deployment has finished it: never told as whole.
+    # A stream that is cut after its first words stays so where no deployment is left that goes on from them.
     cut = [one for one in told["outcomes"] if one["fault"] == "cut" and one["streamed"]]
-    assert {one["verdict"] for one in cut} <= {"cut short", WELL}
+    finished = {(group, "one") for group in truth.finishing}
+    assert {(one["group"], one["scope"]) for one in cut if one["verdict"] == WELL} == finished
+    assert {one["verdict"] for one in cut} <= {"cut short", WELL, "not asked"}
     assert all(one["seen"] != "a stream that breaks off, told as whole" for one in cut)
     assert set(told["denied"]) <= {"subprocess.Popen"}
     outputs = [done.stdout, done.stderr, *((tmp_path / file).read_text() for file in ("report.html", "junit.xml"))]
