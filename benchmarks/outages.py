@@ -12,7 +12,20 @@ from typing import Any
 
 import picture
 from harness import SIDES, Benchmark, Row, asked_together, writable
-from scenarios import FAST, SCENARIOS, Observation, Scenario, Verdict, back_after, missed, per_cooldown, while_dead
+from scenarios import (
+    FAST,
+    RETRIES,
+    SCENARIOS,
+    STREAM_TIMEOUT,
+    TIMEOUT,
+    Observation,
+    Scenario,
+    Verdict,
+    back_after,
+    missed,
+    per_cooldown,
+    while_dead,
+)
 
 PUBLISHED = 1.0
 """The scale of `--full`."""
@@ -173,7 +186,9 @@ BENCHMARK: Benchmark[Outcome] = Benchmark(
     run=run,
     explain=lambda options: (
         f"times are the published ones times {_scale(options):g}, but Retry-After and LiteLLM's own back-off;\n"
-        "each deployment has model_info: {supports_assistant_prefill: true}; stream_recovery is continue, the default\n"
+        f"num_retries: {RETRIES}, timeout: {TIMEOUT:g} s, stream_timeout: {STREAM_TIMEOUT:g} s, "
+        "content_policy_fallbacks: [{primary: []}],\n"
+        "model_info: {supports_assistant_prefill: true} of each deployment; stream_recovery is continue, the default\n"
     ),
     columns=COLUMNS,
     rows=rows,

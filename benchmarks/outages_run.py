@@ -24,6 +24,7 @@ from scenarios import (
     PRIMARY_TOKENS,
     RETRIES,
     SCENARIOS,
+    STREAM_TIMEOUT,
     TIMEOUT,
     Attempt,
     Observation,
@@ -92,8 +93,10 @@ class Outage:
             model_list=[_deployment(group, primary if group == "primary" else fallback) for group in GROUPS],
             fallbacks=[{"primary": ["fallback"]}],
             context_window_fallbacks=[{"primary": ["larger"]}],
+            content_policy_fallbacks=[{"primary": []}],
             num_retries=RETRIES,
             timeout=TIMEOUT * scale,
+            stream_timeout=STREAM_TIMEOUT * scale,
             cooldown_time=COOLDOWN * scale,
         )
 

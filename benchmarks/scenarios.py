@@ -16,6 +16,8 @@ from support.scripted_provider import HEALTHY_STREAM, PREFILL_REFUSAL, Step, Str
 RETRIES = 2
 TIMEOUT = 30.0
 """Seconds the Router gives an attempt; this and every time of a script is scaled."""
+STREAM_TIMEOUT = 12.0
+"""Seconds to the first words of a stream and between two of its events, scaled, as docs/settings.md recommends."""
 COOLDOWN = 5.0
 """Seconds of the Router's cooldown, scaled; LiteLLM's own default."""
 FAST = 0.1
@@ -236,7 +238,7 @@ NAMED = Check("only the fallback's model is named", _where_answered(lambda reply
 OWN_USAGE = Check("the usage is the fallback's", _where_answered(lambda r: r.prompt_tokens == FALLBACK_TOKENS))
 BACK = Check("the primary is used within 30 s of healing", _back_within(30))
 NO_BACK_OFF = Check("no back-off", lambda seen: longest_pause(seen) < BACK_OFF)
-ONE_TIMEOUT = Check("one timeout", lambda seen: len(seen.primary) == 1 and seen.worst < 2 * TIMEOUT * seen.scale)
+ONE_TIMEOUT = Check("one timeout", lambda seen: len(seen.primary) == 1 and seen.worst < TIMEOUT * seen.scale)
 ONE_PER_COOLDOWN = Check("at most one attempt on the primary per cooldown", lambda seen: per_cooldown(seen) <= 1)
 
 EVERYWHERE = (NO_HANG, NO_FALSE_SUCCESS, CLEAN, BUDGET)
@@ -318,7 +320,9 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("S04", "503 always", always(FAULTS["503"]), PASS, promised=AT_ONCE),
     Scenario("S05", "reset once, before headers", once(RESET), PASS),
     Scenario("S06", "never answers", always(SILENT), PARTIAL, advisory=(ONE_ATTEMPT,), promised=(RESCUED, ONE_TIMEOUT)),
-    Scenario("S07", "first token after 20 s", always(LATE), PARTIAL, advisory=(FIRST_WORD,)),
+    Scenario(
+        "S07", "first token after 20 s", always(LATE), PARTIAL, advisory=(FIRST_WORD,), promised=(RESCUED, FIRST_WORD)
+    ),
     Scenario("S08", "cut after 40 of 60 words", always(CUT), SAFE, promised=(RESCUED,)),
     Scenario(
         "S09",
@@ -333,7 +337,13 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("S11", "no [DONE]", always(NOT_DONE), PASS, required=(PROMPT,), advisory=(USAGE,)),
     Scenario("S12", "400 context_length_exceeded", always(TOO_LONG), PASS, advisory=(ONE_ATTEMPT, LARGER_MODEL)),
     Scenario(
-        "S13", "400 content_policy_violation", always(UNSAFE), PARTIAL, advisory=(ONE_ATTEMPT, REASON), rescued=DECIDED
+        "S13",
+        "400 content_policy_violation",
+        always(UNSAFE),
+        PARTIAL,
+        advisory=(ONE_ATTEMPT, REASON),
+        promised=(REASON,),
+        rescued=DECIDED,
     ),
     Scenario(
         "S14",

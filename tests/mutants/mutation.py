@@ -182,6 +182,7 @@ OTHER_KILLERS = {
             "router_unit_tests/test_stated_waits.py",
         ),
     ),
+    "content_policy": Killers(quick=("router_unit_tests/test_content_policy.py",)),
     "rotation_wait": Killers(quick=("router_unit_tests/test_all_cooling_down.py",)),
     "router_view": Killers(
         quick=ATTEMPTS,
