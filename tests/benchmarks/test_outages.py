@@ -346,7 +346,9 @@ UNKEPT: list[tuple[Observation, Check]] = [
     (seen("S16", primary=on_primary(0.0, 0.53)), scenarios.NO_BACK_OFF),
     (seen("S02", fallback=on_fallback(0.52)), scenarios.NO_BACK_OFF),
     (seen("S06", primary=on_primary(0.0, 3.0)), scenarios.ONE_TIMEOUT),
-    (with_reply("S06", ended=6.0), scenarios.ONE_TIMEOUT),
+    (with_reply("S06", ended=3.0), scenarios.ONE_TIMEOUT),
+    (with_reply("S07", first_word=1.6), scenarios.FIRST_WORD),
+    (seen("S13"), scenarios.REASON),
     (replace(OUTAGE_ENDS, primary=on_primary(0.0, 0.49)), scenarios.ONE_PER_COOLDOWN),
     (with_reply("S15", ended=1.16), scenarios.PROMPT),
 ]
