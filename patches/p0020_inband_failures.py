@@ -61,6 +61,7 @@ ADDS = (
     "tests/exception_mapping/test_inband_failures.py",
     "tests/exception_mapping/test_inband_fast_path.py",
     "tests/exception_mapping/test_inband_whole.py",
+    "tests/exception_mapping/test_odd_answers.py",
     "tests/router_unit_tests/test_inband_answers.py",
     "tests/router_unit_tests/test_whole_answers.py",
     "tests/support/aws_events.py",

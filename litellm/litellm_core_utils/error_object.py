@@ -19,6 +19,7 @@ _MAX_BODY: Final = 100_000  # characters; an error object is short, a megabyte i
 _MAX_LEVELS: Final = 4
 _EVENT_TYPE: Final = re.compile(r"([A-Za-z]+Exception)\b")  # Bedrock's, which LiteLLM puts before an event's message
 _NAMES_OF_CODES: Final = ("code", "error_code", "err_code", "__type", "type", "error_type", "status", "error")
+_NAMES_OF_STATUSES: Final = ("code", "status_code", "statusCode", "http_status", "status")
 _MAPPED_EXCEPTIONS: Final = "litellm.exceptions"
 _AWS_ERROR_TYPE: Final = "x-amzn-errortype"
 
@@ -46,7 +47,7 @@ def _found(inner: Json | None, more_codes: list[str], more_status: object) -> Er
     codes: Final = [*_codes_of(inner), *more_codes]
     if not codes and inner is None:
         return None
-    told: Final = [] if inner is None else [inner.get("code"), inner.get("status_code"), inner.get("status")]
+    told: Final = [] if inner is None else [inner.get(name) for name in _NAMES_OF_STATUSES]
     numbers: Final = (_as_error_status(value) for value in (*told, more_status))
     return ErrorObject(
         tuple(dict.fromkeys(code.lower() for code in codes)),
@@ -155,6 +156,8 @@ def _text(value: object) -> str:
 def as_http_status(value: object, lowest: int = 100) -> int | None:
     """The HTTP status that a number is, or its digits, from `lowest` to 599; None if it is none."""
     if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     return int(value) if isinstance(value, int) and lowest <= value <= 599 else None
 

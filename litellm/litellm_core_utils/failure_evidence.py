@@ -119,6 +119,26 @@ DOCUMENTED_CODES: Final = (
         {"billing_hard_limit_reached": 402},
     ),
     Codes(
+        "https://github.com/huggingface/text-generation-inference, router/src/infer (`error_type`)",
+        {"overloaded": 503},
+    ),
+    Codes("https://github.com/cline/cline/issues/9085 (Mistral)", {"rate_limited": 429}),
+    Codes("https://github.com/explyt/explyt/issues/35 (Cerebras)", {"request_quota_exceeded": 429}),
+    Codes(
+        "https://platform.kimi.ai/docs/api/errors (Moonshot)",
+        {
+            "invalid_authentication_error": 401,
+            "incorrect_api_key_error": 401,
+            "exceeded_current_quota_error": 402,
+            "rate_limit_reached_error": 429,
+            "engine_overloaded_error": 429,
+        },
+    ),
+    Codes(
+        "https://docs.databricks.com/api/account/errors and databricks-sdk-py's errors/platform.py",
+        {"request_limit_exceeded": 429, "temporarily_unavailable": 503},
+    ),
+    Codes(
         "https://platform.claude.com/docs/en/api/errors",
         {
             "billing_error": 402,

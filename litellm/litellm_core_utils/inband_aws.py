@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from litellm.litellm_core_utils.billed_usage import Billed, billed_with
 from litellm.litellm_core_utils.error_object import ErrorObject
 from litellm.litellm_core_utils.failure import Failure, failure_of_error
-from litellm.litellm_core_utils.inband_failure import StreamedAnswer
+from litellm.litellm_core_utils.inband_failure import BROKEN_OFF, NOTHING_IN_IT, StreamedAnswer
 from litellm.litellm_core_utils.inband_formats import Api
 from litellm.litellm_core_utils.inband_stream import Judged
 from litellm.litellm_core_utils.json_values import decoded_json
@@ -65,8 +65,9 @@ class JudgedAwsStream:
                 if failure is not None:
                     return failure, told
                 self._whole += message.prelude.total_length
-        except (ParserError, ValueError):
+        except (ParserError, ValueError):  # whoever reads it ends here, in whatever way
             self._is_read = False
+            return BROKEN_OFF if self._answer.has_said else NOTHING_IN_IT, b""
         return None, b""
 
     def _take_message(self, message: "EventStreamMessage") -> tuple[Failure | None, bytes]:

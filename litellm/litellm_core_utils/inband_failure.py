@@ -36,6 +36,8 @@ _TEXTS_OF_ERRORS: Final = frozenset({"message", "msg", "detail", "error_msg", "e
 _CODES_OF_ERRORS: Final = ("error_code", "err_code")  # nothing else has a code of such a name
 _OF_SUCCESS: Final = ("0", "200", "ok", "success", "none", "null", "")
 _FIELDS_OF_A_CHUNK: Final = ("choices", "usage", "object", "id", "type")
+_FIELDS_OF_A_CHUNK_ALONE: Final = ("choices", "usage", "x_groq", "prompt_filter_results")
+_MOST_DIGITS: Final = 9  # of a number that says what is wrong; Python reads no more than 4300
 _MOST_LEVELS: Final = 6  # of what is looked into; what is nested deeper is taken for something
 _TOLD_TO_ITS_READER: Final = (Api.RESPONSES, Api.MESSAGES)
 """Formats whose reader knows an event of failure, and is to have it once it has begun to read."""
@@ -101,6 +103,7 @@ class StreamedAnswer:
         self._unfinished_fails = unfinished_fails
         self._seen = Signs()
         self._has_events = False
+        self._has_odd_event = False  # one that is no part of an answer, nor known as an error
         self._begun: set[int] = set()  # choices that have said something
         self._ended: set[int] = set()  # choices that have a reason for their end
         self.has_several = False  # more than the one that most have
@@ -137,9 +140,14 @@ class StreamedAnswer:
             tokens=max(self._seen.tokens, signs.tokens),
             is_end=self._seen.is_end or signs.is_end,
         )
-        if self._api is Api.CHAT and isinstance(value, dict):
-            self._count_choices(json_array(value.get("choices")), signs)
+        if self._api is Api.CHAT:
+            self._has_odd_event |= not isinstance(value, dict) or value.keys().isdisjoint(_FIELDS_OF_A_CHUNK_ALONE)
+            self._count_choices(json_array(json_object(value).get("choices")), signs)
         return None
+
+    def add_unread(self) -> None:
+        """Take an event into account that is no JSON."""
+        self._has_odd_event = True
 
     def _count_choices(self, choices: list[object], signs: Signs) -> None:
         for choice in choices:
@@ -153,8 +161,9 @@ class StreamedAnswer:
     def done(self) -> Failure | None:
         """Take the event that only says the stream is over into account."""
         self._has_events = True
-        self._seen = self._seen._replace(is_end=True)
-        self._begun.clear()
+        if self._api is Api.CHAT and not self._has_odd_event:  # the end of other formats is an event of their own
+            self._seen = self._seen._replace(is_end=True)
+            self._begun.clear()
         return self.end()
 
     def end(self) -> Failure | None:
@@ -197,7 +206,8 @@ def _signs_of_choices(value: JsonObject) -> Signs:
             parts = (choice.get("delta"), choice.get("message"), choice)
             says = says or any(isinstance(part, dict) and _says_in(part) for part in parts)
             reason = reason or next((choice[name] for name in NAMES_OF_REASON if choice.get(name)), None)
-    usage: Final = json_object(value.get("usage")) or json_object(json_object(value.get("x_groq")).get("usage"))
+    holders: Final = (value, json_object(value.get("x_groq")), *map(json_object, json_array(value.get("choices"))))
+    usage: Final = next(filter(None, (json_object(one.get("usage")) for one in holders)), {})
     tokens: Final = _number(usage.get("completion_tokens"))
     return Signs(says, _reason(reason) if reason else None, tokens, bool(reason))
 
@@ -206,7 +216,8 @@ def _signs_of_response(value: JsonObject) -> Signs:
     """OpenAI's responses; one that runs in the background has nothing to say yet."""
     kind: Final = value.get("type")
     if isinstance(kind, str) and kind in OPENS_RESPONSE:
-        return Signs()
+        item: Final = json_object(value.get("item")) if kind == "response.output_item.done" else {}
+        return Signs(says=bool(item) and (item.get("type") != "message" or _says_in(item)))
     if isinstance(kind, str) and kind not in ENDS_RESPONSE:
         return Signs(says=True)
     response: Final = json_object(value.get("response")) if isinstance(kind, str) else value
@@ -232,7 +243,8 @@ def _signs_of_message(value: JsonObject) -> Signs:
         return Signs(is_end=kind == "message_stop")
     blocks: Final = json_array(value.get("content"))
     says: Final = any(json_object(block).get("type") not in ("text", "thinking") or _says(block) for block in blocks)
-    return Signs(says or _says(value.get("completion")), _reason(value.get("stop_reason")), tokens, True)
+    is_whole: Final = kind == "message" or "content" in value or "completion" in value
+    return Signs(says or _says(value.get("completion")), _reason(value.get("stop_reason")), tokens, is_whole)
 
 
 def _signs_of_candidates(value: JsonObject) -> Signs:
@@ -312,7 +324,7 @@ def error_in(value: object) -> ErrorObject | None:
         return None
     for told in _told_errors(value):
         if told and _is_meant(told):
-            return _read({"error": told}) if isinstance(told, dict) else ErrorObject((), _text(told))
+            return _read({"error": told} if isinstance(told, dict) else value)
     if value.get("object") == "error" or value.get("type") == "error" or _is_flat_error(value):
         return _read(value)
     minimax: Final = json_object(value.get("base_resp"))
@@ -333,16 +345,15 @@ def _status_by_number(error: JsonObject) -> int | None:
     """The HTTP status that a number which a provider documents says, as a number or in digits."""
     for field, status_of in STATUS_OF_NUMBER.items():
         told = _text(error.get(field))
-        if told.isascii() and told.isdigit() and int(told) in status_of:
+        if told.isascii() and told.isdigit() and len(told) <= _MOST_DIGITS and int(told) in status_of:
             return status_of[int(told)]
     return None
 
 
 def _told_errors(value: JsonObject) -> Iterator[object]:
     """What may be an error where one is looked for."""
-    yield value.get("error")
-    errors: Final = value.get("errors")
-    yield (errors[0] if isinstance(errors, list) and errors else None)
+    for told in (value.get("error"), value.get("errors")):
+        yield (told[0] if told else None) if isinstance(told, list) else told
     for choice in json_array(value.get("choices")):
         yield json_object(choice).get("error")
     yield json_object(value.get("x_groq")).get("error")  # https://console.groq.com/docs/api-reference
@@ -352,7 +363,7 @@ def _told_errors(value: JsonObject) -> Iterator[object]:
 
 def _is_meant(error: object) -> bool:
     """Whether an `error` that is not empty is one: some providers send one of success with every answer."""
-    names: Final = ("message", "error", "code", "type", "status", "status_code", "reason")
+    names: Final = ("message", "error", "code", "type", "status", "status_code", "http_status", "reason")
     told: Final = [error.get(name) for name in names] if isinstance(error, dict) else [error]
     return any(one and _text(one).lower() not in _OF_SUCCESS for one in told)
 
@@ -365,7 +376,7 @@ def _is_flat_error(value: JsonObject) -> bool:
         _text(value.get(name)).lower() not in _OF_SUCCESS for name in _CODES_OF_ERRORS
     ):
         return True
-    for name in ("code", "status_code", "status", "type", "__type"):
+    for name in ("code", "status_code", "statusCode", "status", "type", "__type"):
         code = value.get(name)
         if isinstance(code, int) and 400 <= code <= 599:
             return True

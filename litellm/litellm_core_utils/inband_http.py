@@ -24,7 +24,7 @@ from litellm.litellm_core_utils.failure import Failure, FailureKind
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
 from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, judge_value
 from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
-from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, judge_body
+from litellm.litellm_core_utils.inband_stream import Judged, JudgedStream, beginning, judge_body
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class InbandError(httpx.HTTPStatusError):
 
 def api_of(response: httpx.Response) -> Api | None:
     """The format that an answer of success is to have; None where no model was asked, or the answer is no success."""
-    request: Final = response._request  # `request` raises where there is none
+    asked: Final = response.history[0] if response.history else response  # a login page is got where it is told to look
+    request: Final = asked._request  # `request` raises where there is none
     if request is None or request.method != "POST" or not 200 <= response.status_code < 300:
         return None
     path: Final = request.url.path.rstrip("/")
@@ -104,7 +105,7 @@ def _is_text_for_json(response: httpx.Response) -> bool:
         for one in (fields if isinstance(fields, list) else ())
         if safe_getattr(one, "name") == "response_format"
     ]
-    return bool(asked) and asked[0].endswith("json") and response.content.lstrip()[:1] not in (b"{", b"[")
+    return bool(asked) and asked[0].endswith("json") and beginning(response.content)[:1] not in (b"{", b"[")
 
 
 def judge_answers(get_client: Callable[..., Client]) -> Callable[..., Client]:

@@ -9,7 +9,7 @@ from litellm.litellm_core_utils.billed_usage import Billed, billed_with
 from litellm.litellm_core_utils.failure import Failure
 from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, StreamedAnswer, error_in, judge_value
 from litellm.litellm_core_utils.inband_fast_path import PLAIN_ANSWERS, PLAIN_EVENTS
-from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, Api
+from litellm.litellm_core_utils.inband_formats import ENDS_STREAM, HAS_END, Api
 from litellm.litellm_core_utils.inband_whole import as_events
 from litellm.litellm_core_utils.json_values import NOT_JSON, decoded_json
 
@@ -41,24 +41,40 @@ def judge_body(api: Api, content: bytes, content_type: str = "", *, empty_fails:
     plain: Final = PLAIN_ANSWERS.get(api)
     if plain is not None and plain.is_answer(content):
         return None
-    begin: Final = content[:_SHORT].removeprefix(_BOM).lstrip()
+    begin: Final = beginning(content)
     if not begin:
-        return NOTHING_IN_IT if empty_fails and api is not Api.OTHER else None
+        is_silence: Final = api is Api.TRANSCRIPTION and bool(content)
+        return NOTHING_IN_IT if empty_fails and api is not Api.OTHER and not is_silence else None
     looks_like_json: Final = begin[:1] in (b"{", b"[")
     if len(content) > MOST_BYTES or (api is Api.OTHER and not looks_like_json) or _is_event_stream(begin):
         return None
     if api in (Api.SPEECH, Api.TRANSCRIPTION) and not looks_like_json:
-        is_text: Final = api is Api.SPEECH and content_type.startswith("text/")
+        is_text: Final = api is Api.SPEECH and content_type.startswith("text/") and _is_text(content)
         return NOTHING_IN_IT if is_text or _PAGE.match(begin) or begin == b"null" else None
     value: Final = decoded_json(content, NOT_JSON)
     if api is Api.SPEECH:
-        failed: Final = None if value is NOT_JSON else judge_value(api, value)
-        return failed or (NOTHING_IN_IT if value is not NOT_JSON and len(content) <= _SHORT else None)
+        if value is NOT_JSON:
+            return NOTHING_IN_IT if content_type.startswith("application/json") else None
+        return judge_value(api, value) or (NOTHING_IN_IT if len(content) <= _SHORT else None)
     if value is NOT_JSON:
         return (
             None if looks_like_json else NOTHING_IN_IT
         )  # the former may be several, or what a client reads all the same
     return judge_value(api, value, empty_fails=empty_fails)
+
+
+def beginning(content: bytes) -> bytes:
+    """What comes first in the content of an answer that is not white space: some servers send that to keep the
+    connection, for minutes (https://api-docs.deepseek.com/quick_start/rate_limit)."""
+    return content.removeprefix(_BOM).lstrip()[:_SHORT]
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class JudgedStream:
@@ -200,8 +216,10 @@ class JudgedStream:
         self._data.clear()
         self._name = "" if is_over else self._name
         if value is NOT_JSON:
-            told: Final = data.decode("utf-8", "replace")
-            return (self._add(told, name), data) if name == "error" else (None, b"")
+            if name == "error":
+                return self._add(data.decode("utf-8", "replace"), name), data
+            self._answer.add_unread()
+            return None, b""
         return self._add(value, name), data
 
     def _add(self, value: object, name: str = "") -> Failure | None:
@@ -216,9 +234,9 @@ def _end_of_line(piece: bytes, begin: int) -> int:
 
 def _unreadable(api: Api, content: bytes) -> Failure | None:
     """What a body is that no reader of a stream of `api` finds anything in, whatever was meant by it."""
-    if api not in (Api.CHAT, Api.RESPONSES, Api.MESSAGES):
+    if api not in HAS_END:
         return None
-    is_read: Final = any(isinstance(decoded_json(one), dict) for one in (content, *content.splitlines()))
+    is_read: Final = any(isinstance(decoded_json(one), (dict, list)) for one in (content, *content.splitlines()))
     return None if is_read else NOTHING_IN_IT
 
 

@@ -19,7 +19,8 @@ def as_events(api: Api, content: bytes) -> bytes:
     no JSON object of that format."""
     value: Final = decoded_json(content, NOT_JSON)
     if isinstance(value, dict):
-        if api is Api.CHAT and isinstance(value.get("choices"), list):
+        choices: Final = value.get("choices")
+        if api is Api.CHAT and isinstance(choices, list) and not any("delta" in json_object(one) for one in choices):
             return _sent([*_chunks(value), ENDS_STREAM])
         if api is Api.MESSAGES and isinstance(value.get("content"), list):
             return _sent(_message_events(value))

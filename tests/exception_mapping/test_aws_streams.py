@@ -117,5 +117,8 @@ def test_unfinished_stream_may_pass() -> None:
 
 @given(st.sampled_from(list(Api)), st.lists(st.binary(max_size=200), max_size=4))
 def test_any_bytes_are_passed_on(api: Api, pieces: list[bytes]) -> None:
-    """What is no such encoding is passed on for LiteLLM to fail at, without a crash."""
-    assert read(api, pieces)[0] == b"".join(pieces)
+    """What is no such encoding is a failure, without a crash; as far as it could be one it is passed on."""
+    passed_on, failure = read(api, pieces)
+    sent = b"".join(pieces)
+    assert sent.startswith(passed_on)
+    assert failure is not None or passed_on == sent

@@ -106,9 +106,15 @@ OTHER_KILLERS = {
     ),
     **dict.fromkeys(
         ("inband_failure", "inband_formats", "inband_stream"),
-        Killers(quick=("exception_mapping/test_inband_failures.py", "exception_mapping/test_inband_whole.py")),
+        Killers(
+            quick=(
+                "exception_mapping/test_odd_answers.py",
+                "exception_mapping/test_inband_failures.py",
+                "exception_mapping/test_inband_whole.py",
+            )
+        ),
     ),
-    "inband_aws": Killers(quick=("exception_mapping/test_aws_streams.py",)),
+    "inband_aws": Killers(quick=("exception_mapping/test_aws_streams.py", "exception_mapping/test_odd_answers.py")),
     "inband_whole": Killers(
         quick=("exception_mapping/test_inband_whole.py",), thorough=("router_unit_tests/test_whole_answers.py",)
     ),
