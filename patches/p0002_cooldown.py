@@ -105,6 +105,7 @@ ADDS = (
     "litellm/litellm_core_utils/context_slot.py",
     "litellm/router_utils/failover/__init__.py",
     "litellm/router_utils/failover/caller_fault.py",
+    "litellm/router_utils/failover/deadline.py",
     "litellm/router_utils/failover/cooldown.py",
     "litellm/router_utils/failover/policy.py",
     "litellm/router_utils/failover/retry_state.py",

@@ -50,6 +50,7 @@ ADDS = (
     "litellm/router_utils/failover/stream_rescue.py",
     "litellm/router_utils/failover/stream_settings.py",
     "litellm/router_utils/failover/token_estimates.py",
+    "litellm/router_utils/failover/total_timeout.py",
     "tests/router_unit_tests/test_message_halves.py",
     "tests/router_unit_tests/test_rescued_formats.py",
     "tests/router_unit_tests/test_splice.py",

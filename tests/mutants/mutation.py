@@ -200,6 +200,10 @@ OTHER_KILLERS = {
     **dict.fromkeys(
         ("rotation_state", "rotation_metrics"), Killers(quick=("router_unit_tests/test_rotation_state.py",))
     ),
+    "deadline": Killers(quick=("router_unit_tests/test_deadline.py",)),
+    "total_timeout": Killers(
+        quick=("router_unit_tests/test_run_within.py",), thorough=("router_unit_tests/test_total_timeout.py",)
+    ),
     "rotation_endpoint": Killers(quick=("proxy_unit_tests/test_rotation_endpoint.py",)),
     **dict.fromkeys(
         ("python_router_recovery", "compiled_router_recovery"),

@@ -12,6 +12,7 @@ from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import FailureKind, classify, failure_of, keep_failure
 from litellm.router_utils.failover.caller_fault import caller_input, is_caller_fault, judge, limit_of
+from litellm.router_utils.failover.deadline import current_deadline, is_over
 from litellm.router_utils.failover.fallbacks import can_fall_back, has_fallback
 from litellm.router_utils.failover.group_names import by_any_name, team_of
 from litellm.router_utils.failover.policy import NextStep, is_rejected, next_step
@@ -97,6 +98,8 @@ def step_after_failure(
         untried: Whether one of them that has not failed the request can be asked, at once or after a wait.
         may_fall_back: Whether another model group stands ready.
     """
+    if is_over():
+        return NextStep.RAISE
     step = next_step(failed.kind, chosen=True, untried=untried, can_fall_back=may_fall_back)
     asked: Final = [one.deployment_id for one in turn.state.attempts if one.model_group == turn.group]
     names: Final = {str(one) for one in of_group}.union(asked if of_group else ())  # a retry is not offered these
@@ -108,6 +111,8 @@ def step_after_failure(
 def step_without_deployment(error: object, *, may_fall_back: bool) -> NextStep:
     """What becomes of a request for which no deployment was chosen, but `error` raised: where the router's own limits
     let none be chosen, a fallback group is not under them."""
+    if is_over():
+        return NextStep.RAISE
     kind: Final = FailureKind.RATE_LIMITED if leaves_no_deployment(error) else classify(error)
     return next_step(kind, chosen=False, untried=False, can_fall_back=may_fall_back)
 
@@ -115,11 +120,12 @@ def step_without_deployment(error: object, *, may_fall_back: bool) -> NextStep:
 def awaits_first_event(turn: GroupTurn, deployment_id: str, candidates: Collection[str | None]) -> bool:
     """Whether a stream is an answer from its first event on only: a retry, should the attempt on a deployment fail, can
     go to another one of the `candidates`, or the request to another model group; or others have failed before, which
-    the failure of this one is to be told with."""
+    the failure of this one is to be told with; or a deadline holds the request to it."""
     others: Final = set(candidates) - turn.state.failed_deployment_ids - {deployment_id}
     made: Final = sum(attempt.model_group == turn.group for attempt in turn.state.attempts)
     return (
-        bool(turn.state.attempts)
+        current_deadline() is not None  # which holds until then
+        or bool(turn.state.attempts)
         or (bool(others) and has_retry_left(turn, deployment_id, made))
         or can_fall_back(turn)
         or any(_has_fallback_for(turn, reason) for reason in _FALLBACKS_FOR_A_REASON)

@@ -19,6 +19,7 @@ from litellm.litellm_core_utils.failure import (
     is_raised_by_somebody_else,
     keep_failure,
 )
+from litellm.router_utils.failover.deadline import is_cut_short
 from litellm.router_utils.failover.policy import MAY_BE_ABOUT_AN_ID, CallerInput, counts_for_all_callers, kind_for
 from litellm.router_utils.failover.retry_state import current_turn
 from litellm.router_utils.failover.router_view import (
@@ -182,7 +183,9 @@ def judge(error: BaseException, own: CallerInput, deployment_id: object) -> bool
     named: Final = own._replace(names_an_id=own.names_an_id and not about_the_model)
     judged: Final = failure._replace(kind=kind_for(failure, named))
     repeats: Final = judged.kind is FailureKind.MODEL_MISSING and not about_the_model and _others_said_so(deployment_id)
-    counts: Final = not repeats and counts_for_all_callers(failure, named, timed_out=has_timed_out(error, failure))
+    ran_out: Final = has_timed_out(error, failure)
+    cut_short: Final = ran_out and is_cut_short()
+    counts: Final = not repeats and not cut_short and counts_for_all_callers(failure, named, timed_out=ran_out)
     try:
         if judged != known:
             keep_failure(error, judged)

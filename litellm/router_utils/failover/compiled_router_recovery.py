@@ -43,7 +43,7 @@ def watch_attempt(
             told: Final = await attempt(self, step)
         except BaseException:
             if sent is not None:
-                sent.drop()
+                sent.cut_off(self.failover.router)
             raise
         return _ended(self, sent, told)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from litellm._logging import verbose_router_logger
+from litellm.router_utils.failover.deadline import note_turn
 from litellm.router_utils.failover.group_names import Fallbacks, by_any_name, deployments_by, team_of
 from litellm.router_utils.failover.retry_state import GroupTurn, RequestState, Routed, current_turn
 from litellm.router_utils.failover.router_view import (
@@ -38,6 +39,7 @@ def start_turn(
     shared: Final = previous.state if previous else state or RequestState()
     turn: Final = GroupTurn(group, router, request, shared, previous)
     turn.state.visited_groups.add(group)
+    note_turn(turn)
     return turn
 
 

@@ -115,6 +115,10 @@ def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callab
             if turn is not None and not turn.is_choosing:
                 _record(turn, error, kwargs, is_unlogged=is_unlogged)
             raise
+        except asyncio.CancelledError:
+            if turn is not None and turn.sent is not None:
+                turn.sent.cut_off(self)
+            raise
         finally:
             if turn is not None:
                 turn.is_attempting = False

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
-from litellm.litellm_core_utils.failure import Failure, FailureKind, failure_of
+from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, failure_of, keep_failure
 from litellm.router_utils.failover.background_probe import begin_probe
 from litellm.router_utils.failover.caller_fault import has_timed_out, is_caller_fault, seconds_of
 from litellm.router_utils.failover.cooldown import served_by_fallback
+from litellm.router_utils.failover.deadline import has_used_up_deadline
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.recovery import Event, Phase, Recovery
 from litellm.router_utils.failover.rotation_metrics import count
@@ -125,6 +127,15 @@ class Sent:
     def drop(self) -> None:
         """Nobody waits for it any more."""
         self._times.forget(self)
+
+    def cut_off(self, router: Router) -> None:
+        """Nobody waits for it any more, which is its timeout if it has had all of a deadline for all callers."""
+        if not has_used_up_deadline():
+            self.drop()
+            return
+        error: Final = litellm.Timeout(message="", model="", llm_provider="")
+        keep_failure(error, Failure(FailureKind.TIMED_OUT, basis=Basis.TRANSPORT))
+        self.fail(router, error)
 
     def fail(self, router: Router, error: BaseException) -> None:
         """It has failed. A deployment that has answered nobody since it was sent is not asked by other callers until

@@ -4,6 +4,7 @@ package looks which one it runs on. In LiteLLM's own repository this module is n
 """
 
 import functools
+import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
@@ -279,6 +280,13 @@ async def may_fall_back_to(router: Router, group: str, request: Request) -> bool
 def falls_back_automatically(router: object) -> bool:
     """Whether the switch `automatic_fallbacks` is on."""
     return bool(own_setting(router, "automatic_fallbacks"))
+
+
+def is_bounded_by_proxy() -> bool:
+    """Whether LiteLLM's proxy, since 1.110, holds the request under way to a `total_timeout` that came with it."""
+    module: Final = sys.modules.get("litellm.litellm_core_utils.total_deadline")
+    deadline: Final = module.current_total_deadline() if module is not None else None
+    return deadline is not None and not safe_getattr(deadline, "_released")
 
 
 def settings_keeper(router: object) -> object:

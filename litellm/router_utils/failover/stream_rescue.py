@@ -3,8 +3,10 @@ Has a stream of a chat or of /v1/messages that breaks off after its first words 
 same group, then those of its fallbacks. `stream_recovery` says how the two halves are joined.
 """
 
+import contextlib
 import functools
 import inspect
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -15,13 +17,22 @@ from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import failure_of
 from litellm.litellm_core_utils.stream_start import ErrorEvent, PeekedStream, error_told_by, is_async_stream
 from litellm.router_utils.failover.chat_halves import ChatHalves
+from litellm.router_utils.failover.deadline import Deadline, deadline_under_way
 from litellm.router_utils.failover.message_halves import MessageHalves, split_at_error
 from litellm.router_utils.failover.policy import is_deployment_fault
-from litellm.router_utils.failover.retry_state import FailedAttempt, RequestState, carrying, current_turn
+from litellm.router_utils.failover.retry_state import (
+    Attempt,
+    FailedAttempt,
+    GroupTurn,
+    RequestState,
+    carrying,
+    current_turn,
+)
 from litellm.router_utils.failover.router_view import Router, as_router, deployment_setting, may_fall_back_to
 from litellm.router_utils.failover.second_answers import Asks, Request, groups_beyond, second_answers
 from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Halves, halves, prefill
 from litellm.router_utils.failover.stream_settings import held_for, mode_of, read_mode, without_settings
+from litellm.router_utils.failover.total_timeout import deadline_for, run_within, timed_out
 
 RESCUED: Final = "rescued_failures"
 """Where the metadata of a request names the failures of halves that were rescued, for callbacks."""
@@ -152,7 +163,10 @@ class Rescue:
         self.state: Final = RequestState(is_recovered=self.mode != "off")
         self.answer: Final = api.halves(request)
         self._metadata: Final = api.metadata
+        self.deadline: Final = deadline_for(router, dict(request))  # what is held back keeps to
         self.hold_until = None if seconds is None else time.monotonic() + seconds
+        if self.deadline is not None:
+            self.hold_until = min(self.deadline.nearly, self.hold_until or math.inf)
         self.is_plain = False  # whether nothing but passing on is to be done
         self.is_holding = False
         self.is_over = False  # whether the caller has been told of a failure
@@ -169,6 +183,10 @@ class Rescue:
         if not self._has_own and name is not None:
             self.mode = read_mode(deployment_setting(self.router, str(name), "stream_recovery")) or self.mode
         self.is_holding = self.mode == "hold"
+        if self.deadline is not None:
+            turn: Final = GroupTurn(str(self.request.get("model")), self.router, self.request, self.state)
+            turn.attempt = Attempt(deployment_id=None if name is None else str(name))
+            self.deadline.turn = turn
 
     def broke(self, stream: object, error: Exception, held: str) -> None:
         """Remember that `stream` has broken off with `error`; `held` are the words that the caller was never sent."""
@@ -212,6 +230,8 @@ class Rescue:
         found: Final = yield from second_answers(self.router, self.request, self.state, said, wanted, denied)
         if found is None:
             self.is_over = True
+            if self.is_holding and self.deadline is not None and self.deadline.has_passed:
+                raise timed_out(self.deadline) from error
             raise self._error or error
         return found
 
@@ -234,6 +254,7 @@ class _Calls(Protocol):
     async def close(self, stream: object) -> None: ...
     async def denied(self, rescue: Rescue) -> Sequence[str]: ...
     async def ask(self, rescue: Rescue, request: Request) -> object: ...
+    async def hold(self, stream: "RecoveringStream") -> None: ...
     def events(self, answer: Any) -> object: ...  # any-ok: a stream of either kind
 
 
@@ -253,6 +274,11 @@ class _AsyncCalls:
     async def ask(self, rescue: Rescue, request: Request) -> object:
         with carrying(rescue.state):
             return await rescue.ask(rescue.owner, **request)
+
+    async def hold(self, stream: "RecoveringStream") -> None:
+        deadline: Final[Deadline | None] = stream._rescue.deadline
+        hold: Final = functools.partial(stream._hold, self)
+        await (hold() if deadline is None else run_within(deadline, hold))
 
     def events(self, answer: AsyncIterator[object]) -> object:
         return answer.__aiter__()
@@ -278,6 +304,11 @@ class _SyncCalls:
     async def ask(self, rescue: Rescue, request: Request) -> object:
         with carrying(rescue.state):
             return rescue.ask(rescue.owner, **request)
+
+    async def hold(self, stream: "RecoveringStream") -> None:
+        deadline: Final[Deadline | None] = stream._rescue.deadline
+        with contextlib.nullcontext() if deadline is None else deadline_under_way(deadline):
+            await stream._hold(self)
 
     def events(self, answer: Iterator[object]) -> object:
         return iter(answer)
@@ -341,7 +372,7 @@ class RecoveringStream(PeekedStream):
             if error is not None:
                 await self._recover(calls, error)
             if rescue.is_holding:
-                await self._hold(calls)
+                await self._hold_back(calls)
             try:
                 item = rescue.answer.take(await self._read(calls))
             except StopAsyncIteration:
@@ -381,6 +412,13 @@ class RecoveringStream(PeekedStream):
         object.__setattr__(self, "_stream", answer)
         object.__setattr__(self, "_events", calls.events(answer))
         rescue.answer.join(half)
+
+    async def _hold_back(self, calls: _Calls) -> None:
+        try:
+            await calls.hold(self)
+        except Exception:
+            self._rescue.is_over = True
+            raise
 
     async def _hold(self, calls: _Calls) -> None:
         """Keep back what comes, until it is complete or has been kept back for long enough."""
