@@ -1,6 +1,7 @@
 """A provider that follows a script: each request in turn is answered, refused, or given a stream that breaks midway.
 
-It streams OpenAI's chat completions only, and notes when each request came; `faulty_provider` has the other formats.
+It streams OpenAI's chat completions and responses and Anthropic's messages, and notes when each request came;
+`faulty_provider` has the other formats.
 
     with ScriptedProvider([FAULTS["500"], HEALTHY_STREAM], answer="some words") as provider:
         ...
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from support.faulty_provider import (
@@ -24,7 +25,8 @@ from support.faulty_provider import (
     read_request,
     reset_on_close,
 )
-from support.provider_formats import Json, format_at
+from support.provider_formats import Format, Json, format_at
+from support.provider_formats import stream as stream_of
 
 PACE = 0.002
 """Seconds between two words."""
@@ -38,12 +40,14 @@ class Stream:
     """A streamed answer and where it goes wrong. Times are in seconds.
 
     The headers come at once, the first word `first_after` later. After `cut_after` words the connection ends without
-    the end of the body; after `stall_after` words nothing comes for `stall`. Chunk number `garbled_chunk`, from 1, is
-    put in beside the words and is not JSON. `done` is whether the stream ends with [DONE].
+    the end of the body, with a `reset` if that is set; after `stall_after` words nothing comes for `stall`. Chunk
+    number `garbled_chunk`, from 1, is put in beside the words and is not JSON. `done` is whether a chat's stream ends
+    with [DONE].
     """
 
     first_after: float = 0.0
     cut_after: int | None = None
+    reset: bool = False
     stall_after: int | None = None
     stall: float = 0.0
     garbled_chunk: int | None = None
@@ -61,6 +65,10 @@ HEALTHY_STREAM = Stream()
 
 PLAYABLE = (Kind.ANSWER, Kind.RESET, Kind.CLOSE, Kind.SILENCE)
 """What can happen to one connection while the port stays open."""
+
+STREAMED = ("openai", "openai_responses", "anthropic")
+MARK = "@the words@"
+"""Where the words of an answer stand in its events."""
 
 PREFILL_REFUSAL = "The last message must come from the user: this model takes no assistant prefill."
 
@@ -113,17 +121,15 @@ class ScriptedProvider(FaultyProvider):
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path, body = await read_request(reader)
-        if format_at(path) != "openai" or not body.get("stream"):
-            return await self._send(
-                writer, rejection("not_scripted", "Only chat completions are streamed."), path, body
-            )
+        if format_at(path) not in STREAMED or not body.get("stream"):
+            return await self._send(writer, rejection("not_scripted", "Only streams are scripted."), path, body)
         step = self._next_step()
         self.requests.append(Request(path, body, step if isinstance(step, Fault) else HEALTHY))
         self.arrivals.append(Arrival(time.monotonic(), str(body.get("model")), _prefill(body) is not None, step))
         if _prefill(body) is not None and not self.take_prefill:
             step = rejection("prefill_not_supported", PREFILL_REFUSAL)
         if isinstance(step, Stream):
-            await self._stream(reader, writer, step, body)
+            await self._stream(reader, writer, step, format_at(path) or "openai", body)
         elif step.kind is Kind.SILENCE:
             await self._keep_silent(reader, writer)
         elif step.kind is Kind.RESET:
@@ -133,37 +139,43 @@ class ScriptedProvider(FaultyProvider):
         return None
 
     async def _stream(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: Stream, body: Json
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: Stream, format: Format, body: Json
     ) -> None:
         writer.write(STREAM_HEAD)
         await _wait(reader, stream.first_after)
-        # The role, then the words, then the end and the usage: chunk number n+1 holds word n.
-        for number, chunk in enumerate(self._chunks(body), start=1):
-            sent = number - 2
+        opening, words, ending = self._events(format, body)
+        for number, event in enumerate([*opening, *words, *ending], start=1):
+            sent = number - 1 - len(opening)  # words, and what follows them
             if sent == stream.cut_after:
-                return await _wait(reader, BREATH)
+                await _wait(reader, BREATH)
+                return reset_on_close(writer) if stream.reset else None
             if sent == stream.stall_after:
                 await _wait(reader, stream.stall)
             if number == stream.garbled_chunk:
-                _write_event(writer, '{"id": "chatcmpl-1", "choi')
-            _write_event(writer, json.dumps(chunk))
+                _write_event(writer, 'data: {"id": "chatcmpl-1", "choi')
+            _write_event(writer, event)
             await writer.drain()
             await asyncio.sleep(PACE)
         self.answered += 1  # before the client can know
-        if stream.done:
-            _write_event(writer, "[DONE]")
+        if stream.done and format == "openai":
+            _write_event(writer, "data: [DONE]")
         writer.write(END_OF_BODY)
         return await writer.drain()
 
-    def _chunks(self, body: Json) -> Iterator[Json]:
+    def _events(self, format: Format, body: Json) -> tuple[list[str], list[str], list[str]]:
+        """The events that open the answer, those of its words, and those that end it."""
         words = _continued(self.answer, _prefill(body))
+        if format != "openai":
+            return in_words(format, str(body.get("model")), words)
         base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1735689600, "model": body["model"]}
-        yield {**base, "choices": [_choice({"role": "assistant", "content": ""})]}
-        for word in words:
-            yield {**base, "choices": [_choice({"content": word})]}
-        yield {**base, "choices": [_choice({}, finish="stop")]}
+
+        def chunk(delta: Json, finish: str | None = None) -> str:
+            return f"data: {json.dumps({**base, 'choices': [_choice(delta, finish)]})}"
+
+        ending = [chunk({}, "stop")]
         if (body.get("stream_options") or {}).get("include_usage"):
-            yield {**base, "choices": [], "usage": self.usage(len(words))}
+            ending.append(f"data: {json.dumps({**base, 'choices': [], 'usage': self.usage(len(words))})}")
+        return [chunk({"role": "assistant", "content": ""})], [chunk({"content": word}) for word in words], ending
 
     def usage(self, words: int) -> dict[str, int]:
         """The usage of an answer of `words`: a token each."""
@@ -187,8 +199,20 @@ def _checked(script: Sequence[Step]) -> list[Step]:
     return list(script)
 
 
-def _write_event(writer: asyncio.StreamWriter, data: str) -> None:
-    event = f"data: {data}\n\n".encode()
+def in_words(format: Format, model: str, words: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """The events that open an answer, those of its words, and those that end it."""
+    events = [event for event in stream_of(format, model, MARK).decode().split("\n\n") if event]
+    first = next(number for number, event in enumerate(events) if MARK in event)
+    deltas = [_said(events[first], word) for word in words]
+    return events[:first], deltas, [_said(event, "".join(words)) for event in events[first + 1 :]]
+
+
+def _said(event: str, text: str) -> str:
+    return event.replace(MARK, json.dumps(text)[1:-1])
+
+
+def _write_event(writer: asyncio.StreamWriter, lines: str) -> None:
+    event = f"{lines}\n\n".encode()
     writer.write(b"%x\r\n%b\r\n" % (len(event), event))
 
 
@@ -209,8 +233,11 @@ async def _wait(reader: asyncio.StreamReader, seconds: float) -> None:
 
 def _prefill(body: Json) -> str | None:
     """What the assistant is to have said already, None where the user spoke last."""
-    last = (body.get("messages") or [{}])[-1]
-    return str(last.get("content") or "") if last.get("role") == "assistant" else None
+    asked = body.get("messages") or body.get("input") or [{}]
+    last = asked[-1] if isinstance(asked, list) else {}
+    content = last.get("content") or ""
+    said = content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
+    return said if last.get("role") == "assistant" else None
 
 
 def _continued(answer: str, prefill: str | None) -> list[str]:
