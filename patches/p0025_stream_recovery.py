@@ -11,19 +11,22 @@ group only, and not for a synchronous caller.
 
 Change
 ------
-- A stream of a chat or of /v1/messages that breaks goes on at another
-  deployment of the group, then at the fallbacks: with the words sent so far
-  as an assistant prefill, where each deployment that may answer can continue
-  one.
+- A stream of a chat, of /v1/messages or of /v1/responses that breaks goes on
+  at another deployment of the group, then at the fallbacks: with the words
+  sent so far as an assistant prefill, where each deployment that may answer
+  can continue one.
 - Where that is refused or cannot be done, the request is asked again. If the
   answer begins with exactly the words sent, the rest of it follows; if not,
-  the caller gets the failure of the first half.
+  the caller gets the failure of the first half. So does that of a response
+  which one provider keeps.
 - Nothing is passed on before it is sure to follow. An answer with calls,
   thoughts, a format or siblings is not joined to another one.
 - `stream_recovery` is off, continue or hold; hold keeps the words back, for
   `hold_ms` or until they are complete, so that any failure is retried.
 - The caller gets one id, and the usage of both halves. The metadata of the
   request names the failure that was rescued, as `rescued_failures`.
+- A fallback's events no longer follow those of a first half of a response,
+  which since 1.88 were a second response with words the caller may have.
 - With LiteLLM's `enable_mid_stream_fallback_continuation` it is off unless
   it is set, and then goes first where both could.
 
@@ -40,19 +43,23 @@ RESCUE = "litellm.router_utils.failover.stream_rescue"
 IS_COMPILED = "the router is compiled; what it asks of Python is edited"
 IN_PYTHON = "the router asks in Python"
 SETTINGS = RouterSettings({"stream_recovery": ("str | None", "None"), "hold_ms": ("float | None", "None")})
+IN_CORE = ("recover_message_streams", "recover_response_streams", "recover_streams", "recover_sync_streams")
 WRAPPERS = ("recover_built_streams", "recover_streams", "recover_sync_streams")
 
 ADDS = (
     "litellm/router_utils/failover/chat_halves.py",
     "litellm/router_utils/failover/message_halves.py",
+    "litellm/router_utils/failover/responses_halves.py",
     "litellm/router_utils/failover/second_answers.py",
     "litellm/router_utils/failover/stream_recovery.py",
     "litellm/router_utils/failover/stream_rescue.py",
     "litellm/router_utils/failover/stream_settings.py",
     "litellm/router_utils/failover/token_estimates.py",
     "litellm/router_utils/failover/total_timeout.py",
+    "tests/router_unit_tests/test_any_break.py",
     "tests/router_unit_tests/test_message_halves.py",
     "tests/router_unit_tests/test_rescued_formats.py",
+    "tests/router_unit_tests/test_responses_halves.py",
     "tests/router_unit_tests/test_splice.py",
     "tests/router_unit_tests/test_stream_recovery.py",
 )
@@ -62,17 +69,24 @@ IN_ROUTER = (
     Decorate("Router.completion", "recover_sync_streams"),
     Decorate("Router.factory_function", "recover_built_streams"),
 )
+RESPONSES = "leave_responses_to_recovery"
+RESPONSES_FALLBACK = Decorate("Router._aresponses_streaming_iterator", RESPONSES)
+ANY_FALLBACKS = (
+    Decorate("Router._acompletion_streaming_iterator", "leave_to_recovery"),
+    Decorate("Router._completion_streaming_iterator", "leave_to_recovery"),
+)
 EDITS = {
     "litellm/router.py": (
         ForReleases(
             {
-                "<1.108": (
-                    AddImport(RESCUE, ("leave_to_recovery", *WRAPPERS)),
+                "<1.88": (AddImport(RESCUE, ("leave_to_recovery", *WRAPPERS)), *IN_ROUTER, *ANY_FALLBACKS),
+                ">=1.88,<1.108": (
+                    AddImport(RESCUE, (RESPONSES, "leave_to_recovery", *WRAPPERS)),
                     *IN_ROUTER,
-                    Decorate("Router._acompletion_streaming_iterator", "leave_to_recovery"),
-                    Decorate("Router._completion_streaming_iterator", "leave_to_recovery"),
+                    *ANY_FALLBACKS,
+                    RESPONSES_FALLBACK,
                 ),
-                ">=1.108,<1.110": (AddImport(RESCUE, WRAPPERS), *IN_ROUTER),
+                ">=1.108,<1.110": (AddImport(RESCUE, (RESPONSES, *WRAPPERS)), *IN_ROUTER, RESPONSES_FALLBACK),
                 ">=1.110": SETTINGS.compiled(),
             },
             why=IS_COMPILED,
@@ -97,14 +111,22 @@ EDITS = {
         ForReleases(
             {
                 ">=1.110": (
-                    AddImport(RESCUE, ("recover_message_streams", "recover_streams", "recover_sync_streams")),
+                    AddImport(RESCUE, IN_CORE),
                     *SETTINGS.served_arguments(),
                     Decorate("RustCore.acompletion", "recover_streams"),
                     Decorate("RustCore.completion", "recover_sync_streams"),
+                    Decorate("RustCore.aresponses", "recover_response_streams"),
                     Decorate("RustCore.aanthropic_messages", "recover_message_streams"),
                     Decorate("RustCore.anthropic_messages", "recover_message_streams"),
                 )
             },
+            why=IN_PYTHON,
+            otherwise=Otherwise.MOVED,
+        ),
+    ),
+    "litellm/router_rust/invoke/streaming.py": (
+        ForReleases(
+            {">=1.110": (AddImport(RESCUE, (RESPONSES,)), Decorate("wrap_responses_stream", RESPONSES))},
             why=IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),

@@ -214,6 +214,7 @@ OTHER_KILLERS = {
     "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
     "stream_recovery": Killers(quick=("router_unit_tests/test_splice.py",)),
     "message_halves": Killers(quick=("router_unit_tests/test_message_halves.py",)),
+    "responses_halves": Killers(quick=("router_unit_tests/test_responses_halves.py",)),
     **dict.fromkeys(
         ("chat_halves", "second_answers", "stream_rescue", "stream_settings", "token_estimates"),
         Killers(quick=("router_unit_tests/test_stream_recovery.py",)),

@@ -12,6 +12,8 @@ import pytest
 from litellm import Router
 from litellm.router_utils.failover.stream_rescue import RESCUED
 
+from support.inband_calls import CALLS
+from support.inband_calls import GROUP as ITS_GROUP
 from support.routing import GROUP, MESSAGES, deployment, routed
 from support.scripted_provider import HEALTHY_STREAM, ScriptedProvider, Step, Stream
 
@@ -19,6 +21,7 @@ ANSWER = "one two three four five six"
 CUT = Stream(cut_after=3)
 WAYS = {
     "cut": CUT,
+    "reset": Stream(cut_after=3, reset=True),
     "stalled": Stream(stall_after=3, stall=30),
     "garbled": Stream(garbled_chunk=5),
 }
@@ -95,6 +98,26 @@ async def test_sibling_continues(mode: str, way: str) -> None:
         assert (text(heard), ends(heard)) == (ANSWER, ["stop"])
         assert len({one.id for one in heard}) == 1
         assert at.prefilled == [[False], [True]]
+
+
+OTHERS = {call.api: call for call in CALLS if call.name in ("anthropic, messages stream", "openai, responses stream")}
+
+
+@pytest.mark.parametrize("way", ["reset", "stalled"])
+@pytest.mark.parametrize("api", OTHERS)
+async def test_other_apis_are_continued(api: str, way: str) -> None:
+    """So does the rest of a message, and of a response."""
+    with ExitStack() as stack:
+        steps = (WAYS[way], HEALTHY_STREAM)
+        providers = [stack.enter_context(ScriptedProvider([step], answer=ANSWER)) for step in steps]
+        listed = []
+        for number, one in enumerate(providers):
+            params = {**OTHERS[api].params(one.url), "stream_timeout": 0.5, "weight": 1e-9 if number else 1}
+            info = {"id": f"{number}", "supports_assistant_prefill": True}
+            listed.append({"model_name": ITS_GROUP, "litellm_params": params, "model_info": info})
+        router = stack.enter_context(routed(listed, num_retries=2))
+        assert await OTHERS[api].ask(router) == ANSWER
+        assert [[arrival.prefilled for arrival in one.arrivals] for one in providers] == [[False], [True]]
 
 
 @in_both_modes

@@ -3,6 +3,7 @@ The two halves of a chat's stream: what the caller has of the first one, and wha
 get after it.
 """
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,17 +33,17 @@ class ChatHalves(Halves):
         content: Final = choices[0].delta.content if choices else None
         return content if isinstance(content, str) else ""
 
-    def take(self, item: object) -> object:
+    def take(self, item: object) -> Sequence[object]:
         if not self.is_first:
             choices: Final[Any] = safe_getattr(item, "choices")
             if choices and self.splice is not None and not self._joined(choices[0], self.splice):
-                return None
+                return ()
             if self.passed_on and isinstance(item, ModelResponseStream):
                 item.id = str(safe_getattr(self.passed_on[0], "id"))
             if safe_getattr(item, "usage") is not None:
                 self._add_spent(item)
         self.passed_on.append(item)
-        return item
+        return (item,)
 
     def _joined(self, choice: Any, splice: Splice) -> bool:  # any-ok: LiteLLM's choice of a chunk
         """Whether there is something in a second answer's chunk for the caller, who then gets that alone."""

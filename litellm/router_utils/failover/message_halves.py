@@ -4,7 +4,7 @@ he is to get after them.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from litellm.litellm_core_utils.event_stream import EventStream
@@ -43,15 +43,14 @@ class MessageHalves(Halves):
             return ""
         return "".join(_text_of(event) or "" for event in EventStream().feed(item))
 
-    def take(self, item: object) -> object:
+    def take(self, item: object) -> Sequence[object]:
         if self.is_first or not isinstance(item, bytes):
             self.passed_on.append(item)
-            return item
+            return (item,)
         events: Final = [_written(one) for event in self._second.feed(item) for one in self._joined(event)]
-        if not events:
-            return None
-        self.passed_on.append(b"".join(events))
-        return self.passed_on[-1]
+        taken: Final = [b"".join(events)] if events else []
+        self.passed_on.extend(taken)
+        return taken
 
     def _joined(self, event: Event) -> Iterator[Event]:
         """The events that are left of a second answer's."""

@@ -26,9 +26,14 @@ class Target(NamedTuple):
 
 
 def second_answers(
-    router: Router, request: Request, state: RequestState, said: Request, wanted: Sequence[Half], denied: Sequence[str]
+    router: Router,
+    request: Request,
+    state: RequestState,
+    prefilled: Request,
+    wanted: Sequence[Half],
+    denied: Sequence[str],
 ) -> Asks:
-    """The requests for a second answer to `request`, one that is continued with the message `said`: to each deployment
+    """The requests for a second answer to `request`, one for the rest with the fields `prefilled`: to each deployment
     left of its group, then of the fallbacks that are not `denied`. The answer to one is sent in, or what it raised
     thrown. Returns the answer and which of the `wanted` halves it is, None if there is none."""
     for target in _targets(router, request, state, denied) if wanted else ():
@@ -36,7 +41,7 @@ def second_answers(
             if half is Half.CONTINUED and not all(map(can_continue, target.deployments)):
                 continue
             try:
-                answer = yield _request_to(router, request, target, said if half is Half.CONTINUED else None)
+                answer = yield _request_to(router, request, target, prefilled if half is Half.CONTINUED else {})
                 return answer, half
             except Exception as failure:
                 verbose_router_logger.debug("No second half from %s, %s: %s", target.group, half.value, failure)
@@ -85,11 +90,8 @@ def _retries(router: Router, request: Request) -> int:
     return found if isinstance(found, int) else 0
 
 
-def _request_to(router: Router, request: Request, target: Target, continued: Request | None) -> Request:
-    messages = request.get("messages")
-    if continued is not None and isinstance(messages, list):
-        messages = [*messages, continued]
+def _request_to(router: Router, request: Request, target: Target, prefilled: Request) -> Request:
     retries: Final = min(_retries(router, request), len(target.deployments) - 1)
-    asked: Final = {**request, "model": target.group, "messages": messages, "num_retries": retries}
+    asked: Final = {**request, **prefilled, "model": target.group, "num_retries": retries, "disable_fallbacks": True}
     asked.pop("fallbacks", None)
-    return {**asked, "disable_fallbacks": True}
+    return asked

@@ -7,7 +7,7 @@ or another answer's.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -162,10 +162,13 @@ class Halves(ABC):
     @property
     def sent(self) -> Sent:
         """What the caller has."""
+        self._read_on()
+        return self._sent
+
+    def _read_on(self) -> None:
         for item in self.passed_on[self._read :]:
             self._note(item)
         self._read = len(self.passed_on)
-        return self._sent
 
     @property
     def is_first(self) -> bool:
@@ -176,6 +179,16 @@ class Halves(ABC):
     def is_joined(self) -> bool:
         """Whether what comes now surely follows what was sent."""
         return self.splice is None or self.splice.is_joined
+
+    def wanted(self, request: Mapping[str, object]) -> tuple[Half, ...]:
+        """What to ask for after a break, in this order; nothing where no second answer can be joined."""
+        return halves(self.sent, request)
+
+    def prefilled(self, request: Mapping[str, object]) -> dict[str, object]:
+        """The fields of `request` by which the rest of what was sent is asked for."""
+        messages: Final = request.get("messages")
+        said: Final = {"role": "assistant", "content": prefill(self.sent.text), **self.prefill_fields}
+        return {"messages": [*messages, said]} if isinstance(messages, list) else {}
 
     def join(self, half: Half) -> None:
         """Begin with a second answer."""
@@ -197,5 +210,5 @@ class Halves(ABC):
         """The text in an item that is kept back."""
 
     @abstractmethod
-    def take(self, item: object) -> object:
-        """What of the next item the caller is to get, None if nothing. Raises Diverged."""
+    def take(self, item: object) -> Sequence[object]:
+        """The items that the caller is to get for the next one. Raises Diverged."""

@@ -1,6 +1,6 @@
 """
-Has a stream of a chat or of /v1/messages that breaks off after its first words go on at another deployment: one of the
-same group, then those of its fallbacks. `stream_recovery` says how the two halves are joined.
+Has a stream of a chat, of /v1/messages or of /v1/responses that breaks off after its first words go on at another
+deployment: one of the same group, then those of its fallbacks. `stream_recovery` says how the two halves are joined.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import inspect
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 import litellm
 from litellm.exceptions import MidStreamFallbackError
@@ -20,6 +20,7 @@ from litellm.router_utils.failover.chat_halves import ChatHalves
 from litellm.router_utils.failover.deadline import Deadline, deadline_under_way
 from litellm.router_utils.failover.message_halves import MessageHalves, split_at_error
 from litellm.router_utils.failover.policy import is_deployment_fault
+from litellm.router_utils.failover.responses_halves import ResponsesHalves, failed_response
 from litellm.router_utils.failover.retry_state import (
     Attempt,
     FailedAttempt,
@@ -30,7 +31,7 @@ from litellm.router_utils.failover.retry_state import (
 )
 from litellm.router_utils.failover.router_view import Router, as_router, deployment_setting, may_fall_back_to
 from litellm.router_utils.failover.second_answers import Asks, Request, groups_beyond, second_answers
-from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Halves, halves, prefill
+from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Halves
 from litellm.router_utils.failover.stream_settings import held_for, mode_of, read_mode, without_settings
 from litellm.router_utils.failover.total_timeout import deadline_for, run_within, timed_out
 
@@ -48,6 +49,11 @@ def recover_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awai
 def recover_message_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
     """As `recover_streams`, for `aanthropic_messages`."""
     return _recovering(ask, _MESSAGES)
+
+
+def recover_response_streams(ask: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    """As `recover_streams`, for `aresponses`."""
+    return _recovering(ask, _RESPONSES)
 
 
 def _recovering(ask: Callable[..., Awaitable[object]], api: "_Api") -> Callable[..., Awaitable[object]]:
@@ -80,14 +86,15 @@ def recover_sync_streams(ask: Callable[..., object]) -> Callable[..., object]:
 
 
 def recover_built_streams(build: Callable[..., Any]) -> Callable[..., Any]:  # any-ok: a method of whichever API
-    """Wrap `Router.factory_function`, which before 1.110 makes the method for /v1/messages."""
+    """Wrap `Router.factory_function`, which before 1.110 makes the methods for /v1/messages and /v1/responses."""
 
     @functools.wraps(build)
     def factory_function(self: object, original_function: object, *args: object, **kwargs: object) -> object:
         built: Final = build(self, original_function, *args, **kwargs)
-        if "anthropic_messages" not in (*args, kwargs.get("call_type")):
+        api: Final = next((_BUILT[name] for name in (*args, kwargs.get("call_type")) if name in _BUILT), None)
+        if api is None:
             return built
-        return functools.partial(recover_message_streams(lambda _, **request: built(**request)), self)
+        return functools.partial(_recovering(lambda _, **request: built(**request), api), self)
 
     return factory_function
 
@@ -111,6 +118,21 @@ def leave_to_recovery(wrap: Callable[..., Any]) -> Callable[..., Any]:  # any-ok
     return streaming_iterator
 
 
+def leave_responses_to_recovery(wrap: Callable[..., Any]) -> Callable[..., Any]:  # any-ok: async before 1.110
+    """As `leave_to_recovery`, for `Router._aresponses_streaming_iterator` since 1.88 and `wrap_responses_stream` since
+    1.110, which pass on a fallback's events after those of a first half: another response, with words that the caller
+    may have."""
+
+    @functools.wraps(wrap)
+    def wrapped(owner: object, response: Any, *args: object, **kwargs: object) -> Any:  # any-ok: LiteLLM's stream
+        turn: Final = current_turn()
+        is_recovered: Final = turn is not None and turn.state.is_recovered
+        plain: Final = _PlainFailures(response, response.__aiter__(), []) if is_recovered else response
+        return wrap(owner, plain, *args, **kwargs)
+
+    return wrapped
+
+
 class _PlainFailures(PeekedStream):
     """A stream that raises what the provider's failure is, and not what LiteLLM's router makes of that."""
 
@@ -129,7 +151,7 @@ class _PlainFailures(PeekedStream):
 
 def _begin(owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request, api: "_Api") -> "Rescue | None":
     """What rescues the stream that a call asks for; None if it asks for none, or for one that is not recovered."""
-    named: Final = dict(zip(("model", "messages", "stream"), args, strict=False))
+    named: Final = dict(zip(api.arguments, args, strict=False))
     if named.get("stream", kwargs.get("stream")) is not True:
         return None
     own: Final = read_mode(kwargs.get("stream_recovery"))
@@ -167,6 +189,7 @@ class Rescue:
         self.hold_until = None if seconds is None else time.monotonic() + seconds
         if self.deadline is not None:
             self.hold_until = min(self.deadline.nearly, self.hold_until or math.inf)
+        self.taken: Final[list[object]] = []  # what the caller is to get next
         self.is_plain = False  # whether nothing but passing on is to be done
         self.is_holding = False
         self.is_over = False  # whether the caller has been told of a failure
@@ -214,7 +237,7 @@ class Rescue:
 
     def wanted(self, error: Exception) -> Sequence[Half]:
         """What to ask for after a break with `error`, in this order."""
-        possible: Final = halves(self.answer.sent, self.request)
+        possible: Final = self.answer.wanted(self.request)
         if isinstance(error, Diverged):
             return (Half.RESTARTED,) if error.is_echo and possible else ()
         is_hopeless: Final = self.mode == "off" or not is_deployment_fault(failure_of(error).kind)
@@ -222,12 +245,8 @@ class Rescue:
 
     def asks(self, error: Exception, wanted: Sequence[Half], denied: Sequence[str]) -> Asks:
         """The requests for a second answer, as `second_answers` has them. Raises what broke off if there is none."""
-        said: Final[Request] = {
-            "role": "assistant",
-            "content": prefill(self.answer.sent.text),
-            **self.answer.prefill_fields,
-        }
-        found: Final = yield from second_answers(self.router, self.request, self.state, said, wanted, denied)
+        rest: Final = self.answer.prefilled(self.request)
+        found: Final = yield from second_answers(self.router, self.request, self.state, rest, wanted, denied)
         if found is None:
             self.is_over = True
             if self.is_holding and self.deadline is not None and self.deadline.has_passed:
@@ -368,13 +387,13 @@ class RecoveringStream(PeekedStream):
         if rescue.is_over:
             raise StopAsyncIteration
         rescue.settle(self._stream)
-        while True:
+        while not rescue.taken:
             if error is not None:
                 await self._recover(calls, error)
             if rescue.is_holding:
                 await self._hold_back(calls)
             try:
-                item = rescue.answer.take(await self._read(calls))
+                rescue.taken.extend(rescue.answer.take(await self._read(calls)))
             except StopAsyncIteration:
                 if rescue.answer.is_joined:
                     raise
@@ -384,8 +403,7 @@ class RecoveringStream(PeekedStream):
             else:
                 error = None
                 rescue.is_plain = rescue.answer.is_first
-                if item is not None:
-                    return item
+        return rescue.taken.pop(0)
 
     async def _read(self, calls: _Calls) -> object:
         return await calls.next(self)
@@ -437,9 +455,8 @@ class RecoveringStream(PeekedStream):
         object.__setattr__(self, "_held_back", held.items)
 
 
-class RecoveringMessages(RecoveringStream):
-    """As `RecoveringStream`; a failure that came in an event, the provider's or one of LiteLLM's bridges, is told by
-    that event."""
+class _RecoveringEvents(RecoveringStream):
+    """As `RecoveringStream`; a failure that came in an event is told by that event."""
 
     def __init__(self, stream: object, events: object, rescue: Rescue) -> None:
         super().__init__(stream, events, rescue)
@@ -449,10 +466,22 @@ class RecoveringMessages(RecoveringStream):
         try:
             return await self._next(_ASYNC)
         except Exception as error:
-            told: Final[ErrorEvent | None] = self._told
-            if told is None or error is not told.failure:
+            if self._told is None:
                 raise
-            return told
+            event, failure = self._told
+            if error is not failure:
+                raise
+            return event
+
+    def _raise(self, event: object, failure: Exception) -> NoReturn:
+        """Take an event for the failure that it tells of."""
+        object.__setattr__(self, "_told", (event, failure))
+        raise failure
+
+
+class RecoveringMessages(_RecoveringEvents):
+    """For the events of /v1/messages, of which several may be in a piece. One of failure is the provider's or that of
+    one of LiteLLM's bridges."""
 
     async def _read(self, calls: _Calls) -> object:
         item = await super()._read(calls)
@@ -464,8 +493,19 @@ class RecoveringMessages(RecoveringStream):
                 self._held_back.insert(0, item)
                 return before
         if isinstance(item, ErrorEvent):
-            object.__setattr__(self, "_told", item)
-            raise item.failure
+            self._raise(item, item.failure)
+        return item
+
+
+class RecoveringResponses(_RecoveringEvents):
+    """For the events of /v1/responses, of which LiteLLM before 1.95 passes on one of failure."""
+
+    async def _read(self, calls: _Calls) -> object:
+        item: Final = await super()._read(calls)
+        told: Final = failed_response(item)
+        failure: Final = None if told is None else error_told_by(self._stream, told)
+        if failure is not None:
+            self._raise(item, failure)
         return item
 
 
@@ -493,13 +533,19 @@ class _Held:
 
 
 class _Api(NamedTuple):
-    """What APIs differ in: how the halves of an answer are joined, where a request has LiteLLM's own metadata, and what
-    passes for a stream."""
+    """What APIs differ in: how the halves of an answer are joined, where a request has LiteLLM's own metadata, what
+    passes for a stream, and what the method's first arguments are called."""
 
     halves: Callable[[Request], Halves]
     metadata: str
     stream: type[RecoveringStream]
+    arguments: Sequence[str] = ("model", "messages", "stream")
 
 
 _CHAT: Final = _Api(lambda request: ChatHalves(request.get("messages")), "metadata", RecoveringStream)
 _MESSAGES: Final = _Api(lambda request: MessageHalves(), "litellm_metadata", RecoveringMessages)
+_RESPONSES: Final = _Api(
+    lambda request: ResponsesHalves(request.get("input")), "litellm_metadata", RecoveringResponses, ("input", "model")
+)
+_BUILT: Final = {"anthropic_messages": _MESSAGES, "aresponses": _RESPONSES}
+"""The APIs whose methods `Router.factory_function` makes, by its `call_type`."""
