@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 from litellm import Router
+from litellm.router_utils.failover import stream_rescue
 from litellm.router_utils.failover.stream_rescue import RESCUED
 
 from support.inband_calls import CALLS
@@ -198,6 +199,14 @@ async def test_held_for_a_while() -> None:
     """Once `hold_ms` are over the words are passed on, and continued."""
     with provided(WAYS["stalled"], HEALTHY_STREAM, answers=(ANSWER, ANSWER)) as at:
         assert text(await chunks(at.router, "async", stream_recovery="hold", hold_ms=0)) == ANSWER
+        assert at.prefilled == [[False], [True]]
+
+
+async def test_held_words_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would take too much memory is let go, and continued: two chunks are held, and a third one is too much."""
+    monkeypatch.setattr(stream_rescue, "MOST_HELD", 10_000)
+    with provided(CUT, HEALTHY_STREAM) as at:
+        assert text(await chunks(at.router, "async", stream_recovery="hold")) == ANSWER
         assert at.prefilled == [[False], [True]]
 
 

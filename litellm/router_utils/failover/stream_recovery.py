@@ -15,8 +15,8 @@ from typing import Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 
-MOST_HELD: Final = 4 * 1024 * 1024
-"""Characters that are kept back for one caller, at the most."""
+MOST_HELD: Final = 64 * 1024 * 1024
+"""Bytes that are kept back for one caller, at the most and about: some 19,000 events of a few words."""
 
 _MATERIAL: Final = ("tool_calls", "function_call", "reasoning_content", "thinking_blocks", "audio", "images")
 _PLAIN_FORMATS: Final = (None, {"type": "text"})

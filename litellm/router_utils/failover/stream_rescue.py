@@ -35,6 +35,8 @@ from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, H
 from litellm.router_utils.failover.stream_settings import held_for, mode_of, read_mode, without_settings
 from litellm.router_utils.failover.total_timeout import deadline_for, run_within, timed_out
 
+_EVENT: Final = 3500  # bytes that a chunk of LiteLLM's takes beside its text; measured on 1.110
+
 RESCUED: Final = "rescued_failures"
 """Where the metadata of a request names the failures of halves that were rescued, for callbacks."""
 
@@ -529,7 +531,7 @@ class _Held:
     def add(self, item: object, words: str) -> None:
         self.items.append(item)
         self._words.append(words)
-        self._size += len(words)
+        self._size += _EVENT + (len(item) if isinstance(item, bytes) else len(words))
 
 
 class _Api(NamedTuple):
