@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import litellm
 import openai
 import pytest
 from litellm import Router
+from litellm.integrations.custom_logger import CustomLogger
 from litellm.router_utils.failover import stream_rescue
 from litellm.router_utils.failover.stream_rescue import RESCUED
 
 from support.inband_calls import CALLS
 from support.inband_calls import GROUP as ITS_GROUP
-from support.routing import GROUP, MESSAGES, deployment, routed
+from support.routing import GROUP, MESSAGES, deployment, routed, until
 from support.scripted_provider import HEALTHY_STREAM, ScriptedProvider, Step, Stream
 
 ANSWER = "one two three four five six"
@@ -245,6 +247,24 @@ async def test_rescued_failure_is_named() -> None:
     with provided(CUT, HEALTHY_STREAM) as at:
         await chunks(at.router, "async", metadata=metadata)
     assert metadata[RESCUED] == ["0: interrupted"]
+
+
+async def test_first_half_is_logged_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callbacks hear of one failure, of the deployment that broke off, and of one success, of the other."""
+    heard: list[tuple[str, str]] = []
+
+    class Noted(CustomLogger):
+        async def async_log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
+            heard.append(("success", kwargs["standard_logging_object"]["model_id"]))
+
+        async def async_log_failure_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
+            heard.append(("failure", kwargs["standard_logging_object"]["model_id"]))
+
+    monkeypatch.setattr(litellm, "callbacks", [Noted()])
+    with provided(CUT, HEALTHY_STREAM) as at:
+        await chunks(at.router, "async", metadata={})
+        assert await until(lambda: len(heard) >= 2)
+    assert sorted(heard) == [("failure", "0"), ("success", "1")]
 
 
 async def test_leaving_blames_nobody() -> None:

@@ -17,6 +17,8 @@ from litellm.router_utils.failover.stream_recovery import Half
 Request = dict[str, object]
 Asks = Generator[Request, object, tuple[object, Half] | None]
 
+_METADATA: Final = ("metadata", "litellm_metadata")
+
 
 class Target(NamedTuple):
     """A model group that a second answer can be asked of, and those of its deployments that have not failed."""
@@ -94,4 +96,7 @@ def _request_to(router: Router, request: Request, target: Target, prefilled: Req
     retries: Final = min(_retries(router, request), len(target.deployments) - 1)
     asked: Final = {**request, **prefilled, "model": target.group, "num_retries": retries, "disable_fallbacks": True}
     asked.pop("fallbacks", None)
-    return asked
+    # LiteLLM notes the deployment there, while the log of the first half may yet be written.
+    return {
+        name: dict(value) if name in _METADATA and isinstance(value, dict) else value for name, value in asked.items()
+    }
