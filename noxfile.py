@@ -89,7 +89,7 @@ def proxy(session: nox.Session, base: str) -> None:
     """The real proxy as a process, with real clients (--stock: LiteLLM's own).
 
     Two proxies share a Redis: needs redis-server (apt-get install redis-server, brew install redis).
-    `-- tests/node_client` asks it with OpenAI's client for Node, which needs Node 20 or newer, and npm.
+    `-- tests/node_client` asks it with the clients for Node, which need Node 20 or newer, and npm.
     """
     arguments = [argument for argument in session.posargs if argument != "--stock"]
     if arguments != session.posargs:
