@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from litellm.router_utils.failover.deadline import (
     Deadline,
@@ -30,6 +30,7 @@ class Clock:
         return self.now
 
 
+@settings(max_examples=30)
 @given(SECONDS, st.lists(st.floats(min_value=0, max_value=1e6), max_size=8))
 def test_what_is_left_only_shrinks(seconds: float, steps: list[float]) -> None:
     """What is left never grows nor falls below nothing, and is nothing exactly once the deadline has passed."""
@@ -44,6 +45,12 @@ def test_what_is_left_only_shrinks(seconds: float, steps: list[float]) -> None:
         before = left
 
 
+def test_nearly_is_before_the_end() -> None:
+    """A tenth of it is left when it is nearly over."""
+    assert Deadline(10, Clock()).nearly == pytest.approx(109)
+
+
+@settings(max_examples=30)
 @given(SECONDS)
 def test_numbers_and_their_texts(seconds: float) -> None:
     """A number above zero is taken, and its text, as an environment variable has it."""
