@@ -24,28 +24,27 @@ from fork.edits import AddImport, Decorate, ForReleases, Otherwise
 MODULE = "litellm.router_utils.failover.content_policy"
 IN_PYTHON = "the router asks for itself, in Python"
 COMPILED = "the router is compiled; what tells it of a filtered answer is edited"
-MESSAGES = "Router._should_raise_anthropic_refusal_error"
 
 ADDS = (
     "litellm/router_utils/failover/content_policy.py",
     "tests/router_unit_tests/test_content_policy.py",
 )
+WHOLE = (
+    AddImport(MODULE, ("keep_filtered_answer",)),
+    Decorate("Router._should_raise_content_policy_error", "keep_filtered_answer"),
+)
 EDITS = {
     "litellm/router.py": (
         ForReleases(
             {
-                "<1.110": (
-                    AddImport(MODULE, ("keep_filtered_answer",)),
-                    Decorate("Router._should_raise_content_policy_error", "keep_filtered_answer"),
-                )
+                "<1.102": WHOLE,  # a filtered message goes to no fallback there
+                ">=1.102,<1.110": (
+                    *WHOLE,
+                    Decorate("Router._should_raise_anthropic_refusal_error", "keep_filtered_answer"),
+                ),
             },
             why=COMPILED,
             otherwise=Otherwise.MOVED,
-        ),
-        ForReleases(
-            {">=1.102,<1.110": (Decorate(MESSAGES, "keep_filtered_answer"),)},
-            why="a filtered answer of /v1/messages goes to no fallback, or the compiled router is told of it",
-            otherwise=Otherwise.MISSING,
         ),
     ),
     "litellm/router_rust/core.py": (
