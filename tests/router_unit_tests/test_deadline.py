@@ -65,6 +65,18 @@ def test_senseless_values_are_refused(value: Any) -> None:
         seconds_from(value, "request")
 
 
+def test_long_values_are_shown_in_part() -> None:
+    """Of a value that is refused the first 40 characters are shown."""
+    with pytest.raises(ValueError, match=f"is '{'x' * 39}: give"):
+        seconds_from("x" * 60, "request")
+
+
+def test_nothing_used_up_without_an_attempt() -> None:
+    """A deadline of a router that passes before there was an attempt says nothing of a deployment."""
+    with deadline_under_way(Deadline(0, Clock(), is_for_all=True)):
+        assert not has_used_up_deadline()
+
+
 def test_none_is_no_limit() -> None:
     """Nothing is no limit."""
     assert seconds_from(None, "router") is None
@@ -75,6 +87,7 @@ def test_known_only_within_its_block() -> None:
     clock = Clock()
     with deadline_under_way(Deadline(1, clock)) as deadline:
         note_turn("turn")
+        assert not is_cut_short()
         deadline.start_attempt(is_shorter=True)
         assert is_cut_short()
         clock.now += 1
@@ -85,7 +98,7 @@ def test_known_only_within_its_block() -> None:
     note_turn("another")
 
 
-@pytest.mark.parametrize(("spent", "has_whole"), [(0.5, True), (1.5, False)])
+@pytest.mark.parametrize(("spent", "has_whole"), [(1.0, True), (1.5, False)])
 def test_whole_of_everybodys_deadline_counts(spent: float, has_whole: bool) -> None:
     """An attempt that begins with nearly all of a router's deadline has used it up at its end, and is not cut short."""
     clock = Clock()
