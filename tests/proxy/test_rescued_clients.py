@@ -144,9 +144,10 @@ def test_late_failure_is_an_event(gateway: Gateway, api: str) -> None:
         heard_by_client(gateway, api, "slow-cut", stream_recovery="hold")
 
 
-@pytest.mark.parametrize(("api", "status"), [("chat", 502), ("messages", 502), ("responses", 200)])
-def test_early_failure_has_its_status(gateway: Gateway, api: str, status: int) -> None:
-    """Before that a failure is told by its status; LiteLLM has an event for that on /v1/responses."""
-    assert _pieces(gateway, api, "cut-alone")[0] == status
+@pytest.mark.parametrize("api", APIS)
+def test_early_failure_is_told(gateway: Gateway, api: str) -> None:
+    """Before that too, of a chat by its status; of the others LiteLLM's releases tell it by that or by an event."""
+    if api == "chat":
+        assert _pieces(gateway, api, "cut-alone")[0] == 502
     with pytest.raises(FAILURES):
         heard_by_client(gateway, api, "cut-alone", stream_recovery="hold")
