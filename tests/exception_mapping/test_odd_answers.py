@@ -62,7 +62,7 @@ def test_sound_is_no_json_cut_short() -> None:
     assert judge_body(Api.SPEECH, b'{"id": "x", "au', "audio/pcm") is None
 
 
-HEALTHY_STREAMS = {
+HEALTHY_STREAMS: dict[str, tuple[Api, list[object]]] = {
     "usage in the choice": (
         Api.CHAT,
         [
@@ -93,12 +93,12 @@ def test_odd_stream_is_an_answer(name: str) -> None:
     assert failed_stream(api, events(*data).content) is None
 
 
-SAID = [
+SAID: list[object] = [
     {"type": "message_start", "message": {"type": "message", "content": [], "usage": {}}},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": HALF}},
 ]
-PARTS = [{"candidates": [{"content": {"role": "model", "parts": [{"text": HALF}]}}]}]
+PARTS: list[object] = [{"candidates": [{"content": {"role": "model", "parts": [{"text": HALF}]}}]}]
 NO_ENDS: dict[str, tuple[Api, list[object]]] = {
     **{
         f"a message, {name}": (Api.MESSAGES, [*SAID, event])

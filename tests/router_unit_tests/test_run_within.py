@@ -94,7 +94,7 @@ async def test_result_in_time() -> None:
     assert current_deadline() is None
     for run in (run_within(Deadline(LONG), failing), asyncio.to_thread(run_within_sync, Deadline(LONG), {}.popitem)):
         with pytest.raises(KeyError):
-            await run  # type: ignore[misc]
+            await run
 
 
 async def test_cancelled_at_the_deadline() -> None:
@@ -243,19 +243,17 @@ async def test_one_deadline_for_all_within(is_compiled: bool) -> None:
     hold: Any = hold_drive_to_deadline if is_compiled else hold_to_deadline
     known: list[Any] = []
 
-    @hold
     async def inner(_: object, plan: object = None, request: Any = None, **kwargs: Any) -> None:
         assert {**(request or {}), **kwargs} == {}
         known.append(current_deadline())
 
-    @hold
     async def outer(*_: object, **__: object) -> None:
         known.append(current_deadline())
-        await asked(inner, is_compiled, total_timeout=1)
-        await asyncio.ensure_future(asked(inner, is_compiled))
+        await asked(hold(inner), is_compiled, total_timeout=1)
+        await asyncio.ensure_future(asked(hold(inner), is_compiled))
 
     with turn_under_way(turn()) as under_way:
-        await asked(outer, is_compiled, total_timeout=9)
+        await asked(hold(outer), is_compiled, total_timeout=9)
         first, shared, beside = known
         assert first.turn is (None if is_compiled else under_way)
     assert shared is first
