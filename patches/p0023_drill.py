@@ -85,6 +85,7 @@ ADDS = (
     "tests/drill/test_drilled_reports.py",
     "tests/drill/test_drills.py",
     "tests/drill/test_fit_of_fallbacks.py",
+    "tests/drill/test_gateway.py",
     "tests/drill/test_gateway_process.py",
     "tests/drill/test_idioms.py",
     "tests/drill/test_includes.py",

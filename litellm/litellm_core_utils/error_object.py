@@ -157,10 +157,10 @@ def as_http_status(value: object, lowest: int = 100) -> int | None:
     """The HTTP status that a number is, or its digits, from `lowest` to 599; None if it is none."""
     if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
         value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     return int(value) if isinstance(value, int) and lowest <= value <= 599 else None
 
 
 def _as_error_status(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():  # as some encoders write any number
+        value = int(value)
     return as_http_status(value, 400)

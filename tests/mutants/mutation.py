@@ -139,7 +139,8 @@ OTHER_KILLERS = {
     **dict.fromkeys(("outcome", "drill_report", "page"), Killers(quick=("drill/test_drilled_reports.py",))),
     "gateway_process": Killers(quick=("drill/test_loopback.py", "drill/test_gateway_process.py")),
     **dict.fromkeys(
-        ("drill", "gateway", "run_command"), Killers(quick=("drill/test_run_errors.py", "drill/test_drills.py"))
+        ("drill", "gateway", "run_command"),
+        Killers(quick=("drill/test_run_errors.py", "drill/test_drills.py", "drill/test_gateway.py")),
     ),
     "known_credentials": Killers(quick=(REDACTION, *ANSWERS)),
     "redaction": Killers(quick=(REDACTION, *ANSWERS)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import litellm
@@ -113,3 +114,19 @@ async def test_refused_message_is_left_to_the_caller(group: list[str], text: str
         with routed(models, content_policy_fallbacks=[{"first": group}]) as router:
             answer = await router.aanthropic_messages(model="first", messages=MESSAGES, max_tokens=9)
     assert answer["content"][0]["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [(None, True), ([{"first": ["second"]}], True), ([{"first": []}], False)],
+    ids=["not set", "second", "empty"],
+)
+def test_python_router_asks_for_a_group(own: Any, expected: bool) -> None:
+    """What a router written in Python takes for an error is one only if a group is to be asked for another answer."""
+    from litellm.router_utils.failover.content_policy import keep_filtered_answer
+
+    def should_raise(self: Any, model: str, response: Any, kwargs: dict[str, Any]) -> bool:
+        return True
+
+    router = SimpleNamespace(content_policy_fallbacks=own, get_model_list=lambda **_: [])
+    assert keep_filtered_answer(should_raise)(router, model="first", response=None, kwargs={}) is expected
