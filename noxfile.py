@@ -135,7 +135,10 @@ def releases(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Stock beside patched: failover, outages, dead_hosts, silent_host, brownout, inband, overhead; or soak."""
+    """Stock beside patched: failover, outages, dead_hosts, silent_host, brownout, inband, overhead; or soak.
+
+    Two Routers of silent_host share a Redis: needs redis-server, as `proxy` does.
+    """
     name, *arguments = session.posargs or [""]
     install_patched(session, DEFAULT_BASE, *dependencies("bench"), "virtualenv")
     environment = {"PYTHONPATH": "tests"}

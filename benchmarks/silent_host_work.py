@@ -34,11 +34,9 @@ SCALE = 1 / 30
 MEDIAN, SIGMA = 5.5, 0.85
 """Of those times, a lognormal one: 95 % of them are between 1 and 30 s."""
 
-VARIANTS = {"one_of_two": (2, 1), "heavy_tail": (2, 1), "two_of_five": (5, 2), "two_workers": (2, 1)}
-"""The deployments of a group, and how many of them are silent."""
-
-WORKERS = 2
-"""Routers that share the requests and a Redis where a variant has workers."""
+VARIANTS = {"one_of_two": (2, 1, 1), "heavy_tail": (2, 1, 1), "two_of_five": (5, 2, 1), "two_workers": (2, 1, 2)}
+"""The deployments of a group, how many of them are silent, and the Routers that share the requests, and a Redis if they
+are several."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class TailedProvider(FaultyProvider):
 
 def router(litellm: Any, variant: str, silent: FaultyProvider, healthy: FaultyProvider, **settings: Any) -> Any:
     """A Router with LiteLLM's defaults but for the timeout and `settings`."""
-    members, dead = VARIANTS[variant]
+    members, dead, _ = VARIANTS[variant]
     hosts = [("silent", silent)] * dead + [("alive", healthy)] * (members - dead)
     models = [
         {
@@ -94,7 +92,7 @@ async def measure(litellm: Any, variant: str, seconds: float = SECONDS) -> Resul
     """Ask `PER_SECOND` requests a second, whatever becomes of those before."""
     random.seed(variant)  # stock and patched draw from the same numbers
     tailed = variant == "heavy_tail"
-    workers = WORKERS if variant == "two_workers" else 1
+    *_, workers = VARIANTS[variant]
     with (
         shared_redis(workers) as shared,
         FaultyProvider(SILENT) as silent,

@@ -217,14 +217,19 @@ def _signs_of_response(value: JsonObject) -> Signs:
     kind: Final = value.get("type")
     if isinstance(kind, str) and kind in OPENS_RESPONSE:
         item: Final = json_object(value.get("item")) if kind == "response.output_item.done" else {}
-        return Signs(says=bool(item) and (item.get("type") != "message" or _says_in(item)))
+        return Signs(says=bool(item) and _item_says(item))
     if isinstance(kind, str) and kind not in ENDS_RESPONSE:
         return Signs(says=True)
     response: Final = json_object(value.get("response")) if isinstance(kind, str) else value
     items: Final = [item for item in json_array(response.get("output")) if isinstance(item, dict)]
     status: Final = _reason(response.get("status"))
-    says: Final = any(item.get("type") != "message" or _says_in(item) for item in items)
+    says: Final = any(map(_item_says, items))
     return Signs(says, status, _number(json_object(response.get("usage")).get("output_tokens")), True)
+
+
+def _item_says(item: JsonObject) -> bool:
+    """Whether an item of a response says something: a message by its words, whatever else by being there."""
+    return item.get("type") != "message" or _says_in(item)
 
 
 def _signs_of_message(value: JsonObject) -> Signs:

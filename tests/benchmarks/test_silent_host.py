@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ import silent_host_work
 from harness import main
 from silent_host import MOST_ATTEMPTS, MOST_WAITED, Outcome
 from silent_host_work import Result
+
+from support.redis_server import BINARY
 
 litellm: Any = importlib.import_module("litellm")
 
@@ -51,7 +54,16 @@ def test_report() -> None:
     assert Result(**shown["patched"]) == wrong.patched
 
 
-@pytest.mark.parametrize("variant", silent_host_work.VARIANTS)
+NEEDS_REDIS = pytest.mark.skipif(shutil.which(BINARY) is None, reason=f"several Routers need {BINARY}")
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=[NEEDS_REDIS] if workers > 1 else [])
+        for name, (*_, workers) in silent_host_work.VARIANTS.items()
+    ],
+)
 async def test_measure(variant: str) -> None:
     """Whoever waited is counted, in this interpreter, and so is what the silent hosts read."""
     result = await silent_host_work.measure(litellm, variant, 1.5)
