@@ -17,7 +17,7 @@ from litellm.router_utils.failover.budgeted_retries import budget_of
 from litellm.router_utils.failover.retry_budget import FEWEST
 from litellm.router_utils.failover.rotation import rotation_of
 
-from support.faulty_provider import FAULTS, HEALTHY, FaultyProvider
+from support.faulty_provider import FAULTS, HEALTHY, SILENT, FaultyProvider
 from support.routing import GROUP, ask, back_offs, cool_down, deployment, lost, outcomes, routed, together
 
 MODES = ("async", "async-stream", "sync")
@@ -62,14 +62,30 @@ def have_failed(router: Any, *names: str, times: int = FEWEST) -> None:
         budget_of(rotation_of(router)).record(name, failed=True)
 
 
+@pytest.mark.parametrize("more", [{}, {"total_timeout": 60}], ids=["", "deadline"])
 @pytest.mark.parametrize("mode", MODES)
-async def test_spent_budget_ends_retries(mode: str, one: FaultyProvider, other: FaultyProvider) -> None:
+async def test_spent_budget_ends_retries(
+    mode: str, more: dict[str, Any], one: FaultyProvider, other: FaultyProvider
+) -> None:
     """Where both fail, retries add little to the requests, and the caller is told of the provider's failure."""
-    with routed(pair(one, other), **SCARCE) as router:
+    with routed(pair(one, other), **SCARCE, **more) as router:
         have_failed(router, "a", "b")
         results = await outcomes(router, ASKED, mode)
     assert all(isinstance(error, litellm.InternalServerError) for error in results)
     assert one.attempts + other.attempts == ASKED + 3
+
+
+async def test_callers_deadline_spends_no_budget(one: FaultyProvider, other: FaultyProvider) -> None:
+    """Who had no time to answer within a caller's own deadline has not failed: retries are as free as before."""
+    one.fault = other.fault = SILENT
+    with routed(pair(one, other), **SCARCE) as router:
+        asked = [ask(router, "async", total_timeout=0.2) for _ in range(2 * FEWEST)]
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        assert {getattr(end, "status_code", end) for end in ends} == {504}
+        one.fault = other.fault = FAULTS["500"]
+        known = one.attempts + other.attempts
+        assert len(lost(await outcomes(router, ASKED))) == ASKED
+        assert one.attempts + other.attempts - known == ASKED * 3
 
 
 async def test_brownout_is_noticed(one: FaultyProvider, other: FaultyProvider) -> None:

@@ -117,7 +117,8 @@ class TestWeather:
             providers = {name: stack.enter_context(FaultyProvider()) for name in PROVIDERS}
             group = [deployment(name, name, provider.url) for name, provider in providers.items()]
             ledger = Ledger(providers)
-            weather = Weather(providers, ledger, stack.enter_context(routed(group)), seed=0)
+            router = stack.enter_context(routed(group))
+            weather = Weather(providers, ledger, router, seed=0, breaks=list(FAULTS.values()))
             [sound] = weather.sound
             async with weather.changing():
                 with ledger.request():
@@ -147,11 +148,11 @@ class TestBenchmark:
         """The benchmark says what it found in numbers, in a sentence at the end, and in the exit code."""
 
         async def run(soak: Soak) -> Report:
-            assert soak == Soak(seconds=7, concurrency=3, seed=5, strategy="least-busy")
+            assert soak == Soak(seconds=7, concurrency=3, seed=5, strategy="least-busy", streams=True)
             return report
 
         monkeypatch.setattr(benchmark, "run", run)
-        arguments = ["--seconds", "7", "--concurrency", "3", "--seed", "5", "--strategy", "least-busy"]
+        arguments = ["--seconds", "7", "--concurrency", "3", "--seed", "5", "--strategy", "least-busy", "--streams"]
         assert benchmark.main(arguments) == code
         lines = capsys.readouterr().out.splitlines()
         assert lines[-1] == last

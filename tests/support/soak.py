@@ -22,25 +22,37 @@ from functools import partial
 import psutil
 from litellm import Router
 
-from support.faulty_provider import FAULTS, HEALTHY, PROVIDERS, REFUSED, SILENT, Fault, FaultyProvider
+from support.faulty_provider import (
+    FAULTS,
+    HEALTHY,
+    PROVIDERS,
+    REFUSED,
+    SILENT,
+    TORN,
+    TRUNCATED,
+    Fault,
+    FaultyProvider,
+)
 from support.provider_formats import Json
 from support.routing import STRATEGIES, ask, cooling_down, deployment, routed
 
 MODES = ("async", "async-stream")
+STREAMED = ("async-stream",)
 ANSWER = "pong"
 
 NOT_IN_A_SOAK = {
     "400": "blamed on the request",
     "unresolvable": "a host name, which a running provider cannot change",
-    "truncated": "breaks a stream after its first chunk, where no retry helps",
+    "truncated": "breaks a stream after its first words: in a soak of streams alone",
     "429-retry-after": "six seconds; one of a second stands in for it",
 }
 BREAKS: dict[str, Fault] = {
     **{name: fault for name, fault in FAULTS.items() if name not in NOT_IN_A_SOAK},
     "429-retry-1": Fault.status(429, retry_after=1),
 }
+CUT_STREAMS: dict[str, Fault] = {"truncated": TRUNCATED, "torn": TORN}
 FAULT_NAMES = {
-    **{fault: name for name, fault in BREAKS.items()},
+    **{fault: name for name, fault in (BREAKS | CUT_STREAMS).items()},
     HEALTHY: "healthy",
     REFUSED: "healthy",  # a request that is read was accepted before the port closed, and is answered
 }
@@ -90,7 +102,8 @@ RESIDENT_RATIO = 1.2
 class Soak:
     """What is done: a warm-up and `rounds`, equally long and `seconds` together, with a look at the process after each.
 
-    `concurrency` callers ask again as soon as they have an answer. Everything drawn here is drawn from `seed`.
+    `concurrency` callers ask again as soon as they have an answer. Everything drawn here is drawn from `seed`. Where
+    all are `streams`, these also break after their first words.
     """
 
     seconds: float
@@ -98,6 +111,17 @@ class Soak:
     seed: int = 0
     strategy: str = STRATEGIES[0]
     rounds: int = 3
+    streams: bool = False
+
+    @property
+    def modes(self) -> Sequence[str]:
+        """How is asked."""
+        return STREAMED if self.streams else MODES
+
+    @property
+    def breaks(self) -> Sequence[Fault]:
+        """What may be the matter with a provider."""
+        return [*BREAKS.values(), *(CUT_STREAMS.values() if self.streams else ())]
 
     @property
     def litellms_tasks(self) -> int:
@@ -184,10 +208,11 @@ async def run(soak: Soak) -> Report:
         providers = {name: stack.enter_context(FaultyProvider(answer=ANSWER)) for name in PROVIDERS}
         ledger = Ledger(providers)
         process = Process(ledger, [provider.port for provider in providers.values()])
+        await _first_request(providers)
         before = process.footprint()
         at_rest = before.tasks + soak.litellms_tasks
         with routed(_group(providers), **_settings(soak)) as router:
-            weather = Weather(providers, ledger, router, soak.seed)
+            weather = Weather(providers, ledger, router, soak.seed, soak.breaks)
             async with weather.changing():
                 checks = [
                     await process.footprint_at_rest(at_rest + Weather.TASKS)
@@ -197,6 +222,12 @@ async def run(soak: Soak) -> Report:
             provider.fault = HEALTHY  # one that refuses has a socket less
         after = await process.footprint_at_rest(at_rest)
     return Report(soak, ledger.asked, ledger.lost, ledger.attempts, ledger.again, weather.eras, before, checks, after)
+
+
+async def _first_request(providers: Mapping[str, FaultyProvider]) -> None:
+    """Starts what LiteLLM keeps until the process ends, such as the compiled router's runtime with its descriptors."""
+    with routed(_group(providers)) as router:
+        await ask(router, "sync")
 
 
 def _group(providers: Mapping[str, FaultyProvider]) -> list[Json]:
@@ -214,16 +245,16 @@ async def _rounds(soak: Soak, router: Router, ledger: Ledger) -> AsyncIterator[i
     draws = [random.Random(f"{soak.seed} {number}") for number in range(soak.concurrency)]
     for part in range(soak.rounds + 1):
         end = begun + soak.seconds * (part + 1) / (soak.rounds + 1)
-        await asyncio.gather(*(_call_until(end, router, ledger, draw) for draw in draws))
+        await asyncio.gather(*(_call_until(end, router, ledger, draw, soak.modes) for draw in draws))
         yield part
 
 
-async def _call_until(end: float, router: Router, ledger: Ledger, draw: random.Random) -> None:
+async def _call_until(end: float, router: Router, ledger: Ledger, draw: random.Random, modes: Sequence[str]) -> None:
     """At least once, however late it is."""
     while True:
         with ledger.request() as number:
             messages = [{"role": "user", "content": f"ping {number}"}]
-            if await ask(router, draw.choice(MODES), messages=messages) != ANSWER:
+            if await ask(router, draw.choice(modes), messages=messages) != ANSWER:
                 raise NoAnswer
         if time.monotonic() > end:
             return
@@ -299,12 +330,20 @@ class Weather:
 
     TASKS = 2
 
-    def __init__(self, providers: Mapping[str, FaultyProvider], ledger: Ledger, router: Router, seed: int) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, FaultyProvider],
+        ledger: Ledger,
+        router: Router,
+        seed: int,
+        breaks: Sequence[Fault],
+    ) -> None:
         self.eras = 0
         self.sound = {PROVIDERS[0]}  # two, while one takes over from the other
         self._providers = providers
         self._ledger = ledger
         self._router = router
+        self._breaks = breaks
         self._draw = random.Random(seed)
 
     @asynccontextmanager
@@ -323,7 +362,7 @@ class Weather:
         while True:
             for name, provider in self._providers.items():
                 if name not in self.sound and self._draw.random() < self._readiness(name, provider.fault):
-                    provider.fault = self._draw.choice([HEALTHY, *BREAKS.values()])
+                    provider.fault = self._draw.choice([HEALTHY, *self._breaks])
             await asyncio.sleep(self._draw.uniform(*STEP))
 
     def _readiness(self, name: str, fault: Fault) -> float:
