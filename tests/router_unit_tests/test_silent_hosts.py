@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.faulty_provider import FAULTS, HEALTHY, SILENT, FaultyProvider
-from support.routing import GROUP, ask, cooling_down, deployment, lost, outcomes, routed, until
+from support.faulty_provider import FAULTS, HEALTHY, REFUSED, SILENT, Fault, FaultyProvider
+from support.routing import GROUP, PATIENCE, ask, cooling_down, deployment, lost, outcomes, routed, until
 
 TIMEOUT = 0.4
 COOLDOWN = 0.5
@@ -46,6 +46,11 @@ async def silence(router: Any, host: FaultyProvider, mode: str = "async") -> Non
         if host.attempts:
             return
     raise AssertionError("the silent host was never asked")
+
+
+def state_of(router: Any, name: str) -> dict[str, Any]:
+    """How deployment `name` stands with the router."""
+    return next(one for one in router.get_rotation_state() if one["model_id"] == name)
 
 
 class TestFirstTimeout:
@@ -119,6 +124,21 @@ class TestProbe:
             assert await until(lambda: host.answered == 1)
             await asyncio.sleep(0.05)
             assert "a" in await outcomes(router, 24)
+
+    @pytest.mark.parametrize("fault", [SILENT, FAULTS["503"], REFUSED], ids=["silent", "503", "refused"])
+    async def test_back_within_a_second(self, fault: Fault, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A host that heals while it is ejected again answers callers within a second of that ejection's end."""
+        host.fault = fault
+        with routed(group(host, sibling), timeout=TIMEOUT, num_retries=1, cooldown_time=COOLDOWN / 2) as router:
+            while state_of(router, "a")["streak"] < 2:
+                assert await ask(router, "async") == "b"
+                await asyncio.sleep(0.02)
+            host.fault = HEALTHY
+            end = time.monotonic() + state_of(router, "a")["seconds_left"]
+            while await ask(router, "async") == "b" and time.monotonic() < end + PATIENCE:
+                await asyncio.sleep(0.05)
+            assert -0.01 <= time.monotonic() - end <= 1
+        assert host.answered
 
     async def test_without_background_probes(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
         """Without `background_probes` a caller's request is the probe."""
