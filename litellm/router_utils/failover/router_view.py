@@ -298,7 +298,7 @@ def settings_keeper(router: object) -> object:
 def own_setting(router: object, name: str) -> object:
     """A setting that LiteLLM does not have; None if it is not set."""
     settings: Final = safe_getattr(router, "_plain")  # a core's; to ask for the setting itself costs each request more
-    if isinstance(settings, Mapping):
+    if isinstance(settings, dict):
         return settings.get(name)
     keeper: Final = settings_keeper(router)
     return safe_getattr(router, name) if keeper is router else own_setting(keeper, name)

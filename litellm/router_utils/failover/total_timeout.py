@@ -40,7 +40,7 @@ def deadline_for(router: object, request: object) -> Deadline | None:
 
     Raises BadRequestError for a value of the request's that makes no sense, ValueError for one of the router's.
     """
-    own: Final = request.pop(TOTAL_TIMEOUT, None) if isinstance(request, MutableMapping) else None
+    own: Final = request.pop(TOTAL_TIMEOUT, None) if isinstance(request, dict) else None
     if is_bounded_by_proxy():
         return None
     if own is not None:
@@ -50,7 +50,7 @@ def deadline_for(router: object, request: object) -> Deadline | None:
 
 
 def _seconds_of_request(value: object, request: object) -> float:
-    model: Final = str(request.get("model")) if isinstance(request, MutableMapping) else ""
+    model: Final = str(request.get("model")) if isinstance(request, dict) else ""
     try:
         return seconds_from(value, "request") or 0.0
     except ValueError as refused:
@@ -156,7 +156,7 @@ def _shared_deadline(request: object) -> Deadline | None:
     deadline: Final = current_deadline()
     if deadline is None or (deadline.task is not None and deadline.task is not _task()):
         return None
-    if isinstance(request, MutableMapping):
+    if isinstance(request, dict):
         request.pop(TOTAL_TIMEOUT, None)
     return deadline
 
