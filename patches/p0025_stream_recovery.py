@@ -49,6 +49,8 @@ WRAPPERS = ("recover_built_streams", "recover_streams", "recover_sync_streams")
 ADDS = (
     "litellm/router_utils/failover/chat_halves.py",
     "litellm/router_utils/failover/message_halves.py",
+    "litellm/router_utils/failover/recovering_events.py",
+    "litellm/router_utils/failover/recovering_stream.py",
     "litellm/router_utils/failover/responses_halves.py",
     "litellm/router_utils/failover/second_answers.py",
     "litellm/router_utils/failover/stream_recovery.py",

@@ -4,6 +4,7 @@ own repository this module is not needed.
 """
 
 import asyncio
+import importlib
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,18 @@ HAS_PAYMENT_REQUIRED: Final = hasattr(exceptions, "PaymentRequiredError")
 """Since 1.106 a 402 has a class of its own."""
 
 PAYMENT_REQUIRED_CLASS: Final[type[Exception]] = getattr(exceptions, "PaymentRequiredError", exceptions.BadRequestError)
+
+
+_MESSAGES: Final = "litellm.llms.anthropic.experimental_pass_through.messages.streaming_iterator"
+
+
+def logs_broken_messages() -> bool:
+    """Whether LiteLLM logs a stream of /v1/messages that breaks off as a failed call: since 1.102."""
+    try:
+        module: Final = importlib.import_module(_MESSAGES)
+    except ImportError:  # it is elsewhere since 1.106
+        return True
+    return hasattr(module.BaseAnthropicMessagesStreamingIterator, "_pump_upstream_to_queue")
 
 
 def log_async_failure(logging: "Logging", error: Exception, trace: str) -> None:

@@ -46,8 +46,9 @@ _RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
 
 _HTML: Final = (b"<!doctype html", b"<html")
 
-_TOLD_BY_HTTP: Final = (httpx.HTTPStatusError, httpx.DecodingError)
-"""What LiteLLM's HTTP clients raise of an answer that has an error in it, or nothing."""
+_TOLD_BY_HTTP: Final = (httpx.HTTPStatusError, httpx.RequestError)
+"""What LiteLLM's HTTP clients raise of an answer that has an error in it, or nothing, or that breaks off. Without a
+status no release cools a deployment down for it, and since 1.110 none counts it."""
 
 
 class _FailedStream(Protocol):
@@ -369,6 +370,11 @@ def error_told_by(stream: object, data: Mapping[str, object]) -> Exception | Non
     """The error that an event of `stream` is, as its status would have been raised before the stream; None if none."""
     failure: Final = _error_in(data)
     return None if failure is None else _mapped(stream, failure, "anthropic")
+
+
+def unreadable_event(stream: object) -> Exception:
+    """What a stream has failed with, of which an event is no JSON."""
+    return _mapped(stream, httpx.DecodingError("an event of the answer is no JSON"), "anthropic")
 
 
 def _mapped(stream: object, failure: Exception, provider: str) -> Exception:

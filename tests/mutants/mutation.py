@@ -217,7 +217,15 @@ OTHER_KILLERS = {
     "message_halves": Killers(quick=("router_unit_tests/test_message_halves.py",)),
     "responses_halves": Killers(quick=("router_unit_tests/test_responses_halves.py",)),
     **dict.fromkeys(
-        ("chat_halves", "second_answers", "stream_rescue", "stream_settings", "token_estimates"),
+        (
+            "chat_halves",
+            "recovering_events",
+            "recovering_stream",
+            "second_answers",
+            "stream_rescue",
+            "stream_settings",
+            "token_estimates",
+        ),
         Killers(quick=("router_unit_tests/test_stream_recovery.py",)),
     ),
     "compiled_router_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),

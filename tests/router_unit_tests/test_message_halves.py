@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litellm.router_utils.failover.message_halves import MessageHalves
+from litellm.router_utils.failover.message_halves import MessageHalves, split_at_failure, whole_events
 from litellm.router_utils.failover.stream_recovery import Diverged, Half, halves
 
 from support.inband_provider import claude
@@ -68,6 +70,50 @@ def test_two_halves_are_one_answer(cut: int, step: int, half: Half) -> None:
     kinds = [event["type"] for event in events if event["type"] != "content_block_delta"]
     assert [kinds.count(kind) for kind in ("message_start", "content_block_start", "content_block_stop")] == [1, 1, 1]
     assert kinds[-2:] == ["message_delta", "message_stop"]
+
+
+def test_nothing_more_to_say_ends_the_block() -> None:
+    """A second answer without a block, to a prefill that was complete, ends the caller's block and message."""
+    answer = begun(opened(), delta(ANSWER))
+    answer.join(Half.CONTINUED)
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}
+    answer.take(written(START, end, {"type": "message_stop"}))
+    events = heard(answer)
+    assert [one["type"] for one in events[-3:]] == ["content_block_stop", "message_delta", "message_stop"]
+    assert (texts(events), answer.is_joined, events[-2]["usage"]["output_tokens"]) == (ANSWER, True, 5)
+
+
+@given(
+    cuts=st.lists(st.integers(0, 900), max_size=8),
+    line_end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
+)
+async def test_pieces_are_of_whole_events(cuts: list[int], line_end: bytes) -> None:
+    """However the network cuts a stream, each piece that is passed on ends with an event."""
+    sent = written(START, opened(), delta("one"), delta(" two")).replace(b"\n", line_end)
+    places = sorted({0, len(sent), *(min(cut, len(sent)) for cut in cuts)})
+
+    async def pieces() -> AsyncIterator[object]:
+        for begin, end in pairwise(places):
+            yield sent[begin:end]
+
+    got = [piece async for piece in whole_events(pieces())]
+    assert b"".join(piece for piece in got if isinstance(piece, bytes)) == sent
+    assert all(isinstance(piece, bytes) and piece.endswith(line_end * 2) for piece in got)
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("told", [b'{"type":"error","error":{}}', b'{"type":"content_block_delta"', b"[DONE]", b"ping"])
+def test_failure_in_a_piece(told: bytes, line_end: bytes) -> None:
+    """An error, and what begins like JSON and is none, is found among events; what other servers add is none."""
+    before = written(delta("one")).replace(b"\n", line_end)
+    piece = before + b"event: x" + line_end + b"data: " + told + line_end * 2
+    found = split_at_failure(piece)
+    if told[:1] != b"{":
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.before, found.told) == (before, piece[len(before) :])
+        assert (found.data is None) == (not told.endswith(b"}}"))
 
 
 def test_output_of_both_is_counted() -> None:

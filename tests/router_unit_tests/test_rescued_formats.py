@@ -14,7 +14,7 @@ import pytest
 from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
 from support.inband_shapes import BREAKS
-from support.routing import RELEASE, routed
+from support.routing import RELEASE, failures, routed
 
 ANSWER = "half an answer and the rest of it"
 STREAMS = {f"{call.provider}, {call.api}": call for call in CALLS if call.streamed}
@@ -94,6 +94,13 @@ async def test_another_answer_is_not_mixed_in(name: str) -> None:
     with group(ASKED[name], "error", "something else") as (router, _):
         with pytest.raises((openai.APIError, litellm.APIError, StreamError)):
             await ASKED[name].ask(router)
+
+
+async def test_event_of_failure_is_counted() -> None:
+    """LiteLLM takes a message whose events tell of a failure for answered; its deployment has failed all the same."""
+    with group(ASKED["anthropic, messages stream"], "error", ANSWER) as (router, _):
+        assert await ASKED["anthropic, messages stream"].ask(router) == ANSWER
+        assert failures(router, "0") == 1
 
 
 RESPONSES = ("openai, responses stream", "anthropic, responses by chat stream")

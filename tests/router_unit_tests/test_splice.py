@@ -93,7 +93,13 @@ def test_an_echo_can_be_told_apart() -> None:
         ("one", {"n": 2}, []),
         ("one", {"response_format": {"type": "json_object"}}, []),
         ("one", {"thinking": {"type": "enabled"}}, []),
+        ("one", {"thinking": {"type": "disabled"}, "reasoning_effort": "none"}, list(Half)),
         ("one", {"reasoning_effort": "low"}, []),
+        ("one", {"tools": [{}], "tool_choice": {"type": "auto"}}, [Half.RESTARTED]),
+        ("one", {"tools": [{}], "tool_choice": {"type": "tool", "name": "look"}}, []),
+        ("one", {"output_format": {"type": "json_schema"}}, []),
+        ("one", {"output_config": {"format": {"type": "json_schema"}}}, []),
+        ("one", {"output_config": {"effort": "low"}}, list(Half)),
     ],
 )
 def test_what_is_asked_for(sent: str, asked: dict[str, Any], expected: list[Half]) -> None:

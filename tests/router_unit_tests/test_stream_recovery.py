@@ -12,12 +12,13 @@ import openai
 import pytest
 from litellm import Router
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.router_utils.failover import stream_rescue
-from litellm.router_utils.failover.stream_rescue import RESCUED
+from litellm.router_utils.failover import recovering_stream
+from litellm.router_utils.failover.recovering_stream import RESCUED
+from litellm.types.router import RetryPolicy
 
 from support.inband_calls import CALLS
 from support.inband_calls import GROUP as ITS_GROUP
-from support.routing import GROUP, MESSAGES, deployment, routed, until
+from support.routing import GROUP, MESSAGES, deployment, failures, routed, until
 from support.scripted_provider import HEALTHY_STREAM, ScriptedProvider, Step, Stream
 
 ANSWER = "one two three four five six"
@@ -106,10 +107,12 @@ async def test_sibling_continues(mode: str, way: str) -> None:
 OTHERS = {call.api: call for call in CALLS if call.name in ("anthropic, messages stream", "openai, responses stream")}
 
 
-@pytest.mark.parametrize("way", ["reset", "stalled"])
-@pytest.mark.parametrize("api", OTHERS)
+@pytest.mark.parametrize(
+    ("api", "way"),
+    [*((api, way) for api in OTHERS for way in ("reset", "stalled")), ("messages stream", "garbled")],
+)
 async def test_other_apis_are_continued(api: str, way: str) -> None:
-    """So does the rest of a message, and of a response."""
+    """So does the rest of a message, and of a response; the failure is counted once."""
     with ExitStack() as stack:
         steps = (WAYS[way], HEALTHY_STREAM)
         providers = [stack.enter_context(ScriptedProvider([step], answer=ANSWER)) for step in steps]
@@ -121,6 +124,8 @@ async def test_other_apis_are_continued(api: str, way: str) -> None:
         router = stack.enter_context(routed(listed, num_retries=2))
         assert await OTHERS[api].ask(router) == ANSWER
         assert [[arrival.prefilled for arrival in one.arrivals] for one in providers] == [[False], [True]]
+        assert await until(lambda: failures(router, "0"))
+        assert failures(router, "0") == 1
 
 
 @in_both_modes
@@ -206,7 +211,7 @@ async def test_held_for_a_while() -> None:
 
 async def test_held_words_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would take too much memory is let go, and continued: two chunks are held, and a third one is too much."""
-    monkeypatch.setattr(stream_rescue, "MOST_HELD", 10_000)
+    monkeypatch.setattr(recovering_stream, "MOST_HELD", 10_000)
     with provided(CUT, HEALTHY_STREAM) as at:
         assert text(await chunks(at.router, "async", stream_recovery="hold")) == ANSWER
         assert at.prefilled == [[False], [True]]
@@ -241,12 +246,62 @@ async def test_usage_of_both_halves() -> None:
         assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
-async def test_rescued_failure_is_named() -> None:
-    """The request's metadata says which deployment's failure the caller never saw."""
-    metadata: dict[str, Any] = {}
+async def test_rescued_failure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metadata of the answer's log says which failure the caller never saw; the caller's own is left alone."""
+    heard: list[Any] = []
+
+    class Noted(CustomLogger):
+        async def async_log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
+            heard.append(kwargs["litellm_params"]["metadata"].get(RESCUED))
+
+    monkeypatch.setattr(litellm, "callbacks", [Noted()])
+    metadata = {"job": "nightly"}
     with provided(CUT, HEALTHY_STREAM) as at:
         await chunks(at.router, "async", metadata=metadata)
-    assert metadata[RESCUED] == ["0: interrupted"]
+        assert await until(lambda: heard == [["0: interrupted"]])
+    assert RESCUED not in metadata
+
+
+CONSTRAINED = {"response_format": {"type": "json_object"}}
+
+
+@pytest.mark.parametrize("where", ["own", "of a sibling", "default_litellm_params", "extra_body"])
+async def test_constraint_from_elsewhere(where: str) -> None:
+    """A form that the answer is to have is respected wherever it has been set."""
+    settings: Any = {"default_litellm_params": CONSTRAINED} if where == "default_litellm_params" else {}
+    with provided(CUT, HEALTHY_STREAM, **settings) as at:
+        if where in ("own", "of a sibling"):
+            name = "0" if where == "own" else "1"
+            known = at.router.get_deployment(name)
+            assert known is not None
+            changed = known.model_dump(exclude_none=True)
+            at.router.upsert_deployment(
+                type(known)(**{**changed, "litellm_params": {**changed["litellm_params"], **CONSTRAINED}})
+            )
+        request: Any = {"extra_body": CONSTRAINED} if where == "extra_body" else {}
+        with pytest.raises((openai.APIError, litellm.APIError)):
+            await chunks(at.router, "async", **request)
+        assert at.prefilled == [[False], []]
+
+
+async def test_messages_in_a_tuple() -> None:
+    """Messages that are no list are continued too."""
+    with provided(CUT, HEALTHY_STREAM) as at:
+        assert text(await chunks(at.router, "async", messages=tuple(MESSAGES))) == ANSWER
+        assert at.prefilled == [[False], [True]]
+
+
+@pytest.mark.parametrize(("retries", "rescued"), [(0, False), (1, True)])
+async def test_retry_policy_decides(retries: int, rescued: bool) -> None:
+    """A retry policy that names the failure says whether the group is asked again, whatever `num_retries` says."""
+    settings: Any = {"retry_policy": RetryPolicy(TimeoutErrorRetries=retries), "num_retries": 1 - retries}
+    with provided(WAYS["stalled"], HEALTHY_STREAM, **settings) as at:
+        if rescued:
+            assert text(await chunks(at.router, "async")) == ANSWER
+        else:
+            with pytest.raises((openai.APIError, litellm.APIError)):
+                await chunks(at.router, "async")
+        assert len(at.providers[1].arrivals) == rescued
 
 
 async def test_first_half_is_logged_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

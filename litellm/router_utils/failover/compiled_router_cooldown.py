@@ -96,7 +96,8 @@ def exclude_caller_faults(exits: Callable[..., Mapping[str, bool]]) -> Callable[
         router: Final = router_of(self)
         deployment: Final = deployment_of(router, {"litellm_params": {"model_info": {"id": deployment_id}}})
         told: Final = is_caller_fault(exception)
-        counts: Final = not told and judge(exception, input_of_logged_call(router, logged, deployment), deployment_id)
+        call: Final = {"stream": True, **logged}  # which a stream that has begun is reported without
+        counts: Final = not told and judge(exception, input_of_logged_call(router, call, deployment), deployment_id)
         if counts or has_own_policy_for(router, deployment, exception):
             return found
         return {**found, "outside_deployment": True}

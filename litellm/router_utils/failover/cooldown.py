@@ -6,14 +6,17 @@ lone deployment, which keeps LiteLLM's own treatment.
 import math
 from typing import Final
 
+from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import FailureKind, classify, failure_of, kind_of_status
 from litellm.router_utils.failover.caller_fault import is_caller_fault
 from litellm.router_utils.failover.policy import cools_down_at_once, may_cool_down
 from litellm.router_utils.failover.router_view import (
     COOLS_DOWN_ALONE,
+    Request,
     Router,
     another_in_rotation,
+    deployment_setting,
     group_of,
     is_alone,
     is_pattern,
@@ -85,6 +88,20 @@ def served_by_fallback(error: object) -> bool:
     """Whether a fallback group stands in for the deployment that failed with this exception: a lone one is then cooled
     down as if its group had another."""
     return safe_getattr(error, ANSWERED_BY_A_FALLBACK) is True
+
+
+def count_failure(router: Router, deployment_id: object, error: Exception) -> None:
+    """Have the failure of a deployment's stream counted of which LiteLLM is told in no other way, as one of an attempt
+    is. Needs an event loop, by which LiteLLM tells its callbacks of a cooldown."""
+    params: Final[dict[str, object]] = {"model_info": {"id": deployment_id}, "metadata": {}}
+    seconds: Final = deployment_setting(router, str(deployment_id), "cooldown_time")
+    if seconds is not None:
+        params["cooldown_time"] = seconds
+    logged: Final[Request] = {"exception": error, "litellm_params": params, "stream": True}
+    try:
+        router.deployment_callback_on_failure(logged, None, None, None)
+    except Exception as problem:  # such as of a Redis that is away: the caller's stream goes on
+        verbose_router_logger.warning("A failure of deployment %s is not counted: %s", deployment_id, problem)
 
 
 def _reported_kind(status: str | int, text: str) -> FailureKind:

@@ -4,15 +4,21 @@ he is to get after them.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from litellm.litellm_core_utils.event_stream import EventStream
+from litellm.litellm_core_utils.json_values import NOT_JSON, decoded_json
 from litellm.router_utils.failover.stream_recovery import Diverged, Half, Halves
 from litellm.router_utils.failover.token_estimates import estimated_tokens
 
-_END: Final = b"\n\n"
-_ERROR: Final = b'"error"'
+_ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+"""What an event can end in (WHATWG HTML, section 9.2.5)."""
+
+_END: Final = re.compile(b"|".join(_ENDS))
+_LONGEST: Final = 1024 * 1024
+"""Bytes of an event that are waited for before some of it is passed on."""
 
 Event = Mapping[str, Any]  # any-ok: decoded JSON
 
@@ -63,14 +69,16 @@ class MessageHalves(Halves):
             return
         if _is_no_text(event):
             raise Diverged(is_echo=False)
-        if text is None and kind != "content_block_stop":
+        if text is None and kind not in ("content_block_stop", "message_delta"):
             yield event
             return
         rest: Final = self.splice.feed(text) if text is not None else self.splice.end()
         if rest:
             yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": rest}}
+        if kind == "message_delta":  # of an answer without a block: there was nothing more to say
+            yield {"type": "content_block_stop", "index": 0}
         if text is None:
-            yield event
+            yield self._with_usage(event)
 
     def _with_usage(self, event: Event) -> Event:
         """The end of a second answer, whose usage has that of the halves before it too."""
@@ -81,14 +89,43 @@ class MessageHalves(Halves):
         return {**event, "usage": {**usage, "output_tokens": (usage.get("output_tokens") or 0) + spent}}
 
 
-def split_at_error(piece: bytes) -> tuple[bytes, bytes, Event] | None:
-    """A piece's events before that of an error, what begins with it, and its data; None if there is none in it."""
+class Broken(NamedTuple):
+    """A piece's events before that of a failure, what begins with it, and its data, None if that is no JSON."""
+
+    before: bytes
+    told: bytes
+    data: Event | None
+
+
+async def whole_events(pieces: AsyncIterator[object]) -> AsyncIterator[object]:
+    """The pieces of a stream, cut anew so that each is of whole events: of one that breaks off amid an event nothing is
+    with the caller, to which another answer's would be taken to belong."""
+    part = b""
+    async for piece in pieces:
+        if type(piece) is not bytes:
+            yield piece
+            continue
+        piece = part + piece
+        end = max(piece.rfind(one) + len(one) if one in piece else 0 for one in _ENDS)
+        end = end or (len(piece) if len(piece) > _LONGEST else 0)
+        part = piece[end:]
+        if end:
+            yield piece[:end]
+    if part:
+        yield part
+
+
+def split_at_failure(piece: bytes) -> Broken | None:
+    """Where in a piece of whole events one tells of a failure, or is no JSON though it begins like it; None if none is
+    or does."""
     begin = 0
-    for event in piece.split(_END) if _ERROR in piece else ():
-        for data in EventStream().feed(event + _END):
-            if data.get("type") == "error":
-                return piece[:begin], piece[begin:], data
-        begin += len(event) + len(_END)
+    for end in (*(found.end() for found in _END.finditer(piece)), len(piece)):
+        lines = piece[begin:end].splitlines()
+        text = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
+        data = decoded_json(text, NOT_JSON) if text.startswith(b"{") else {}
+        if data is NOT_JSON or (isinstance(data, dict) and data.get("type") == "error"):
+            return Broken(piece[:begin], piece[begin:], data if isinstance(data, dict) else None)
+        begin = end
     return None
 
 

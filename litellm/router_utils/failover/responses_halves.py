@@ -53,7 +53,7 @@ class ResponsesHalves(Halves):
 
     def prefilled(self, request: Mapping[str, object]) -> dict[str, object]:
         asked: Final = request.get("input")
-        before: Final = asked if isinstance(asked, list) else [{"role": "user", "content": asked}]
+        before: Final = asked if isinstance(asked, (list, tuple)) else [{"role": "user", "content": asked}]
         return {"input": [*before, {"role": "assistant", "content": prefill(self.sent.text)}]}
 
     def join(self, half: Half) -> None:
@@ -207,7 +207,7 @@ def _texts(asked: object) -> Iterator[str]:
     """The texts in what was asked."""
     if isinstance(asked, str):
         yield asked
-    for one in asked if isinstance(asked, list) else ():
+    for one in asked if isinstance(asked, (list, tuple)) else ():
         yield from _texts(_get(one, "content") or _get(one, "text"))
 
 

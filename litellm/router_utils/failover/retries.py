@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failure import FailureKind, failure_of
 from litellm.router_utils.failover.retry_state import GroupTurn
 from litellm.router_utils.failover.router_view import Router, deployment_setting, router_setting
 
@@ -52,12 +53,29 @@ def retries_by_policy(turn: GroupTurn, name: str) -> int | None:
 
 
 def policy_names(turn: GroupTurn, error: BaseException | None) -> bool:
-    """Whether a retry policy says how often a failure with this exception is retried: by its class, or a class it is
-    one of, by its being a 404, or for all that the policy does not name."""
-    classes: Final = [f"{one.__name__}Retries" for one in type(error).__mro__]
+    """Whether a retry policy says how often a failure with this exception is retried."""
+    return _retries_named(turn, error) is not None
+
+
+def retries_after(router: Router, request: Mapping[str, object], error: BaseException) -> int:
+    """How many retries a request has for a failure with this exception: by a retry policy that names it, by itself, or
+    by the router."""
+    turn: Final = GroupTurn(str(request.get("model")), router, request)
+    named: Final = _retries_named(turn, error)
+    found: Final = num_retries(router, request) if named is None else named
+    return found if isinstance(found, int) else 0
+
+
+def _retries_named(turn: GroupTurn, error: BaseException | None) -> int | None:
+    """The retries that a policy has for an exception: by its being a 404, by its class, or a class it is one of, by its
+    being a timeout, or for all that the policy does not name."""
+    names: Final = [f"{one.__name__.removesuffix('Error')}ErrorRetries" for one in type(error).__mro__]
     if safe_getattr(error, "status_code") == 404:
-        classes.append("NotFoundErrorRetries")
-    return any(retries_by_policy(turn, name) is not None for name in (*classes, "DefaultRetries"))
+        names.insert(0, "NotFoundErrorRetries")
+    if failure_of(error).kind is FailureKind.TIMED_OUT:
+        names.append("TimeoutErrorRetries")
+    counts: Final = (retries_by_policy(turn, name) for name in (*names, "DefaultRetries"))
+    return next((count for count in counts if count is not None), None)
 
 
 def _policies_of_groups(turn: GroupTurn) -> Mapping[str, object]:

@@ -61,6 +61,10 @@ class Router(Protocol):
 
     def get_model_info(self, id: str) -> Deployment | None: ...
 
+    def deployment_callback_on_failure(
+        self, kwargs: Request, completion_response: object, start_time: object, end_time: object
+    ) -> bool: ...
+
 
 # LiteLLM's own list. What it then does about a lone deployment's 402 depends on the allowed fails, since 1.106.
 COOLS_DOWN_ALONE: Final = (401, 404, 408, 429, *((402,) if HAS_PAYMENT_REQUIRED else ()))

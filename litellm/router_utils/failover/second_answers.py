@@ -1,6 +1,6 @@
 """Of whom a second answer is asked once a stream has broken off, and how: the requests for it, one after the other."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import litellm
@@ -9,9 +9,9 @@ from litellm.litellm_core_utils.failure import failure_of
 from litellm.router_utils.failover.fallbacks import configured_fallbacks, fallback_groups, start_turn, steps_left
 from litellm.router_utils.failover.group_names import deployments_by, team_of
 from litellm.router_utils.failover.policy import is_rejected
-from litellm.router_utils.failover.retries import num_retries
+from litellm.router_utils.failover.retries import retries_after
 from litellm.router_utils.failover.retry_state import RequestState
-from litellm.router_utils.failover.router_view import Deployment, Router, any_in_rotation, id_of
+from litellm.router_utils.failover.router_view import Deployment, Router, any_in_rotation, id_of, router_setting
 from litellm.router_utils.failover.stream_recovery import Half
 
 Request = dict[str, object]
@@ -34,16 +34,23 @@ def second_answers(
     prefilled: Request,
     wanted: Sequence[Half],
     denied: Sequence[str],
+    *,
+    error: Exception,
+    joined: Callable[[Deployment], Sequence[Half]],
 ) -> Asks:
     """The requests for a second answer to `request`, one for the rest with the fields `prefilled`: to each deployment
-    left of its group, then of the fallbacks that are not `denied`. The answer to one is sent in, or what it raised
-    thrown. Returns the answer and which of the `wanted` halves it is, None if there is none."""
-    for target in _targets(router, request, state, denied) if wanted else ():
+    left of its group, unless none is to be asked after `error`, then of the fallbacks that are not `denied`. The answer
+    to one is sent in, or what it raised thrown. Returns the answer and which of the `wanted` halves it is, None if
+    there is none; `joined` says of a deployment which of them can be joined to the words sent."""
+    retries: Final = retries_after(router, request, error)
+    for target in _targets(router, request, state, denied, retries) if wanted else ():
         for half in wanted:
-            if half is Half.CONTINUED and not all(map(can_continue, target.deployments)):
+            if not all(half in joined(one) for one in target.deployments):
+                continue
+            if half is Half.CONTINUED and not (prefilled and all(map(can_continue, target.deployments))):
                 continue
             try:
-                answer = yield _request_to(router, request, target, prefilled if half is Half.CONTINUED else {})
+                answer = yield _request_to(request, target, prefilled if half is Half.CONTINUED else {}, retries)
                 return answer, half
             except Exception as failure:
                 verbose_router_logger.debug("No second half from %s, %s: %s", target.group, half.value, failure)
@@ -75,8 +82,21 @@ def can_continue(deployment: Deployment) -> bool:
         return False
 
 
-def _targets(router: Router, request: Request, state: RequestState, denied: Sequence[str]) -> list[Target]:
-    own: Final = [str(request.get("model"))] if _retries(router, request) else []
+def as_sent(router: Router, request: Request, deployment: Deployment) -> Request:
+    """A request with what the router's defaults, a deployment and its `extra_body` make of it."""
+    own: Final = deployment.get("litellm_params") or {}
+    defaults: Final = router_setting(router, "default_litellm_params")
+    bodies: Final = (own.get("extra_body"), request.get("extra_body"))
+    sent: Final = {**(defaults if isinstance(defaults, Mapping) else {}), **own, **request}
+    for body in bodies:
+        sent.update(body if isinstance(body, Mapping) else {})
+    return sent
+
+
+def _targets(
+    router: Router, request: Request, state: RequestState, denied: Sequence[str], retries: int
+) -> list[Target]:
+    own: Final = [str(request.get("model"))] if retries else []
     names: Final = [*own, *(name for name in groups_beyond(router, request) if name not in denied)]
     team: Final = team_of(request)
     failed: Final = state.failed_deployment_ids
@@ -87,14 +107,9 @@ def _targets(router: Router, request: Request, state: RequestState, denied: Sequ
     return [one for one in found if any_in_rotation(router, {str(id_of(each)) for each in one.deployments})]
 
 
-def _retries(router: Router, request: Request) -> int:
-    found: Final = num_retries(router, request)
-    return found if isinstance(found, int) else 0
-
-
-def _request_to(router: Router, request: Request, target: Target, prefilled: Request) -> Request:
-    retries: Final = min(_retries(router, request), len(target.deployments) - 1)
-    asked: Final = {**request, **prefilled, "model": target.group, "num_retries": retries, "disable_fallbacks": True}
+def _request_to(request: Request, target: Target, prefilled: Request, retries: int) -> Request:
+    left: Final = min(retries, len(target.deployments) - 1)
+    asked: Final = {**request, **prefilled, "model": target.group, "num_retries": left, "disable_fallbacks": True}
     asked.pop("fallbacks", None)
     # LiteLLM notes the deployment there, while the log of the first half may yet be written.
     return {

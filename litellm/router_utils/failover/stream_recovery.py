@@ -20,7 +20,9 @@ MOST_HELD: Final = 64 * 1024 * 1024
 
 _MATERIAL: Final = ("tool_calls", "function_call", "reasoning_content", "thinking_blocks", "audio", "images")
 _PLAIN_FORMATS: Final = (None, {"type": "text"})
-_CONSTRAINTS: Final = ("thinking", "reasoning_effort", "audio", "logprobs", "functions")
+_CONSTRAINTS: Final = ("reasoning_effort", "audio", "logprobs", "functions", "output_format")
+_OFF: Final = (None, False, "", "none", "disabled", "disable")
+_NOT_FORCED: Final = (None, "auto", "none")
 
 
 class Half(Enum):
@@ -82,12 +84,20 @@ def halves(sent: Sent, request: Mapping[str, object]) -> tuple[Half, ...]:
 def _is_constrained(request: Mapping[str, object]) -> bool:
     """Whether the words of an answer are not all there is to it: it has a form, a thought before it, or siblings."""
     count: Final = request.get("n")
+    output: Final = request.get("output_config")
     return (
         (isinstance(count, int) and count > 1)
         or request.get("response_format") not in _PLAIN_FORMATS
-        or any(request.get(name) for name in _CONSTRAINTS)
-        or request.get("tool_choice") not in (None, "auto", "none")
+        or any(request.get(name) and request[name] not in _OFF for name in _CONSTRAINTS)
+        or (isinstance(output, Mapping) and output.get("format") is not None)
+        or _kind(request.get("thinking")) not in _OFF
+        or _kind(request.get("tool_choice")) not in _NOT_FORCED
     )
+
+
+def _kind(setting: object) -> object:
+    """A setting in OpenAI's form, which is a word, or the `type` of one in Anthropic's."""
+    return setting.get("type") if isinstance(setting, Mapping) else setting
 
 
 def prefill(text: str) -> str:
@@ -181,14 +191,15 @@ class Halves(ABC):
         return self.splice is None or self.splice.is_joined
 
     def wanted(self, request: Mapping[str, object]) -> tuple[Half, ...]:
-        """What to ask for after a break, in this order; nothing where no second answer can be joined."""
+        """What to ask for after a break of a `request`, or for one like it that a deployment would be sent, in this
+        order; nothing where no second answer can be joined."""
         return halves(self.sent, request)
 
     def prefilled(self, request: Mapping[str, object]) -> dict[str, object]:
         """The fields of `request` by which the rest of what was sent is asked for."""
         messages: Final = request.get("messages")
         said: Final = {"role": "assistant", "content": prefill(self.sent.text), **self.prefill_fields}
-        return {"messages": [*messages, said]} if isinstance(messages, list) else {}
+        return {"messages": [*messages, said]} if isinstance(messages, (list, tuple)) else {}
 
     def join(self, half: Half) -> None:
         """Begin with a second answer."""
