@@ -16,6 +16,7 @@ from litellm.router_utils.failover import budgeted_retries, rotation_metrics
 from litellm.router_utils.failover.budgeted_retries import budget_of
 from litellm.router_utils.failover.retry_budget import FEWEST
 from litellm.router_utils.failover.rotation import rotation_of
+from litellm.types.router import RetryPolicy
 
 from support.faulty_provider import FAULTS, HEALTHY, SILENT, FaultyProvider
 from support.routing import GROUP, ask, back_offs, cool_down, deployment, lost, outcomes, routed, together
@@ -111,6 +112,15 @@ async def test_healthy_sibling_answers_together(one: FaultyProvider, other: Faul
     other.fault = HEALTHY
     with routed(pair(one, other), **SCARCE) as router:
         assert await together(router, 20) == 0
+
+
+async def test_policy_for_timeouts_wins(one: FaultyProvider, other: FaultyProvider) -> None:
+    """Who says how often a timeout is retried has it so, whatever is left of the budget."""
+    one.fault = other.fault = FAULTS["408"]
+    with routed(pair(one, other), retry_policy=RetryPolicy(TimeoutErrorRetries=2), **SCARCE) as router:
+        have_failed(router, "a", "b")
+        assert len(lost(await outcomes(router, ASKED))) == ASKED
+    assert one.attempts + other.attempts == ASKED * 3
 
 
 async def test_last_one_is_retried(one: FaultyProvider, other: FaultyProvider) -> None:

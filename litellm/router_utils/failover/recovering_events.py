@@ -80,8 +80,9 @@ class _ProvidersError(ErrorEvent):
 async def _judged(stream: object, pieces: AsyncIterator[object]) -> AsyncIterator[object]:
     """The pieces of a stream of /v1/messages, each of whole events, up to one of failure."""
     async for piece in whole_events(pieces):
-        is_whole = isinstance(piece, ErrorEvent) or not isinstance(piece, bytes)
-        found = None if is_whole else split_at_failure(piece)
+        found = None
+        if isinstance(piece, bytes) and not isinstance(piece, ErrorEvent):
+            found = split_at_failure(piece)
         if found is None:
             yield piece
             continue
