@@ -116,8 +116,9 @@ async def test_healthy_sibling_answers_together(one: FaultyProvider, other: Faul
 
 async def test_policy_for_timeouts_wins(one: FaultyProvider, other: FaultyProvider) -> None:
     """Who says how often a timeout is retried has it so, whatever is left of the budget."""
-    one.fault = other.fault = FAULTS["408"]
-    with routed(pair(one, other), retry_policy=RetryPolicy(TimeoutErrorRetries=2), **SCARCE) as router:
+    one.fault = other.fault = SILENT
+    settings = {"retry_policy": RetryPolicy(TimeoutErrorRetries=2), "timeout": 0.1, **SCARCE}
+    with routed(pair(one, other), **settings) as router:
         have_failed(router, "a", "b")
         assert len(lost(await outcomes(router, ASKED))) == ASKED
     assert one.attempts + other.attempts == ASKED * 3
