@@ -246,6 +246,16 @@ async def test_usage_of_both_halves() -> None:
         assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
+async def test_cost_of_one_half_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cost in the usage is that of the second half alone, and left out."""
+    monkeypatch.setattr(litellm, "include_cost_in_streaming_usage", True)
+    for first, is_told in ((CUT, False), (HEALTHY_STREAM, True)):
+        with provided(first, HEALTHY_STREAM) as at:
+            heard = await chunks(at.router, "async", stream_options={"include_usage": True})
+            [usage] = [one.usage for one in heard if getattr(one, "usage", None)]
+            assert (getattr(usage, "cost", None) is not None) is is_told
+
+
 async def test_rescued_failure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The metadata of the answer's log says which failure the caller never saw; the caller's own is left alone."""
     heard: list[Any] = []

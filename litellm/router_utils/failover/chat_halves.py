@@ -75,4 +75,5 @@ class ChatHalves(Halves):
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
         }
+        details.pop("cost", None)  # LiteLLM's of the second half alone; those before it may have had other prices
         item.usage = Usage(**details)
