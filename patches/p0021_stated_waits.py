@@ -33,9 +33,10 @@ READS_IN_PYTHON = "the router reads the wait in Python"
 IN_THE_HOST = "the compiled router's host reads the wait"
 READ_ONCE = '''
 """
-The wait that the provider asks for, in seconds, as the mapping has read it; None if it asks for none.
+The wait that the provider asks for, in seconds, as the mapping has read it; None if it asks for none, or for one of
+nothing, which would be no cooldown.
 """
-return failure_of(error).retry_after
+return failure_of(error).retry_after or None
 '''
 STATED = "stated_cooldown(exception)"
 

@@ -161,7 +161,8 @@ def retry_after(failure: object, kind: FailureKind | None = None) -> float | Non
     headers: Final = response_headers(failure)
     passes: Final = kind in _PASSING
     told: Final = None if headers is None else wait_in_headers(headers.raw, now=time.time(), with_limits=passes)
-    return wait_in_body(_body_text(failure)) if told is None and passes else told
+    said: Final = wait_in_body(_body_text(failure)) if passes and not told else None
+    return told if said is None else said
 
 
 def _body_text(failure: object) -> str:

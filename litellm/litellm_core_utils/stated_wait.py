@@ -67,7 +67,8 @@ def wait_in_headers(headers: Iterable[tuple[bytes, bytes]], *, now: float, with_
     """The wait that the headers of a failed answer state, in seconds, 0 or more and finite; None if they state none.
 
     A moment is taken relative to the answer's own Date, so that a clock that goes wrong on either side does not matter
-    (RFC 9110 section 10.2.3). What asks for a wait goes before what only tells of a limit.
+    (RFC 9110 section 10.2.3). What asks for a wait goes before what only tells of a limit, and any wait before one of
+    nothing.
 
     Args:
         headers: Names, in any case, and values, as they came: to decode all of an answer's takes longer than the rest.
@@ -82,12 +83,14 @@ def wait_in_headers(headers: Iterable[tuple[bytes, bytes]], *, now: float, with_
         for name, value in found
         if name.lower() == _DATE or _OF_A_WAIT.search(name)
     }
+    of_nothing: Final[list[float]] = []
     for name, read in _ASKING:
-        if name in fields:
-            asked = _sane(read(fields[name], fields, now))
-            if asked is not None:
-                return asked
-    return max(_resets(fields, now), default=None) if with_limits else None
+        asked = _sane(read(fields[name], fields, now)) if name in fields else None
+        if asked:
+            return asked
+        if asked is not None:
+            of_nothing.append(asked)
+    return max([*of_nothing, *(_resets(fields, now) if with_limits else ())], default=None)
 
 
 def _resets(fields: Mapping[str, str], now: float) -> list[float]:

@@ -29,6 +29,10 @@ HEADERS: list[tuple[Headers, float | None]] = [
     # RFC 9110 section 10.2.3: delay-seconds, or a date as in section 5.6.7.
     ({"retry-after": "120"}, 120),
     ({"retry-after": "0"}, 0),
+    # A wait of nothing hides none that is stated otherwise.
+    ({"retry-after-ms": "0", "retry-after": "3"}, 3),
+    ({"retry-after": "0.0", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "9s"}, 9),
+    ({"retry-after": "0", "ratelimit": '"default";r=0;t=0'}, 0),
     ({"retry-after": " 7 "}, 7),
     ({"retry-after": "+7"}, 7),
     ({"date": DATE, "retry-after": "Fri, 15 Jan 2027 08:00:30 GMT"}, 30),
@@ -335,3 +339,9 @@ def test_rejected_request_quotes_a_wait() -> None:
     assert kept_on(mapped(400, words, **spent, retry_after="4")).retry_after == 4
     assert kept_on(mapped(429, words, **spent)).retry_after == 9
     assert kept_on(mapped(429, words)).retry_after == 6.5
+
+
+@pytest.mark.parametrize(("body", "seconds"), [("Please try again in 9s.", 9), ("no", 0)])
+def test_zero_hides_no_words(body: str, seconds: float) -> None:
+    """A header that asks for no wait does not hide the one in the body."""
+    assert kept_on(mapped(429, body, retry_after="0")).retry_after == seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -144,6 +145,38 @@ async def test_what_is_no_wait_is_none(text: str) -> None:
             told = client_response(error)  # type: ignore[arg-type]
             assert told is not None
             assert told.retry_after is None
+
+
+NOTHINGS = (
+    limited(Retry_After="0"),
+    limited(Retry_After="0.0"),
+    limited(retry_after_ms="0"),
+    limited(x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="0s"),
+)
+
+
+@pytest.mark.parametrize("fault", NOTHINGS, ids=str)
+async def test_wait_of_nothing_cools_down(fault: Fault) -> None:
+    """Who fails, and asks for no wait, is left alone for as long as the router's own cooldown says."""
+    with FaultyProvider(fault) as bad, FaultyProvider() as good:
+        group = [deployment("a-bad", "openai", bad.url), deployment("b-good", "openai", good.url)]
+        with routed(group, **SETTINGS) as router:
+            assert lost(await outcomes(router, 1)) == [0]
+            assert await until(lambda: cooling_down(router) == {"a-bad"})
+            assert cooldown_seconds(router, "a-bad") == 77
+            assert await outcomes(router, 3) == ["pong"] * 3
+
+
+async def test_moments_do_not_add_up() -> None:
+    """Who asks to be left alone for a few milliseconds each time does not fail each caller who comes after them."""
+    fault = limited(x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="5ms")
+    with FaultyProvider(fault) as bad, FaultyProvider() as good:
+        group = [deployment("a-bad", "openai", bad.url), deployment("b-good", "openai", good.url)]
+        with routed(group, **SETTINGS) as router:
+            for _ in range(20):
+                await outcomes(router, 1)
+                await asyncio.sleep(0.02)
+    assert 1 <= bad.attempts <= 2
 
 
 async def test_own_cooldown_time_wins() -> None:

@@ -57,10 +57,10 @@ def cools_down_now(original_exception: Exception) -> bool:
 
 
 def stated_cooldown(original_exception: object) -> int | None:
-    """The seconds that the provider asks to be left alone for, None if it does not. Whole ones, rounded up: LiteLLM
-    rounds what proxies share in a Redis down, and a cooldown of less than a second to none."""
-    wait: Final = failure_of(original_exception).retry_after
-    return None if wait is None else math.ceil(wait)
+    """The seconds that the provider asks to be left alone for, None if it does not, be it by asking for none. Whole
+    ones, rounded up: LiteLLM rounds what proxies share in a Redis down, and a cooldown of less than a second to none.
+    """
+    return math.ceil(failure_of(original_exception).retry_after or 0) or None
 
 
 def is_out_for_fallbacks(router: Router, deployment_id: str, status_code: str | int) -> bool:

@@ -40,6 +40,7 @@ LONGEST_PROBE: Final = 60.0
 """Seconds after which a probe that has not come to an end has failed, if its deployment has no shorter timeout."""
 MOST_ALONE: Final = 6.0
 """How many times its base the cooldown of a lone deployment is at the most: its callers get another model meanwhile."""
+_LEAST_STATED: Final = 1.0  # seconds
 _MOST_WATCHED: Final = 1024
 
 _UNANSWERED: Final = (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE)
@@ -168,7 +169,8 @@ class Sent:
         if is_silent and not is_probed and _may_eject(router, self.deployment_id):
             recovery.eject(self.deployment_id, _base(router, self.deployment_id), is_silent=True)
             return
-        recovery.fail(self.deployment_id, self.begun, wait=failure.retry_after, is_silent=is_silent)
+        wait: Final = _stated(router, self.deployment_id, failure)
+        recovery.fail(self.deployment_id, self.begun, wait=wait, is_silent=is_silent)
 
 
 def _may_eject(router: Router, deployment_id: str) -> bool:
@@ -179,6 +181,13 @@ def _may_eject(router: Router, deployment_id: str) -> bool:
 def _base(router: Router, deployment_id: str) -> float:
     own: Final = deployment_setting(router, deployment_id, "cooldown_time")
     return float(router.cooldown_time if own is None else own)
+
+
+def _stated(router: Router, deployment_id: str, failure: Failure) -> float | None:
+    """The seconds for which the provider asks to be left alone by the next probe, a second at least: many a moment
+    doubles to no time, and each costs a caller an attempt. No longer than the user's own cooldown for that."""
+    asked: Final = failure.retry_after
+    return max(asked, min(_LEAST_STATED, _base(router, deployment_id))) if asked else None
 
 
 def rotation_of(router: Router) -> Rotation:
