@@ -238,6 +238,60 @@ class TestAdopted:
         assert not recovery.ejected
 
 
+class TestAbandoned:
+    def abandon(self, one: Ejected, times: int) -> None:
+        """Probes whose callers go at once, so many of them."""
+        for _ in range(times):
+            assert one.recovery.admit("a", 10)
+            one.recovery.abandon("a", one.clock.now)
+
+    def test_another_may_probe(self) -> None:
+        """The deployment has not failed: the next request may find out."""
+        one = Ejected()
+        one.end()
+        self.abandon(one, 1)
+        assert (one.phase(), one.recovery.streak("a"), one.recovery.is_silent("a")) == (Phase.HALF_OPEN, 1, False)
+
+    def test_second_one(self) -> None:
+        """After two in a row it is no caller's risk."""
+        one = Ejected()
+        one.end()
+        self.abandon(one, 2)
+        assert (one.phase(), one.recovery.is_silent("a")) == (Phase.HALF_OPEN, True)
+
+    def test_once_an_interval(self) -> None:
+        """Where it has to be a caller's, it is one in so many seconds, and nothing grows."""
+        one = Ejected()
+        one.end()
+        self.abandon(one, 3)
+        assert (one.phase(), one.recovery.seconds_left("a"), one.recovery.streak("a")) == (Phase.EJECTED, BASE, 1)
+        one.end()
+        self.abandon(one, 1)
+        assert one.recovery.seconds_left("a") == BASE
+
+    def test_in_a_row(self) -> None:
+        """What a probe finds out begins a new row."""
+        one = Ejected()
+        one.end()
+        self.abandon(one, 2)
+        one.fail_probe()
+        one.end()
+        self.abandon(one, 1)
+        assert (one.phase(), one.recovery.is_silent("a")) == (Phase.HALF_OPEN, False)
+
+    def test_of_an_earlier_probe(self) -> None:
+        """One that was lost long ago does not end the probe of another."""
+        one = Ejected()
+        one.end()
+        assert one.recovery.admit("a", 10)
+        begun = one.clock.now
+        one.clock.now += 11
+        one.end()
+        assert one.recovery.admit("a", 10)
+        one.recovery.abandon("a", begun)
+        assert one.phase() is Phase.PROBING
+
+
 SECONDS = st.floats(0, 400, allow_nan=False)
 DRAWS = st.floats(0, 1, allow_nan=False)
 
@@ -313,6 +367,16 @@ class Schedule(RuleBasedStateMachine):
     def hand_back(self) -> None:
         self.recovery.release("a")
         assert self.phase is Phase.HALF_OPEN
+
+    @precondition(lambda self: self.phase is Phase.PROBING)
+    @rule()
+    def abandon(self) -> None:
+        """Never a failure; at the latest one base later another request may be the probe."""
+        streak, base = self.recovery.streak("a"), self.recovery.ejected["a"].base
+        self.recovery.abandon("a", self.clock.now)
+        assert self.recovery.streak("a") == streak
+        assert self.phase in (Phase.HALF_OPEN, Phase.EJECTED)
+        assert self.recovery.seconds_left("a") <= base * (1 + 1e-9)
 
     @precondition(lambda self: self.phase is not Phase.IN_ROTATION)
     @rule()

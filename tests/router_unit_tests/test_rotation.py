@@ -166,6 +166,28 @@ class TestSent:
         sent[0].drop()
         assert rotation.doubtful(NAMES) == {}
 
+    @pytest.mark.parametrize("end", ["limit", "gone", "hook"])
+    def test_abandoned_probe(self, end: str, router: Any) -> None:
+        """A probe that says nothing of the deployment is over with its caller: another one may be sent."""
+        rotation = rotation_of(router)
+        rotation.recovery.eject("a", 0)
+        sent = rotation.send("a", hold_back(router, NAMES, (), is_sync=True)[1])
+        error = TIMED_OUT() if end == "limit" else ValueError("a hook")
+        setattr(error, CALLER_FAULT, end == "limit")
+        if end == "gone":
+            sent.drop()
+        else:
+            sent.fail(router, error)
+        assert (phase(router, "a"), rotation.recovery.streak("a")) == (Phase.HALF_OPEN, 1)
+
+    def test_other_request_abandoned(self, router: Any) -> None:
+        """A request that is no probe, or no longer, gives back none."""
+        rotation = rotation_of(router)
+        rotation.recovery.eject("a", 0)
+        hold_back(router, NAMES, (), is_sync=True)
+        rotation.send("a").drop()
+        assert phase(router, "a") is Phase.PROBING
+
     def test_rejected_probe(self, router: Any) -> None:
         """A deployment that rejects its probe as wrong has answered."""
         rotation = rotation_of(router)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -195,6 +196,45 @@ class TestProbe:
                 await ask(router, "async")
                 await asyncio.sleep(0.01)
         assert host.attempts >= 6
+
+
+def ordered(*hosts: FaultyProvider) -> dict[str, Any]:
+    """A group whose first deployment is asked before the second, and its settings."""
+    models = group(*hosts, order=1)
+    models[1]["litellm_params"]["order"] = 2
+    return {"deployments": models, "enable_pre_call_checks": True, "cooldown_time": COOLDOWN}
+
+
+class TestImpatientProbe:
+    async def half_open(self, router: Any, host: FaultyProvider) -> None:
+        """A host that was rate-limited is to be probed, and silent."""
+        await silence(router, host)
+        assert await until(lambda: cooling_down(router) == {"a"})
+        host.fault = SILENT
+        await asyncio.sleep(COOLDOWN + 0.06)
+
+    @pytest.mark.parametrize("mode", ["async", "sync"])
+    async def test_next_one_probes(self, mode: str, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A limit of the caller's own that runs out counts for that request alone, also if it was the probe."""
+        host.fault = FAULTS["429"]
+        with routed(**ordered(host, sibling), timeout=TIMEOUT * 10, num_retries=1) as router:
+            await self.half_open(router, host)
+            before = host.attempts
+            await outcomes(router, 1, mode, timeout=0.1, num_retries=0)
+            assert host.attempts == before + 1
+            host.fault = HEALTHY
+            assert await outcomes(router, 2, mode) == ["a"] * 2
+
+    async def test_not_each_caller(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A host that is silent does not get one impatient caller after another."""
+        host.fault = FAULTS["429"]
+        with routed(**ordered(host, sibling), timeout=TIMEOUT * 10, num_retries=1) as router:
+            await self.half_open(router, host)
+            before = host.attempts
+            for _ in range(8):
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(ask(router, "async"), 0.1)
+            assert host.attempts - before <= 3  # two callers, and the probe beside the third
 
 
 class TestSuspicion:

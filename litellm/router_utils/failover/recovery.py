@@ -14,6 +14,8 @@ from typing import Final
 JITTER: Final = 0.1
 """The part by which an ejection that has grown is shorter or longer, so that probes of many routers do not coincide."""
 
+_MOST_ABANDONED: Final = 2
+
 
 class Phase(IntEnum):
     """Where a deployment stands; of two the one with the lower number is the better choice."""
@@ -42,6 +44,7 @@ class _Ejection:
     is_silent: bool  # it let a request wait, so that no caller is to find out whether it is well
     probe_began: float | None = None  # the latest one, also if it has been lost since
     probe_ends: float | None = None  # when the probe under way counts as lost
+    abandoned: int = 0  # callers who have not waited for the answer to their probe, in a row
 
 
 class Recovery:
@@ -117,6 +120,7 @@ class Recovery:
         else:
             self._eject_again(deployment_id, base, now)
         ejection.probe_began = None
+        ejection.abandoned = 0
         return self._left(ejection)
 
     def adopt(self, deployment_id: str, base: float, left: float) -> None:
@@ -169,6 +173,20 @@ class Recovery:
         """The request that was admitted goes elsewhere: another one may be the probe."""
         if self.phase(deployment_id) is Phase.PROBING:
             self.ejected[deployment_id].probe_began = self.ejected[deployment_id].probe_ends = None
+
+    def abandon(self, deployment_id: str, begun: float) -> None:
+        """The probe that was sent at `begun` is over, and its caller has not waited for what would come of it: another
+        request may be one. After two in a row it is no caller's risk, as if the deployment were silent, and where it
+        has to be, it is once in the ejection's base: many an impatient caller may have met a silent host."""
+        ejection: Final = self.ejected.get(deployment_id)
+        began: Final = None if ejection is None else ejection.probe_began
+        if ejection is None or began is None or begun < began or self.phase(deployment_id) is not Phase.PROBING:
+            return
+        self.release(deployment_id)
+        ejection.abandoned += 1
+        ejection.is_silent = ejection.is_silent or ejection.abandoned >= _MOST_ABANDONED
+        if ejection.abandoned > _MOST_ABANDONED:
+            ejection.ends = self._clock() + ejection.base
 
     def _eject_again(self, deployment_id: str, base: float, now: float) -> None:
         ejection: Final = self.ejected[deployment_id]

@@ -75,7 +75,7 @@ class Rotation:
                 oldest: Final = next(iter(self.times))
                 del self.times[oldest]
                 self.reasons.pop(oldest, None)
-        sent: Final = Sent(self, deployment_id, times)
+        sent: Final = Sent(self, deployment_id, times, is_probe=deployment_id in probed)
         times.send(sent, sent.begun)
         for name in probed:
             if name != deployment_id:
@@ -106,11 +106,14 @@ class Rotation:
 class Sent:
     """A request that was sent to a deployment, until it comes to an end."""
 
-    __slots__ = ("_rotation", "_times", "begun", "deployment_id")
+    __slots__ = ("_is_probe", "_rotation", "_times", "begun", "deployment_id")
 
-    def __init__(self, rotation: Rotation, deployment_id: str, times: ResponseTimes) -> None:
+    def __init__(
+        self, rotation: Rotation, deployment_id: str, times: ResponseTimes, *, is_probe: bool = False
+    ) -> None:
         self._rotation: Final = rotation
         self._times: Final = times
+        self._is_probe: Final = is_probe
         self.deployment_id: Final = deployment_id
         self.begun: Final = time.monotonic()
 
@@ -128,6 +131,12 @@ class Sent:
     def drop(self) -> None:
         """Nobody waits for it any more."""
         self._times.forget(self)
+        self._abandon()
+
+    def _abandon(self) -> None:
+        """It is over, and says nothing of its deployment."""
+        if self._is_probe:
+            self._rotation.recovery.abandon(self.deployment_id, self.begun)
 
     def cut_off(self, router: Router) -> None:
         """Nobody waits for it any more, which is its timeout if it has had all of a deadline for all callers."""
@@ -152,9 +161,8 @@ class Sent:
         recovery: Final = self._rotation.recovery
         nobody_answered: Final = self._times.forget(self)
         is_unanswered: Final = failure.kind in _UNANSWERED and failure.http_status is None
-        if is_caller_fault(error) and is_unanswered:
-            return
-        if failure.kind is FailureKind.INTERNAL:
+        if failure.kind is FailureKind.INTERNAL or (is_caller_fault(error) and is_unanswered):
+            self._abandon()
             return
         if not is_unanswered:
             self._times.answer(None)
