@@ -66,10 +66,11 @@ EDITS = {
         ForReleases(
             {
                 "<1.110": (
-                    AddImport(PYTHON, ("hold_back_doubtful", "watch_selected_deployment")),
+                    AddImport(PYTHON, ("give_back_unsent", "hold_back_doubtful", "watch_selected_deployment")),
                     *SETTINGS.in_python(),
                     Decorate("Router._update_kwargs_with_deployment", "watch_selected_deployment"),
                     Decorate("Router._filter_cooldown_deployments", "hold_back_doubtful"),
+                    Decorate("Router.make_call", "give_back_unsent"),
                 ),
                 ">=1.110": SETTINGS.compiled(),
             },
@@ -117,6 +118,7 @@ EDITS = {
                         (
                             "adopt_stored",
                             "adopt_stored_sync",
+                            "give_back_unsent",
                             "hold_back_doubtful",
                             "hold_back_doubtful_sync",
                             "watch_attempt",
@@ -127,6 +129,7 @@ EDITS = {
                     Decorate("RustCore._answer_cache", "adopt_stored"),
                     Decorate("RustCore._answer_cache_sync", "adopt_stored_sync"),
                     Decorate("_Driver.attempt", "watch_attempt"),
+                    Decorate("_Driver.failed", "give_back_unsent"),
                     Decorate("_Driver.attempt_sync", "watch_attempt_sync"),
                     Decorate("_Driver.select", "hold_back_doubtful"),
                     Decorate("_Driver.select_sync", "hold_back_doubtful_sync"),

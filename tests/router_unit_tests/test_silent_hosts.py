@@ -225,6 +225,20 @@ class TestImpatientProbe:
             host.fault = HEALTHY
             assert await outcomes(router, 2, mode) == ["a"] * 2
 
+    @pytest.mark.parametrize("mode", ["async", "sync"])
+    async def test_never_sent(self, mode: str, host: FaultyProvider, sibling: FaultyProvider) -> None:
+        """A request that is too long for the whole group is no probe: the next one is."""
+        host.fault = FAULTS["429"]
+        settings = ordered(host, sibling)
+        for one in settings["deployments"]:
+            one["model_info"]["max_input_tokens"] = 60
+        with routed(**settings, num_retries=1) as router:
+            await self.half_open(router, host)
+            host.fault = HEALTHY
+            too_long = [{"role": "user", "content": "word " * 400}]
+            assert lost(await outcomes(router, 1, mode, messages=too_long)) == [0]
+            assert await outcomes(router, 2, mode) == ["a"] * 2
+
     async def test_not_each_caller(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
         """A host that is silent does not get one impatient caller after another."""
         host.fault = FAULTS["429"]

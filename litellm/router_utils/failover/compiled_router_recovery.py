@@ -134,7 +134,7 @@ def hold_back_doubtful_sync(select: Callable[[Driver, Step], Answer]) -> Callabl
 
 def _held(driver: Driver, step: Step, *, is_sync: bool) -> Collection[str]:
     candidates: Final[Sequence[str]] = step.get("candidates") or ()
-    driver.failover.probed = ()
+    _give_back(driver)
     if len(candidates) < 2 or not _rotation(driver).doubtful(candidates):
         return ()
     if not is_recorded(driver) or driver._request.get(PREVIOUS_RESPONSE):
@@ -142,6 +142,25 @@ def _held(driver: Driver, step: Step, *, is_sync: bool) -> Collection[str]:
     tried: Final = driver.failover.request_state.failed_deployment_ids
     held, driver.failover.probed = hold_back(driver.failover.router, candidates, tried, is_sync=is_sync)
     return held
+
+
+def _give_back(driver: Driver) -> None:
+    """The choice before has ended without a deployment, if there are any that the request may be the probe of."""
+    if driver.failover.probed:
+        _rotation(driver).give_back(driver.failover.probed)
+        driver.failover.probed = ()
+
+
+def give_back_unsent(failed: Callable[[Driver, Step], BaseException]) -> Callable[[Driver, Step], BaseException]:
+    """Wrap `_Driver.failed`, which gives the exception a request ends with: it may be too long for each deployment, and
+    then it is the probe of none."""
+
+    @functools.wraps(failed)
+    def failed_and_give_back(self: Driver, step: Step) -> BaseException:
+        _give_back(self)
+        return failed(self, step)
+
+    return failed_and_give_back
 
 
 def _without(step: Step, held: Collection[str]) -> Step:

@@ -4,7 +4,7 @@ others, and tells how its attempts fare. `rotation` knows them.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -13,6 +13,7 @@ from litellm.router_utils.failover.rotation import adopt_cooldowns, hold_back, r
 from litellm.router_utils.failover.router_view import PREVIOUS_RESPONSE, Deployment, Request, Router, id_of
 
 AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
+Result = TypeVar("Result")
 
 
 def watch_selected_deployment(update_kwargs: Callable[..., None]) -> Callable[..., None]:
@@ -31,6 +32,23 @@ def watch_selected_deployment(update_kwargs: Callable[..., None]) -> Callable[..
             turn.probed = ()
 
     return _update_kwargs_with_deployment
+
+
+def give_back_unsent(make_call: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Wrap `Router.make_call`, through which each attempt goes: one that ends without a deployment, since the request
+    is too long for each of them or its caller is gone, is the probe of none."""
+
+    @functools.wraps(make_call)
+    async def make_call_and_give_back(self: Router, *args: object, **kwargs: object) -> Result:
+        try:
+            return await make_call(self, *args, **kwargs)
+        finally:
+            turn: Final = current_turn()
+            if turn is not None and turn.probed:
+                rotation_of(self).give_back(turn.probed)
+                turn.probed = ()
+
+    return make_call_and_give_back
 
 
 def hold_back_doubtful(

@@ -77,10 +77,13 @@ class Rotation:
                 self.reasons.pop(oldest, None)
         sent: Final = Sent(self, deployment_id, times, is_probe=deployment_id in probed)
         times.send(sent, sent.begun)
-        for name in probed:
-            if name != deployment_id:
-                self.recovery.release(name)
+        self.give_back([name for name in probed if name != deployment_id])
         return sent
+
+    def give_back(self, probed: Sequence[str]) -> None:
+        """A request that could have been the probe of these is sent to none of them."""
+        for name in probed:
+            self.recovery.release(name)
 
     def _count(self, event: Event, deployment_id: str) -> None:
         count(event, deployment_id, self.reasons.get(deployment_id))
