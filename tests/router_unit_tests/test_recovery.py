@@ -292,6 +292,23 @@ class TestAbandoned:
         assert one.phase() is Phase.PROBING
 
 
+class TestHandedOver:
+    def test_to_the_next_caller(self) -> None:
+        """A probe that ends with its event loop has found out nothing: the next request does."""
+        one = Ejected(is_silent=True)
+        one.end()
+        assert one.recovery.admit("a", 10)
+        one.recovery.hand_over("a")
+        assert (one.phase(), one.recovery.streak("a"), one.recovery.is_silent("a")) == (Phase.HALF_OPEN, 1, False)
+
+    @pytest.mark.parametrize("deployment_id", ["a", "b"])
+    def test_after_its_end(self, deployment_id: str) -> None:
+        """What is no longer probed, or not known, stays as it is."""
+        one = Ejected(is_silent=True)
+        one.recovery.hand_over(deployment_id)
+        assert (one.phase(), one.recovery.is_silent("a")) == (Phase.EJECTED, True)
+
+
 SECONDS = st.floats(0, 400, allow_nan=False)
 DRAWS = st.floats(0, 1, allow_nan=False)
 

@@ -304,6 +304,9 @@ class Judged:
     def eject_again(self, deployment_id: str, *, wait: float | None = None, is_silent: bool) -> None:
         self.said.append("silent" if is_silent else "failed" if wait is None else wait)
 
+    def hand_over(self, deployment_id: str) -> None:
+        self.said.append("cut off")
+
 
 class TestBackgroundProbe:
     async def said(self, check: Any, router: Any, timeout: float = 5) -> list[object]:
@@ -370,6 +373,26 @@ class TestBackgroundProbe:
             assert await self.said(missing, router) == [said]
             assert asked.call_args.kwargs["timeout"] == 5
             assert not background_probe.can_be_probed({"model_name": "group", "model_info": {"mode": "embedding"}})
+
+    @pytest.mark.parametrize("is_closed", [False, True], ids=["run", "closed"])
+    def test_end_of_its_loop(self, is_closed: bool, router: Any) -> None:
+        """A probe whose event loop ends with the caller's request is over, however the loop ends."""
+        judged = Judged()
+
+        async def call() -> None:
+            assert background_probe.begin_probe(router, "a", 5, judged)
+            await asyncio.sleep(0)
+
+        with mock.patch.object(litellm, "ahealth_check", lambda *_, **__: asyncio.sleep(60)):
+            if is_closed:
+                loop = asyncio.new_event_loop()
+                loop.run_until_complete(call())
+                loop.close()
+            else:
+                asyncio.run(call())
+        background_probe.end_cut_off()
+        assert judged.said == ["cut off"]
+        assert not background_probe._running
 
     def test_without_a_loop(self, router: Any) -> None:
         """Where nothing goes on after the request there is no probe beside it."""

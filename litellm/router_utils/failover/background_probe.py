@@ -4,8 +4,9 @@ it, whose answer or failure is that of the probe.
 """
 
 import asyncio
+import functools
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import litellm
@@ -21,7 +22,8 @@ MODES: Final = (*CHAT, "completion", "embedding", "responses", "rerank")
 HAS_HEALTH_CHECK: Final = importlib.util.find_spec("fastapi") is not None
 """LiteLLM's own needs the extra [proxy]; without it a chat is asked, and nothing else probed beside the callers."""
 
-_running: Final[set[asyncio.Task[None]]] = set()  # asyncio itself keeps no task
+_running: Final[dict[asyncio.Task[None], Callable[[], None]]] = {}
+"""The probes, since asyncio itself keeps no task, and what is to be done should one be cut off."""
 
 
 class Judge(Protocol):
@@ -30,6 +32,8 @@ class Judge(Protocol):
     def restore(self, deployment_id: str) -> None: ...
 
     def eject_again(self, deployment_id: str, *, wait: float | None = None, is_silent: bool) -> None: ...
+
+    def hand_over(self, deployment_id: str) -> None: ...
 
 
 def begin_probe(router: Router, deployment_id: str, timeout: float, judge: Judge) -> bool:
@@ -40,9 +44,24 @@ def begin_probe(router: Router, deployment_id: str, timeout: float, judge: Judge
     if loop is None or deployment is None or not can_be_probed(deployment):
         return False
     task: Final = loop.create_task(_probe(deployment_id, deployment, timeout, judge))
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+    _running[task] = functools.partial(judge.hand_over, deployment_id)
+    task.add_done_callback(_end)
     return True
+
+
+def _end(task: asyncio.Task[None]) -> None:
+    cut_off: Final = _running.pop(task, None)
+    if cut_off is not None and task.cancelled():
+        cut_off()
+
+
+def end_cut_off() -> None:
+    """Hand over the probes whose event loop has been closed without a word to them. Those of a loop that ends as
+    `asyncio.run` ends one are cancelled."""
+    for task in [one for one in list(_running) if one.get_loop().is_closed()]:
+        cut_off = _running.pop(task, None)
+        if cut_off is not None:
+            cut_off()
 
 
 def can_be_probed(deployment: Deployment) -> bool:
@@ -55,7 +74,6 @@ def _mode(deployment: Deployment) -> Any:  # any-ok: whatever the user has set
 
 
 async def _probe(deployment_id: str, deployment: Deployment, timeout: float, judge: Judge) -> None:
-    """One that is cancelled counts as lost."""
     try:
         error: Final = await _asked(deployment, timeout)
     except Exception as problem:  # nobody waits for this

@@ -188,6 +188,12 @@ class Recovery:
         if ejection.abandoned > _MOST_ABANDONED:
             ejection.ends = self._clock() + ejection.base
 
+    def hand_over(self, deployment_id: str) -> None:
+        """The probe beside the callers is over, since its event loop is: the next request is one itself."""
+        if self.phase(deployment_id) is Phase.PROBING:
+            self.release(deployment_id)
+            self.ejected[deployment_id].is_silent = False
+
     def _eject_again(self, deployment_id: str, base: float, now: float) -> None:
         ejection: Final = self.ejected[deployment_id]
         grown: Final = min(base * 2.0 ** min(ejection.streak, 64), self.longest)

@@ -14,7 +14,7 @@ import litellm
 from litellm._logging import verbose_router_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, failure_of, keep_failure
-from litellm.router_utils.failover.background_probe import begin_probe
+from litellm.router_utils.failover.background_probe import begin_probe, end_cut_off
 from litellm.router_utils.failover.caller_fault import has_timed_out, is_caller_fault, seconds_of
 from litellm.router_utils.failover.cooldown import served_by_fallback
 from litellm.router_utils.failover.deadline import has_used_up_deadline
@@ -101,6 +101,7 @@ class Rotation:
             if times is not None and times.waiting and times.is_suspected(time.monotonic()):
                 found[name] = Phase.HALF_OPEN
         if self.recovery.ejected:
+            end_cut_off()
             phases: Final = {name: self.recovery.phase(name) for name in deployment_ids}
             found.update((name, phase) for name, phase in phases.items() if phase)
         return found
@@ -111,9 +112,7 @@ class Sent:
 
     __slots__ = ("_is_probe", "_rotation", "_times", "begun", "deployment_id")
 
-    def __init__(
-        self, rotation: Rotation, deployment_id: str, times: ResponseTimes, *, is_probe: bool = False
-    ) -> None:
+    def __init__(self, rotation: Rotation, deployment_id: str, times: ResponseTimes, *, is_probe: bool = False) -> None:
         self._rotation: Final = rotation
         self._times: Final = times
         self._is_probe: Final = is_probe
