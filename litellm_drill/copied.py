@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from litellm_drill.config import REFERENCE, Config, Deployment
@@ -124,38 +124,24 @@ def copied(
 
 
 def with_short_timeouts(data: Mapping[str, object], short: float = SHORT) -> dict[str, object]:
-    """The config `data` with `short` seconds for each longer timeout, and as the router's where none is given;
-    total_timeout keeps its proportion to the longest."""
-    longest = max([short, *_longest(data)])
-    changed = _shortened(data, short, longest)
+    """The config `data` with `short` seconds for each longer timeout, and as the router's where none is given, and
+    without total_timeout: whether that allows what the config's own timeouts add up to is reckoned afterwards."""
+    changed = _shortened(data, short)
     router = changed.get("router_settings")
     own = {"timeout": short, "stream_timeout": short}
     return {**changed, "router_settings": {**own, **router} if isinstance(router, dict) else own}
 
 
-def _longest(value: object) -> Iterable[float]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key in TIMEOUTS and (seconds := _seconds(inner)) is not None:
-                yield seconds
-            yield from _longest(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _longest(inner)
-
-
-def _shortened(value: Mapping[str, object], short: float, longest: float) -> dict[str, object]:
+def _shortened(value: Mapping[str, object], short: float) -> dict[str, object]:
     changed: dict[str, object] = {}
     for key, inner in value.items():
         seconds = _seconds(inner)
         if key in TIMEOUTS and seconds is not None:
             changed[key] = min(seconds, short)
-        elif key == "total_timeout" and seconds is not None:
-            changed[key] = seconds * short / longest
         elif isinstance(inner, list):
-            changed[key] = [_shortened(one, short, longest) if isinstance(one, dict) else one for one in inner]
-        else:
-            changed[key] = _shortened(inner, short, longest) if isinstance(inner, dict) else inner
+            changed[key] = [_shortened(one, short) if isinstance(one, dict) else one for one in inner]
+        elif key != "total_timeout":
+            changed[key] = _shortened(inner, short) if isinstance(inner, dict) else inner
     return changed
 
 

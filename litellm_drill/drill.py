@@ -21,6 +21,7 @@ from pathlib import Path
 from litellm_drill.copied import SHORT, Copy, copied, lines, with_short_timeouts
 from litellm_drill.document import ConfigError
 from litellm_drill.gateway import FORKS, Answer, Gateway, Gateways
+from litellm_drill.limit_rules import patience
 from litellm_drill.outcome import Outcome, Report, Scenario, Step, Verdict, is_cut_stream, worst
 from litellm_drill.plan import Plan, rounds
 from litellm_drill.stand_in import QUESTION, Attempt, Fault, StandIn
@@ -39,6 +40,9 @@ Progress = Callable[[float], None]
 LANES = 3 if FORKS else 2
 WORDS = 160
 """Characters of an error that are told."""
+
+OURS = "+failover"
+"""What a LiteLLM's version has whose router has total_timeout."""
 
 Way = tuple[str, bool]
 """A group, and whether it is asked for a stream."""
@@ -60,6 +64,8 @@ async def drill(plan: Plan, python: str, release: str, advance: Progress) -> Rep
     outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
         lanes = await _lanes(stack, plan, python, count)
+        for lane in lanes:
+            lane.has_total = OURS in release
         await _together(lane.measure() for lane in lanes)
         unwell = {way: seen for lane in lanes for way, seen in lane.unwell.items()}
         drilled = [one for one in plan.scenarios if (one.group, one.streamed) not in unwell]
@@ -105,6 +111,7 @@ class Lane:
     baselines: dict[Way, float]
     unwell: dict[Way, str] = field(default_factory=dict)
     short: float = SHORT
+    has_total: bool = True
 
     async def ask(self, group: str, streamed: bool) -> tuple[Answer, list[Attempt]]:
         """The answer to one question, and the attempts it made."""
@@ -182,8 +189,11 @@ class Lane:
             verdict = Verdict.CUT if is_cut_stream(scenario) and answer.status == 200 else Verdict.FAILED
         added = max(answer.seconds - self.baselines[scenario.group, scenario.streamed], 0.0)
         by = "" if answer.by is None else label.get(answer.by, "the spare")
-        own = self._own(scenario, added, attempts)
-        return Outcome(scenario, verdict, self._labels(scenario), by, answer.seen, added, own, steps)
+        own, seen = self._own(scenario, added, attempts), answer.seen
+        limit, whose = patience(self.plan.config, has_total=self.has_total)
+        if scenario.fault is Fault.SILENT and verdict is Verdict.ANSWERED and own is not None and own > limit:
+            verdict, by, seen = Verdict.FAILED, "", f"no answer in the {limit:g} s that {whose}"
+        return Outcome(scenario, verdict, self._labels(scenario), by, seen, added, own, steps)
 
     def _own(self, scenario: Scenario, added: float, attempts: Sequence[Attempt]) -> float | None:
         """What `added` would be with the timeouts of the config, None where they are not in it."""

@@ -53,7 +53,7 @@ def too_long_in_all(subject: Subject) -> Iterator[Fault]:
     for group, deployments in config.groups.items():
         longest = max(deployments, key=lambda one: number(config.timeout(one)) or 0)
         timeout, (retries, _) = config.timeout(longest), config.retries(longest)
-        seconds, (limit, whose) = number(timeout), _patience(config)
+        seconds, (limit, whose) = number(timeout), patience(config)
         if timeout is None or seconds is None or retries is None or seconds * (retries + 1) <= limit:
             continue
         text = f'"{group}" may take {retries + 1:g} attempts of {seconds:g} seconds, longer than {whose} ({limit:g}).'
@@ -127,9 +127,10 @@ def _fewest_retries(config: Config, deployments: list[Deployment]) -> tuple[floa
     return min(given, key=lambda one: one[0] or 0)
 
 
-def _patience(config: Config) -> tuple[float, str]:
-    """How long a caller waits for a whole answer, and by what. `total_timeout` is a setting of the router alone."""
-    seconds = number(config.root.get(ROUTER, "total_timeout"))
+def patience(config: Config, *, has_total: bool = True) -> tuple[float, str]:
+    """How long a caller waits for a whole answer in seconds, and by what. `total_timeout` is a setting of the router
+    alone, and of those LiteLLMs that have it (`has_total`)."""
+    seconds = number(config.root.get(ROUTER, "total_timeout")) if has_total else None
     if seconds is None or seconds > CLIENTS_PATIENCE:
         return CLIENTS_PATIENCE, "common clients wait"
     return seconds, "`total_timeout` allows"

@@ -143,6 +143,26 @@ async def test_own_timeouts_are_added_up() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "timeout", "has_total", "seen"),
+    [
+        ("total_timeout: 62", "timeout: 60, ", True, ""),
+        ("total_timeout: 6", "timeout: 60, ", True, "no answer in the 6 s that `total_timeout` allows"),
+        ("total_timeout: 6", "timeout: 60, ", False, ""),
+        ("num_retries: 2", "", True, "no answer in the 600 s that common clients wait"),
+    ],
+)
+async def test_late_answer_is_none(settings: str, timeout: str, has_total: bool, seen: str) -> None:
+    """An answer that the config's own timeouts would delay beyond total_timeout, or a client's patience, is lost."""
+    text = THREE.replace(", timeout: 60", f", {timeout}x: 1").replace(
+        "router_settings:", f"router_settings:\n  {settings}"
+    )
+    async with lane_of([[0, 1]], Copy(), text) as (_, lane):
+        lane.has_total = has_total
+        outcome = await lane.run(Scenario("gpt", (0,), Scope.ONE, Fault.SILENT, False))
+    assert (outcome.verdict, outcome.seen) == (Verdict.FAILED if seen else Verdict.ANSWERED, seen)
+
+
+@pytest.mark.parametrize(
     ("lines", "by", "seen"),
     [
         ([CHUNK.format(whole_text(3), "null"), CHUNK.format("", '"stop"')], 3, ""),
