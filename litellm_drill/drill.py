@@ -242,6 +242,8 @@ async def _stood_in(stack: AsyncExitStack, plan: Plan) -> tuple[dict[int, StandI
     copy = copied(plan.config, urls, plan.spoken, spare.url, asked)
     files = Files(folder / "config.yaml", folder / "silent.yaml")
     files.usual.write_text(json.dumps(copy.data), "utf-8")  # JSON is YAML
+    ports = [spare.port, *(server.port for server in stand_ins.values())]
+    (folder / "ports").write_text("\n".join(map(str, ports)), "utf-8")
     return stand_ins, files, copy
 
 

@@ -4,11 +4,11 @@ A file to be run by itself, by the interpreter whose LiteLLM is drilled, which m
 
     PYTHON gateway_process.py RESET_PATH FOLDER PORT [FOLDER PORT ...]
 
-Each FOLDER has a config.yaml, which a proxy of its own serves at PORT: what is imported, for many seconds, is imported
-once, and the process forked. A request to RESET_PATH makes a proxy read the config named in its body as it does when it
-starts, so that no cooldown and no count of failures is left. In its FOLDER it notes the ports of loopback it connects
-to, and what it wanted to reach elsewhere. All end when the standard input does, so that none outlives a drill, and when
-one of them does.
+Each FOLDER has a config.yaml, which a proxy of its own serves at PORT, and a file `ports`, of those that proxy may
+connect to: what is imported, for many seconds, is imported once, and the process forked. A request to RESET_PATH makes
+a proxy read the config named in its body as it does when it starts, so that no cooldown and no count of failures is
+left. In its FOLDER it notes the ports of loopback it connects to, and what it wanted to reach elsewhere. All end when
+the standard input does, so that none outlives a drill, and when one of them does.
 """
 
 from __future__ import annotations
@@ -52,12 +52,18 @@ def is_loopback(address: object) -> bool:
 
 
 class Guard:
-    """Keeps a process on loopback: what it wanted to reach elsewhere is written to the file `denied` in `folder`, when
-    it connected to which port to `connections`, a line each: a connection that is refused is seen nowhere else."""
+    """Keeps a process at those ports of loopback that are in the file `ports` in `folder`, a line each: what it wanted
+    to reach elsewhere is written to `denied`, when it connected to which port to `connections`: a connection that is
+    refused is seen nowhere else."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.move(folder)
         self._may_fork = False
+
+    def move(self, folder: Path) -> None:
+        """Keep to the ports of `folder` from now on."""
+        self.folder = folder
+        self.ports = ports_of(folder)
 
     def fork(self) -> bool:
         """Make another process like this one, whose result is True; nothing but this may."""
@@ -70,12 +76,21 @@ class Guard:
         """The audit hook. Raises Denied at what leads out of loopback, or could."""
         if event in OPENS_CONNECTIONS and not is_loopback(arguments[1]):
             self._refuse(_host(arguments[1]))
+        elif event in OPENS_CONNECTIONS and not self._is_ours(arguments[1]):
+            self._refuse(_place(arguments[1]))
         elif event in LOOKS_UP and not is_loopback(arguments[0]):
             self._refuse(_host(arguments[0]))
         elif event in STARTS_PROGRAMS and not (self._may_fork and event == "os.fork"):
             self._refuse(event)
         elif event == "socket.connect" and isinstance(address := arguments[1], tuple):
             self._note("connections", f"{time.monotonic()} {address[1]}")
+
+    def _is_ours(self, address: object) -> bool:
+        """Whether an address of this machine is the drill's. Where Windows has no pair of sockets, Python connects two
+        at a port that nobody knows beforehand."""
+        if address is None or sys.platform == "win32":
+            return True
+        return isinstance(address, tuple) and len(address) > 1 and address[1] in self.ports
 
     def _refuse(self, what: object) -> None:
         self._note("denied", what)
@@ -87,8 +102,8 @@ class Guard:
 
 
 def stay_on_loopback(folder: Path) -> Guard:
-    """Let this process open no connection but to loopback, from now on and for good. An audit hook cannot be taken back
-    or gone round in Python (PEP 578)."""
+    """Let this process open no connection but to the ports of `folder`, from now on and for good. An audit hook cannot
+    be taken back or gone round in Python (PEP 578)."""
     for name in PAST_PYTHON:
         sys.modules[name] = None  # type: ignore[assignment]
     guard = Guard(folder)
@@ -99,6 +114,18 @@ def stay_on_loopback(folder: Path) -> Guard:
 def _host(address: object) -> object:
     """What of an address may be told: where it leads, and nothing that is sent there."""
     return address[0] if isinstance(address, tuple) and address else address
+
+
+def _place(address: object) -> object:
+    """An address of this machine, with its port."""
+    return ":".join(map(str, address[:2])) if isinstance(address, tuple) else address
+
+
+def ports_of(folder: Path) -> tuple[int, ...]:
+    """The ports of the stand-ins that a proxy in `folder` may ask; the first is that of what has no address of its
+    own. None where no file names any."""
+    file = folder / "ports"
+    return tuple(map(int, file.read_text("utf-8").split())) if file.exists() else ()
 
 
 def end_with_input() -> None:
@@ -150,10 +177,12 @@ def serve_by_asyncio() -> None:
 
 def serve(folder: Path, port: str, guard: Guard) -> None:
     """Be the command `litellm` from here on, for the config in `folder`."""
-    guard.folder = folder
+    guard.move(folder)
     end_with_input()
     os.chdir(folder)
     os.environ.update({"HOME": str(folder), "TMPDIR": str(folder)})
+    if guard.ports:  # LiteLLM asks there what a model can, whatever api_base is
+        os.environ["OLLAMA_API_BASE"] = f"http://127.0.0.1:{guard.ports[0]}"
     sys.argv[1:] = ["--config", str(folder / "config.yaml"), "--host", "127.0.0.1", "--port", port]
     run: Callable[[], None] = importlib.import_module("litellm").run_server
     run()

@@ -12,7 +12,7 @@ from litellm_drill.config import ANY_GROUP, Config, number
 from litellm_drill.document import ConfigError
 from litellm_drill.models import Models
 from litellm_drill.outcome import Scenario, Scope
-from litellm_drill.providers import EMBEDDING, provider_of, reason_against
+from litellm_drill.providers import EMBEDDING, UNKNOWN, provider_of, reason_against
 from litellm_drill.release import Release
 from litellm_drill.stand_in import Fault
 
@@ -129,20 +129,21 @@ def _broken(members: Sequence[int], able: Sequence[int], sample: int | None) -> 
 
 
 def planned(config: Config, release: Release, sample: int | None = None) -> Plan:
-    """What is drilled of `config`. Raises ConfigError if it has no deployment, or one of no known provider."""
+    """What is drilled of `config`. Raises ConfigError if it has no deployment, or none but of unknown providers."""
     if not config.deployments:
         raise ConfigError(f"{config.root.place.file}: has no deployment in model_list to drill.")
     models = Models(release)
     spoken: dict[int, str] = {}
     reasons: dict[int, str] = {}
-    own = config.root.get("litellm_settings", "custom_provider_map")
     for i, deployment in enumerate(config.deployments):
-        provider = (
-            "" if own is not None and deployment.provider not in release.providers else provider_of(deployment, release)
-        )
+        provider = provider_of(deployment, release)
         reasons[i] = reason_against(deployment, provider, models)
         spoken[i] = "" if reasons[i] else provider
     plan = Plan(config, spoken, {}, _embeddings(config, models), sample)
+    if not plan.groups and UNKNOWN in reasons.values():
+        i = next(i for i, reason in reasons.items() if reason == UNKNOWN)
+        place = config.deployments[i].place
+        raise ConfigError(f"{place.file}:{place.line}: nothing can be drilled: {UNKNOWN}.")
     return Plan(config, spoken, _not_drilled(plan, reasons), plan.embeddings, sample)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from litellm_drill.config import Deployment, is_reference
-from litellm_drill.document import ConfigError
 from litellm_drill.models import CHAT, Models
 from litellm_drill.release import Release
 
@@ -45,21 +44,17 @@ ANY = "openai"
 """As which a deployment is stood in for that its own provider's format cannot be spoken for."""
 
 
+UNKNOWN = "LiteLLM's lists have no provider of its model: begin it with one, such as `openai/`"
+
+
 def provider_of(deployment: Deployment, release: Release) -> str:
-    """The provider that `deployment` is asked of. Raises ConfigError if LiteLLM knows none such."""
-    node = deployment.params.get("model")
-    if node is not None and is_reference(node):
-        return ""
+    """The provider that `deployment` is asked of; empty if only the environment says it, or LiteLLM's code."""
     named = deployment.provider
     if named in release.providers:
         return named
-    listed = release.models.get(deployment.model, {}).get("litellm_provider")
-    if isinstance(listed, str):
-        return listed
-    place = f"{deployment.place.file}:{deployment.place.line}"
-    raise ConfigError(
-        f"{place}: LiteLLM knows no provider of this deployment: begin its model with one, such as `openai/`."
-    )
+    fine_tuned = ":".join(deployment.model.split(":")[:2])
+    listed = (release.models.get(name, {}).get("litellm_provider") for name in (deployment.model, fine_tuned))
+    return next((found for found in listed if isinstance(found, str)), "")
 
 
 def reason_against(deployment: Deployment, provider: str, models: Models) -> str:
@@ -68,7 +63,9 @@ def reason_against(deployment: Deployment, provider: str, models: Models) -> str
     if mode not in (CHAT, EMBEDDING):
         return f"a drill asks chats and embeddings, and this is for {mode}"
     if not provider:
-        return "its model is in the environment, and with it the provider"
+        node = deployment.params.get("model")
+        hidden = node is not None and is_reference(node)
+        return "its model is in the environment, and with it the provider" if hidden else UNKNOWN
     if mode == EMBEDDING and provider not in EMBED:
         return f"no stand-in speaks {provider}'s format for embeddings"
     return "" if provider in BASES else f"no stand-in speaks {provider}'s format"

@@ -1,4 +1,4 @@
-"""What guards the proxy of a drill lets nothing leave loopback, whichever way it is tried."""
+"""What guards the proxy of a drill lets nothing leave the drill's own ports, whichever way it is tried."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from litellm_drill.gateway import SCRIPT
 GUARDED = """
 import runpy, sys
 from pathlib import Path
-runpy.run_path(sys.argv[1])["stay_on_loopback"](Path(sys.argv[2]))
 import asyncio, socket, subprocess, urllib.request
-server = socket.create_server(("127.0.0.1", 0))
+server, other = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+Path(sys.argv[2], "ports").write_text(str(server.getsockname()[1]))
+runpy.run_path(sys.argv[1])["stay_on_loopback"](Path(sys.argv[2]))
 near = socket.create_connection(server.getsockname())
 try:
     eval(sys.argv[3])
@@ -35,6 +36,10 @@ except ImportError:
         "__import__('_socket').socket().connect(('192.0.2.1', 443))",
         "socket.socket(socket.AF_INET6).connect(('2001:db8::1', 443))",
         "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))",
+        "socket.create_connection(other.getsockname(), 1)",
+        "socket.socket().connect_ex(other.getsockname())",
+        "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', other.getsockname())",
+        "socket.socket(socket.AF_UNIX).connect('/run/other')",
         "socket.getaddrinfo('example.invalid', 443)",
         "socket.gethostbyname('example.invalid')",
         "urllib.request.urlopen('http://192.0.2.1/')",

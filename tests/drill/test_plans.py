@@ -82,12 +82,25 @@ def test_own_timeouts_are_known(i: int, streamed: bool, seconds: float) -> None:
     assert plan_of().timeout(i, streamed) == seconds
 
 
-def test_unknown_provider_is_named() -> None:
-    """A model of no provider ends in a sentence with its line, and not its value."""
+@pytest.mark.parametrize("model", ['"*"', "veniceai/llama", "us.anthropic.claude-3-haiku-20240307-v1:0", "opneai/x"])
+def test_unknown_provider_is_not_drilled(model: str) -> None:
+    """A model whose provider no list has is named with the reason, without its value, and all others are drilled."""
+    plan = plan_of(THREE.replace("openai/gpt-4o,", f"{model},"))
+    assert plan.groups == ["gpt", "spare", "other", "vectors"]
+    assert plan.not_drilled["gpt #1"].endswith("begin it with one, such as `openai/`")
+    assert {one.broken for one in plan.scenarios if one.group == "gpt"} == {(1,), (0, 1)}
+
+
+def test_fine_tuned_model_is_its_providers() -> None:
+    """OpenAI names a model that is made of another one after it."""
+    assert "gpt #1" not in plan_of(THREE.replace("openai/gpt-4o,", '"ft:gpt-4o-mini-2024-07-18:org::a",')).not_drilled
+
+
+def test_only_unknown_providers_are_told() -> None:
+    """Where nothing is left to drill the line is told, and not its value."""
     with pytest.raises(ConfigError) as caught:
-        plan_of(THREE.replace("openai/gpt-4o,", "opneai/gpt-4o,"))
-    assert str(caught.value).endswith("begin its model with one, such as `openai/`.")
-    assert "config.yaml:2: LiteLLM knows no provider" in str(caught.value)
+        plan_of("model_list: [{model_name: a, litellm_params: {model: opneai/x}}]")
+    assert "config.yaml:1: nothing can be drilled: LiteLLM's lists have no provider" in str(caught.value)
     assert "opneai" not in str(caught.value)
 
 

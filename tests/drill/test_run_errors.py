@@ -48,7 +48,7 @@ def test_broken_file_ends_in_one_sentence(tmp_path: Path, kind: str) -> None:
     [
         (
             f"model_list: [{{model_name: a, litellm_params: {{model: opneai/a, api_key: {SECRET}}}}}]",
-            "knows no provider",
+            "have no provider of its model",
         ),
         ("litellm_settings: {}", "has no deployment in model_list to drill."),
         (MANY, "name how many groups to drill with --sample, such as --sample 10."),
