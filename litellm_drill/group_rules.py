@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from litellm_drill.config import ANY_GROUP, REFERENCE, Deployment, is_reference, is_true, number, text_of
+from litellm_drill.config import ANY_GROUP, REFERENCE, Config, Deployment, is_reference, is_true, number, text_of
 from litellm_drill.document import Node, Place
 from litellm_drill.finding import Fault, Subject
+from litellm_drill.providers import provider_of
 
 SELF_HOSTED = ("hosted_vllm", "llamafile", "lm_studio", "ollama", "ollama_chat", "vllm", "xinference")
 """Providers whose key is the operator's own: nobody else can refuse it."""
@@ -21,6 +23,19 @@ REGIONAL = {
 }
 """Providers of which each region is a place of its own, and where a deployment says which."""
 
+PATH_REGION = re.compile(r"(?:/|arn:aws[\w-]*:bedrock:)([a-z]{2,4}(?:-[a-z]+)+-\d)[/:]")
+"""The region in a model's name: `bedrock/us-east-1/...`, or an ARN's."""
+
+PROFILE = re.compile(r"(?:^|/)([a-z]{2,6}|us-gov)\.(?:[a-z0-9-]+\.)")
+"""How an inference profile begins, which belongs to some regions, such as `us.anthropic.claude`."""
+
+EVERYWHERE = "global"
+"""The location of what is served from any region."""
+
+HOSTS = {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}
+"""Where providers are asked that no api_base is given for, and may as well be by api_base."""
+
+PORTS = {"http": 80, "https": 443}
 ENDPOINTS = ("api_base", "base_url", "aws_bedrock_runtime_endpoint")
 CREDENTIALS = ("api_key", "litellm_credential_name")
 CONTINUATION = "enable_mid_stream_fallback_continuation"
@@ -58,7 +73,7 @@ def shared_endpoint(subject: Subject) -> Iterator[Fault]:
         everyone = [*deployments, *(one for target in targets for one in target)]
         if len(everyone) < 2 or not all(targets) or ANY_GROUP in group or config.falls_back_by_itself:
             continue
-        shared = _shared(everyone)
+        shared = _shared(subject, everyone)
         if shared:
             # Where any group falls back to it, the fallback is named for many groups: the group is at fault.
             own = [one for one in fallbacks if one.source != ANY_GROUP]
@@ -123,48 +138,72 @@ def _has_fallback(subject: Subject, group: str) -> bool:
     return config.falls_back_by_itself and any(name != group and fits(name) for name in config.groups)
 
 
-def _shared(deployments: Sequence[Deployment]) -> str:
+def _shared(subject: Subject, deployments: Sequence[Deployment]) -> str:
     """What they all share, as the end of a sentence; empty if nothing that is known."""
-    regions = {_region(one) for one in deployments}
-    if len(regions) == 1 and None not in regions:
-        return "are in one region"
-    hosts = {_host(one) for one in deployments}
-    if len(hosts) == 1 and None not in hosts:
-        return "are on one host"
-    keys = {_key(one) for one in deployments}
-    if len(keys) == 1 and None not in keys:
-        return "use one key"
-    return ""
+    served = [_Served(subject, one) for one in deployments]
+    ways = (
+        ("are in one region", [one.region for one in served]),
+        ("are on one host", [one.host for one in served]),
+        ("use one key", [_key(one) for one in deployments]),
+    )
+    return next((text for text, found in ways if len(set(found)) == 1 and None not in found), "")
 
 
-def _region(deployment: Deployment) -> tuple[str, str] | None:
-    """Provider and region; None where that is no place of its own, or a host is named besides."""
-    settings = REGIONAL.get(deployment.provider)
-    if settings is None or _endpoint(deployment) is not None:
-        return None
-    named = [text for name in settings if (text := text_of(deployment.params.get(name)))]
-    return deployment.provider.partition("_")[0], named[0] if named else ""
+class _Served:
+    """Where a deployment is served, by its own parameters and by those of its credential in credential_list."""
+
+    def __init__(self, subject: Subject, deployment: Deployment) -> None:
+        named = provider_of(deployment, subject.release) or deployment.provider
+        self.provider = "vertex_ai" if named.startswith("vertex_ai") else named
+        self._deployment = deployment
+        self._credential = _credential(subject.config, deployment)
+        self._is_elsewhere = "litellm_credential_name" in deployment.params.entries and self._credential is None
+        self._endpoint = next((node for name in ENDPOINTS if (node := self._given(name)) is not None), None)
+
+    def _given(self, name: str) -> Node | None:
+        own = self._deployment.params.get(name)
+        return self._credential.get(name) if own is None and self._credential is not None else own
+
+    @property
+    def region(self) -> tuple[str, ...] | None:
+        """Provider, region and profile; None where that is no place of its own, or a host is named besides."""
+        settings = REGIONAL.get(self.provider)
+        if settings is None or self._endpoint is not None or self._is_elsewhere:
+            return None
+        model = self._deployment.model
+        in_path, profile = PATH_REGION.search(model), PROFILE.search(model)
+        named = [text for name in settings if (text := text_of(self._given(name)))]
+        place = named[0] if named else in_path[1] if in_path else ""
+        if place == EVERYWHERE:
+            return None
+        return self.provider.partition("_")[0], place, profile[1] if profile else ""
+
+    @property
+    def host(self) -> tuple[str, str] | None:
+        """The host where one is known, else the provider; None where neither is."""
+        if self._endpoint is None:
+            if self.provider in REGIONAL or self._is_elsewhere:
+                return None
+            if self.provider in HOSTS:
+                return "", f"{HOSTS[self.provider]}:443"
+            return (self.provider, "") if self.provider else None
+        text = self._endpoint.text() or ""
+        if is_reference(self._endpoint):
+            return "", text
+        try:
+            parts = urlsplit(text if "//" in text else f"https://{text}")
+            return "", f"{parts.hostname}:{parts.port or PORTS.get(parts.scheme, '')}"
+        except ValueError:
+            return None
 
 
-def _host(deployment: Deployment) -> tuple[str, str] | None:
-    """The provider, and the host where one is named; None where neither is known."""
-    if deployment.provider in REGIONAL and _endpoint(deployment) is None:
-        return None
-    endpoint = _endpoint(deployment)
-    if endpoint is None:
-        return (deployment.provider, "") if deployment.provider else None
-    text = endpoint.text() or ""
-    if is_reference(endpoint):
-        return "", text
-    try:
-        parts = urlsplit(text if "//" in text else f"//{text}")
-        return "", f"{parts.hostname}:{parts.port or ''}"
-    except ValueError:
-        return None
-
-
-def _endpoint(deployment: Deployment) -> Node | None:
-    return next((node for name in ENDPOINTS if (node := deployment.params.get(name)) is not None), None)
+def _credential(config: Config, deployment: Deployment) -> Node | None:
+    """The values of the credential that a deployment names, if the file has them."""
+    name, listed = text_of(deployment.params.get("litellm_credential_name")), config.root.get("credential_list")
+    for item in listed.items if listed else ():
+        if name is not None and text_of(item.get("credential_name")) == name:
+            return item.get("credential_values")
+    return None
 
 
 def _key(deployment: Deployment) -> str | None:
