@@ -22,6 +22,9 @@ PARAMETERS = ("CredentialLiteLLMParams", "GenericLiteLLMParams", "LiteLLM_Params
 SECTIONS = ("model_list", "litellm_settings", "general_settings", "router_settings", "environment_variables", "include")
 """Top-level keys that every release has; the others are found where the proxy asks for them."""
 
+IN_MODEL_INFO = ("access_groups", "mode", "health_check_model", "health_check_timeout")
+"""What every release reads of model_info without a list of it."""
+
 IN_GENERAL_SETTINGS = ("completion_model", "database_url", "master_key")
 """Settings that every release has and that some read by other means than by name from their section."""
 
@@ -67,6 +70,30 @@ class Release:
         """The settings of one deployment, `litellm_params`, but for what is its provider's own."""
         source = self._source("types/router.py")
         return frozenset(name for title in PARAMETERS for name in _fields(title, source))
+
+    @cached_property
+    def model_info(self) -> frozenset[str]:
+        """What model_info may say of a deployment: its own fields, and whatever the price list says of any model."""
+        own = (*_fields("ModelInfo", self._source("types/router.py")), *IN_MODEL_INFO)
+        return frozenset([*own, *(name for row in self.models.values() for name in row)])
+
+    @cached_property
+    def retry_policy(self) -> frozenset[str]:
+        """The kinds of failure that a retry policy has a number for."""
+        return frozenset(_fields("RetryPolicy", self._source("types/router.py")))
+
+    @cached_property
+    def allowed_fails_policy(self) -> frozenset[str]:
+        """The kinds of failure of which a number may be allowed."""
+        return frozenset(_fields("AllowedFailsPolicy", self._source("types/router.py")))
+
+    @cached_property
+    def strategies(self) -> frozenset[str]:
+        """The ways of a router to choose a deployment: the values of the enumeration of them, and LiteLLM's own."""
+        source = self._source("types/router.py")
+        body = re.search(r"^class RoutingStrategy\b.*?(?=^\S)", source, re.MULTILINE | re.DOTALL)
+        found = re.findall(r"^    \w+ = \"([^\"]+)\"", body[0] if body else "", re.MULTILINE)
+        return frozenset([*found, "simple-shuffle"] if found else [])
 
     @cached_property
     def models(self) -> Mapping[str, Mapping[str, object]]:

@@ -172,7 +172,7 @@ RULES = (
     Rule(
         "setting-unknown",
         WARNING,
-        "The installed LiteLLM knows no setting of this name, or knows it in another section.",
+        "The installed LiteLLM knows no setting, or no routing_strategy, of this name, or knows it in another section.",
         "Correct its name, or take it out.",
         setting_rules.unknown_setting,
     ),

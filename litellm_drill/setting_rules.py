@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from litellm_drill.config import REFERENCE, Config, is_reference
@@ -13,6 +13,13 @@ from litellm_drill.release import Release
 
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 """A name that is shown. Anything else after `os.environ/` may be what somebody took for the place of the key itself."""
+
+LISTED = ("router_settings", "retry_policy", "allowed_fails_policy", "model_list", "model_info")
+"""What is read by the names of a list alone."""
+
+OF_A_DEPLOYMENT = ("model_name", "litellm_params", "model_info")
+BESIDE = (*OF_A_DEPLOYMENT, "rpm", "tpm")
+"""What LiteLLM reads of an entry of model_list: some strategies have its limits there."""
 
 OF_THE_OPERATOR = ("x-", "_", ".")
 """How keys begin that hold what is repeated by an anchor; LiteLLM reads none of them."""
@@ -45,13 +52,14 @@ def unset_variable(subject: Subject) -> Iterator[Fault]:
 
 def unknown_setting(subject: Subject) -> Iterator[Fault]:
     """A setting that the installed LiteLLM does not know, or knows in another section."""
-    places = (_of_sections, _of_the_top, _of_deployments)
+    yield from _unknown_strategy(subject.config, subject.release)
+    places = (_of_sections, _of_the_top, _of_deployments, _of_policies)
     suspects = [one for unknown_in in places for one in unknown_in(subject.config, subject.release)]
     # Router alone says what it takes; the other sections are read in many modules, which are searched once.
-    names = {one.name for one in suspects if one.section != "router_settings"}
+    names = {one.name for one in suspects if one.section not in LISTED}
     read = subject.release.mentioned(names)
     for one in suspects:
-        if one.section == "router_settings" or one.elsewhere or one.name not in read:
+        if one.section in LISTED or one.elsewhere or one.name not in read:
             place = f"in `{one.section}`" if one.section else "at the top of a config"
             yield Fault(one.node.place, f"LiteLLM knows no setting `{one.name}` {place}.", _remedy(one))
 
@@ -81,12 +89,49 @@ def _of_the_top(config: Config, release: Release) -> Iterator[Unknown]:
 
 
 def _of_deployments(config: Config, release: Release) -> Iterator[Unknown]:
-    """A name that is nearly one of litellm_params: what is not even that goes to the provider, who may know it."""
+    """A name that is nearly one of litellm_params or model_info: what is not even that goes to the provider, or to who
+    asks for it. And what stands beside them, where LiteLLM reads limits alone."""
     for deployment in config.deployments:
-        for name, node in deployment.params.entries.items():
-            near = None if name in release.parameters else nearest(name, release.parameters, likeness=0.85)
-            if near is not None:
-                yield Unknown("litellm_params", name, node, near, None)
+        yield from _nearly("litellm_params", deployment.params, release.parameters)
+        yield from _nearly("model_info", deployment.info, release.model_info)
+        for name, node in deployment.node.entries.items():
+            near = None if name in OF_A_DEPLOYMENT else nearest(name, OF_A_DEPLOYMENT)
+            elsewhere = "litellm_params" if name in release.parameters and name not in BESIDE else None
+            if near or elsewhere:
+                yield Unknown("model_list", name, node, near, elsewhere)
+
+
+def _nearly(section: str, given: Node, known: Collection[str]) -> Iterator[Unknown]:
+    for name, node in given.entries.items():
+        near = None if name in known else nearest(name, known, likeness=0.8)
+        if near is not None and not name.startswith(f"{near}_"):
+            yield Unknown(section, name, node, near, None)
+
+
+def _of_policies(config: Config, release: Release) -> Iterator[Unknown]:
+    """A kind of failure that a policy has no number for: LiteLLM leaves it out without a word."""
+    known = {"retry_policy": release.retry_policy, "allowed_fails_policy": release.allowed_fails_policy}
+    places = [node for name in ("router_settings", "litellm_settings") if (node := config.root.get(name))]
+    places += [one.params for one in config.deployments]
+    for policy, names in known.items():
+        given = [node for place in places if (node := place.get(policy)) is not None]
+        if policy == "retry_policy":
+            by_group = config.setting("model_group_retry_policy")
+            given += list(by_group.entries.values()) if by_group else []
+        for name, node in (item for one in given for item in one.entries.items()):
+            if names and name not in names:
+                yield Unknown(policy, name, node, nearest(name, names), None)
+
+
+def _unknown_strategy(config: Config, release: Release) -> Iterator[Fault]:
+    """A way to choose a deployment that no router of this release has, so that the proxy does not start."""
+    node = config.setting("routing_strategy")
+    text = node.text() if node is not None else None
+    if node is None or text is None or is_reference(node) or not release.strategies or text in release.strategies:
+        return
+    near = nearest(text, release.strategies)
+    remedy = f"Write `routing_strategy: {near or 'simple-shuffle'}`, if that is meant."
+    yield Fault(node.place, "LiteLLM knows no `routing_strategy` of this name.", remedy)
 
 
 def _tables(release: Release) -> Mapping[str, Iterable[str]]:

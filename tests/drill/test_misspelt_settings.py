@@ -1,0 +1,69 @@
+"""A setting that is nearly one, or at a place where LiteLLM does not read it, is found; what may be meant is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drill.configs import run, written
+
+CONFIG = """\
+model_list:
+  - model_name: g
+    litellm_params: {model: hosted_vllm/a, api_base: "http://a:8000/v1", timeout: 30, PARAMS}
+    model_info: {mode: chat, INFO}
+    BESIDE
+  - model_name: g
+    litellm_params: {model: hosted_vllm/a, api_base: "http://b:8000/v1", timeout: 30}
+router_settings: {num_retries: 2, SETTINGS}
+litellm_settings: {drop_params: true}
+"""
+EMPTY = {"PARAMS": "temperature: 0", "INFO": "id: one", "BESIDE": "x-note: a", "SETTINGS": "cooldown_time: 5"}
+
+
+def found(folder: Path, place: str, text: str) -> list[tuple[str, str]]:
+    """The findings, and their remedies, where `text` stands at `place`."""
+    config = CONFIG
+    for name, given in {**EMPTY, place: text}.items():
+        config = config.replace(name, given)
+    rows = json.loads(run("--format", "json", written(folder, config)).stdout)
+    return [(row["rule"], row["remedy"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "remedy"),
+    [
+        ("PARAMS", "num_retry: 5", "Write `num_retries`, if that is meant."),
+        ("PARAMS", "allowed_fails_policy: {TimeoutErrorAllowedFail: 3}", "Write `TimeoutErrorAllowedFails`, if that"),
+        ("INFO", "supports_visoin: true", "Write `supports_vision`, if that is meant."),
+        ("INFO", "acess_groups: [x]", "Write `access_groups`, if that is meant."),
+        ("BESIDE", "order: 1", "Move it to `litellm_params`."),
+        ("BESIDE", "tags: [paid]", "Move it to `litellm_params`."),
+        ("BESIDE", "modelinfo: {mode: chat}", "Write `model_info`, if that is meant."),
+        ("SETTINGS", "retry_policy: {TimeoutErrorRetry: 3}", "Write `TimeoutErrorRetries`, if that is meant."),
+        ("SETTINGS", "model_group_retry_policy: {g: {TimeoutErrorRetry: 3}}", "Write `TimeoutErrorRetries`, if that"),
+        ("SETTINGS", "routing_strategy: simple_shuffle", "Write `routing_strategy: simple-shuffle`, if that is meant."),
+    ],
+)
+def test_misspelt_setting_is_found(tmp_path: Path, place: str, text: str, remedy: str) -> None:
+    """Each is told once, with the name or the place that is meant."""
+    ((rule, told),) = found(tmp_path, place, text)
+    assert rule == "setting-unknown"
+    assert told.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("PARAMS", "azure_ad_token_scope: x, top_k: 5, min_p: 1, keep_alive: 5, num_ctx: 9, dimensions: 3"),
+        ("INFO", "supports_vision: true, access_groups: [x], team: x, owner: y, version: 2, description: z"),
+        ("BESIDE", "rpm: 5"),
+        ("BESIDE", "description: a"),
+        ("SETTINGS", "retry_policy: {TimeoutErrorRetries: 3}, routing_strategy: least-busy"),
+    ],
+)
+def test_what_may_be_meant_is_none(tmp_path: Path, place: str, text: str) -> None:
+    """A provider's own parameter, a remark, and a limit where some strategies read it."""
+    assert found(tmp_path, place, text) == []
