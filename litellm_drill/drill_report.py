@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from litellm_drill.finding import Finding
 from litellm_drill.outcome import Outcome, Report, Scope, Verdict, about_streams, is_loss, matrix, remarks, sentence
 from litellm_drill.report import rows
 from litellm_drill.stand_in import Fault
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 MARKS = {Verdict.ANSWERED: "✓", Verdict.CUT: "~", Verdict.FAILED: "✗", Verdict.UNASKED: "–"}
 SCOPES = {Scope.ONE: "one deployment", Scope.PAIR: "a pair", Scope.ALL: "the whole group"}
 STYLES = {Verdict.ANSWERED: "green", Verdict.CUT: "yellow", Verdict.FAILED: "red", Verdict.UNASKED: "dim"}
@@ -44,15 +47,15 @@ def show(console: Console, report: Report, other: Report | None) -> None:
     for one in reports:
         console.print(_table(one, titled=other is not None))
     for what in report.replaced:
-        console.print(f"replaced: {what}", highlight=False, markup=False)
+        console.print(Text(_plain(f"replaced: {what}")))
     for name, reason in report.left_out.items():
-        console.print(f"not drilled: {name}: {reason}", highlight=False, markup=False)
+        console.print(Text(_plain(f"not drilled: {name}: {reason}")))
     for what in report.denied:
-        console.print(f"denied: the proxy wanted {what}", highlight=False, markup=False)
+        console.print(Text(_plain(f"denied: the proxy wanted {what}")))
     for one in reports:
         named = f"LiteLLM {one.release}: " if other is not None else ""
         for line in remarks(one):
-            console.print(named + line, highlight=False, markup=False, soft_wrap=True)
+            console.print(Text(_plain(named + line)), soft_wrap=True)
 
 
 def _table(report: Report, titled: bool) -> Table:
@@ -65,18 +68,17 @@ def _table(report: Report, titled: bool) -> Table:
         for place, fault in enumerate(Fault):
             cells = matrix(report.outcomes, group, fault)
             row = [_styled(cells[scope]) for scope in scopes]
-            table.add_row("" if place else _plain(group), fault.value, *row, end_section=fault is list(Fault)[-1])
+            table.add_row(Text("" if place else _plain(group)), fault.value, *row, end_section=fault is list(Fault)[-1])
     return table
 
 
-def _styled(outcome: Outcome | None) -> str:
-    text = _plain(told(outcome))
-    return f"[{STYLES[outcome.verdict]}]{text}[/]" if outcome is not None else text
+def _styled(outcome: Outcome | None) -> Text:
+    return Text(_plain(told(outcome)), style="" if outcome is None else STYLES[outcome.verdict])
 
 
 def _plain(text: str) -> str:
-    """Brackets of a name are no markup of rich's."""
-    return text.replace("[", "\\[")
+    """A text without what steers a terminal, and what XML may not have."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def as_json(report: Report, other: Report | None, findings: Sequence[Finding]) -> str:
@@ -124,22 +126,23 @@ def write_junit(path: Path, report: Report) -> None:
 
     document = JUnitXml("litellm-drill")
     for group in report.groups:
-        suite = TestSuite(group)
+        suite = TestSuite(_plain(group))
         for one in report.outcomes:
             if one.scenario.group != group:
                 continue
             how = "streamed" if one.scenario.streamed else "whole"
-            case = TestCase(f"{one.scenario.fault.value}, {how}, {' and '.join(one.broken)}", group, one.added)
+            named = _plain(f"{one.scenario.fault.value}, {how}, {' and '.join(one.broken)}")
+            case = TestCase(named, _plain(group), one.added)
             if is_loss(one) and one.scenario.scope is Scope.ONE:
-                case.result = [Failure(told(one))]
+                case.result = [Failure(_plain(told(one)))]
             elif one.verdict is Verdict.UNASKED:
                 case.result = [Skipped("not asked")]
-            case.system_out = told(one)
+            case.system_out = _plain(told(one))
             suite.add_testcase(case)
         document.add_testsuite(suite)
     for name, seen in report.unwell.items():
-        suite, case = TestSuite(name), TestCase("nothing broken", name)
-        case.result = [Error(f"does not answer: {seen}")]
+        suite, case = TestSuite(_plain(name)), TestCase("nothing broken", _plain(name))
+        case.result = [Error(_plain(f"does not answer: {seen}"))]
         suite.add_testcase(case)
         document.add_testsuite(suite)
     document.write(str(path), pretty=True)

@@ -82,7 +82,9 @@ def refusal(api: Api | None, status: int) -> bytes:
 
 def _chat(text: str) -> Fields:
     message = {"role": "assistant", "content": text}
-    return {**_openai("chat.completion"), "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    # LiteLLM takes no answer of Groq's that has no tier.
+    return {**_openai("chat.completion"), "service_tier": "default", "choices": choices}
 
 
 def _text(text: str) -> Fields:

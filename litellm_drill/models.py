@@ -15,7 +15,8 @@ CAPABILITIES = {
 """Those a request depends on and that LiteLLM's price list knows of most models."""
 
 CHAT = "chat"
-ANSWERS_CHATS = ("chat", "completion", "responses")
+RESPONSES = "responses"
+ANSWERS_CHATS = ("chat", "completion", RESPONSES)
 """Modes between which LiteLLM translates a request."""
 
 NOTHING: Mapping[str, object] = {}
@@ -32,6 +33,10 @@ class Models:
         modes = {self._mode(deployment) for deployment in deployments}
         return modes.pop() if len(modes) == 1 else None
 
+    def is_asked_by_responses(self, deployment: Deployment) -> bool:
+        """Whether LiteLLM asks the model by /v1/responses, whatever it is asked itself."""
+        return self._stated_mode(deployment) == RESPONSES
+
     def context_window(self, deployments: Iterable[Deployment]) -> int | None:
         """The tokens of input that each deployment of a group takes; None if that is not known of all."""
         windows = [self._window(deployment) for deployment in deployments]
@@ -46,8 +51,11 @@ class Models:
         return True if answers and all(answers) else None
 
     def _mode(self, deployment: Deployment) -> str | None:
-        stated = text_of(deployment.info.get("mode")) or self._listed(deployment).get("mode")
+        stated = self._stated_mode(deployment)
         return CHAT if stated in ANSWERS_CHATS else None if stated is None else str(stated)
+
+    def _stated_mode(self, deployment: Deployment) -> object:
+        return text_of(deployment.info.get("mode")) or self._listed(deployment).get("mode")
 
     def _window(self, deployment: Deployment) -> float | None:
         stated = deployment.info.get("max_input_tokens")

@@ -24,7 +24,6 @@ BASES = {
             "lm_studio",
             "mistral",
             "nvidia_nim",
-            "openai_like",
             "openrouter",
             "perplexity",
             "publicai",
@@ -66,6 +65,8 @@ def reason_against(deployment: Deployment, provider: str, models: Models) -> str
         node = deployment.params.get("model")
         hidden = node is not None and is_reference(node)
         return "its model is in the environment, and with it the provider" if hidden else UNKNOWN
+    if models.is_asked_by_responses(deployment):
+        return "LiteLLM asks it by /v1/responses, which no stand-in speaks"
     if mode == EMBEDDING and provider not in EMBED:
         return f"no stand-in speaks {provider}'s format for embeddings"
     return "" if provider in BASES else f"no stand-in speaks {provider}'s format"

@@ -52,7 +52,7 @@ def run_drill(request: Request) -> int:
         _check_size(plan)
         if request.junit is not None:
             import junitparser  # noqa: F401  # so that it is missed before the drill, not after
-        report, other = asyncio.run(_drilled(plan, request.stock))
+        report, other, missed = asyncio.run(_drilled(plan, request.stock))
     except ConfigError as error:
         print(f"litellm-drill: {error}", file=sys.stderr)
         return IMPOSSIBLE
@@ -66,6 +66,9 @@ def run_drill(request: Request) -> int:
         _tell(request, report, other, _found(config, release))
     except OSError as error:
         print(f"litellm-drill: {error.filename}: cannot be written: {error.strerror}.", file=sys.stderr)
+        return IMPOSSIBLE
+    if missed:
+        print(f"litellm-drill: {missed}", file=sys.stderr)
         return IMPOSSIBLE
     if report.lost():
         return LOST
@@ -84,8 +87,9 @@ def _found(config: Config, release: Release) -> list[Finding]:
     return findings(Subject(config, release, Models(release), os.environ.__contains__), RULES)
 
 
-async def _drilled(plan: Plan, stock: str | None) -> tuple[Report, Report | None]:
-    """What this LiteLLM does, and that of the interpreter `stock`, one after the other."""
+async def _drilled(plan: Plan, stock: str | None) -> tuple[Report, Report | None, str]:
+    """What this LiteLLM does, and that of the interpreter `stock`, one after the other; why the latter was not drilled,
+    empty if it was. Raises ConfigError if this one was not."""
     _end_on_signal()
     releases = {python: _release(python) for python in filter(None, (sys.executable, stock))}
     console = Console(stderr=True)
@@ -95,8 +99,13 @@ async def _drilled(plan: Plan, stock: str | None) -> tuple[Report, Report | None
         reports: list[Report] = []
         for python, release in releases.items():
             task = progress.add_task(f"LiteLLM {release}", total=len(plan.scenarios))
-            reports.append(await drill(plan, python, release, partial(progress.advance, task)))
-    return reports[0], reports[1] if stock else None
+            try:
+                reports.append(await drill(plan, python, release, partial(progress.advance, task)))
+            except ConfigError as error:
+                if not reports:
+                    raise
+                return reports[0], None, f"LiteLLM {release} of {python} is not drilled: {error}"
+    return reports[0], reports[-1] if stock else None, ""
 
 
 def _end_on_signal() -> None:

@@ -153,3 +153,15 @@ def test_names_are_no_markup() -> None:
     show(console, report(odd), None)
     assert "<b>[red]x" in console.file.getvalue()  # type: ignore[attr-defined]
     assert "<b>[red]" not in page(report(odd), None, [])
+
+
+@pytest.mark.parametrize("name", ["a\\[/b]", "ctl\x01", "llama:fire:x", "\x1b[31mred", "\ud800", "[bold]x"])
+def test_any_name_can_be_told(name: str, tmp_path: Path) -> None:
+    """A name is told as it is, but for what steers a terminal, or no XML may have."""
+    plain = re.sub("[\x01\x1b\ud800]", "\N{REPLACEMENT CHARACTER}", name)
+    one = replace(report(outcome(Verdict.FAILED, group=name)), unwell={name: name})
+    output = io.StringIO()
+    show(Console(file=output, width=200), one, None)
+    assert output.getvalue().count(plain) >= 2
+    write_junit(tmp_path / "x.xml", one)
+    assert [suite.name for suite in JUnitXml.fromfile(str(tmp_path / "x.xml"))] == [plain]

@@ -96,6 +96,17 @@ def test_fine_tuned_model_is_its_providers() -> None:
     assert "gpt #1" not in plan_of(THREE.replace("openai/gpt-4o,", '"ft:gpt-4o-mini-2024-07-18:org::a",')).not_drilled
 
 
+@pytest.mark.parametrize("params", ["openai/gpt-5-pro", "openai/own}, model_info: {mode: responses"])
+def test_asked_by_responses_is_not_drilled(params: str) -> None:
+    """A model that LiteLLM asks at a path no stand-in has is named with the reason, and is no loss to its group."""
+    plan = plan_of(
+        f"model_list: [{{model_name: g, litellm_params: {{model: {params}}}}}, {{model_name: g, litellm_params: "
+        "{model: openai/gpt-4o}}]"
+    )
+    assert plan.not_drilled == {"g #1": "LiteLLM asks it by /v1/responses, which no stand-in speaks"}
+    assert plan.spoken == {0: "", 1: "openai"}
+
+
 def test_only_unknown_providers_are_told() -> None:
     """Where nothing is left to drill the line is told, and not its value."""
     with pytest.raises(ConfigError) as caught:

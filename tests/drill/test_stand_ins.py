@@ -49,6 +49,12 @@ async def test_answers_in_each_format(api: Api) -> None:
         assert [attempt.fault for attempt in server.attempts] == [None, None]
 
 
+async def test_whole_chats_have_a_tier() -> None:
+    """LiteLLM reads the tier of a whole answer of Groq's, which it has always."""
+    async with opened() as (_, client):
+        assert (await client.post(PATHS[Api.CHAT], json=BODY)).json()["service_tier"] == "default"
+
+
 @pytest.mark.parametrize(
     ("fault", "status"), [(Fault.UNAUTHORIZED, 401), (Fault.UNAVAILABLE, 503), (Fault.RATE_LIMITED, 429)]
 )
