@@ -32,11 +32,13 @@ A state machine over schedules of failures, probes and time; silent hosts
 over sockets; `silent_host` of the benchmarks.
 """
 
-from fork.edits import AddImport, Decorate, ForReleases, Otherwise
+from fork.edits import AddImport, Decorate, ForReleases, InsertFirst, Otherwise
 from fork.router_settings import RouterSettings
 
 PYTHON = "litellm.router_utils.failover.python_router_recovery"
 COMPILED = "litellm.router_utils.failover.compiled_router_recovery"
+ROTATION = "litellm.router_utils.failover.rotation"
+CHECKED = ("checked_background_probes", "checked_max_cooldown_time")
 IS_COMPILED = "the router is compiled; what it asks of Python is edited"
 IN_PYTHON = "the router chooses in Python"
 SETTINGS = RouterSettings({"max_cooldown_time": ("float | None", "None"), "background_probes": ("bool", "True")})
@@ -67,7 +69,9 @@ EDITS = {
             {
                 "<1.110": (
                     AddImport(PYTHON, ("give_back_unsent", "hold_back_doubtful", "watch_selected_deployment")),
-                    *SETTINGS.in_python(),
+                    AddImport(ROTATION, CHECKED),
+                    *SETTINGS.parameters("Router.__init__"),
+                    *(InsertFirst("Router.__init__", f"self.{name[8:]} = {name}({name[8:]})") for name in CHECKED),
                     Decorate("Router._update_kwargs_with_deployment", "watch_selected_deployment"),
                     Decorate("Router._filter_cooldown_deployments", "hold_back_doubtful"),
                     Decorate("Router.make_call", "give_back_unsent"),
@@ -79,7 +83,7 @@ EDITS = {
         ),
     ),
     "litellm/router_utils/cooldown_cache.py": (
-        AddImport("litellm.router_utils.failover.rotation", ("eject_for_cooldown",)),
+        AddImport(ROTATION, ("eject_for_cooldown",)),
         Decorate("CooldownCache.add_deployment_to_cooldown", "eject_for_cooldown"),
     ),
     "litellm/redis/stores/router_cooldowns/__init__.py": (
@@ -104,7 +108,13 @@ EDITS = {
     ),
     "litellm/router_rust/surface/settings.py": (
         ForReleases(
-            {">=1.110": SETTINGS.plain_defaults()},
+            {
+                ">=1.110": (
+                    AddImport(ROTATION, ("check_recovery_settings",)),
+                    *SETTINGS.plain_defaults(),
+                    Decorate("initial_plain", "check_recovery_settings"),
+                )
+            },
             why=IN_PYTHON,
             otherwise=Otherwise.MOVED,
         ),

@@ -27,7 +27,7 @@ from litellm.router_utils.failover.rotation import (
     record_cooldown,
     rotation_of,
 )
-from litellm.router_utils.failover.router_view import end_cooldown
+from litellm.router_utils.failover.router_view import end_cooldown, own_setting
 
 from support.routing import cool_down, cooldown_cache, cooldown_seconds, deployment, routed
 
@@ -397,3 +397,34 @@ class TestBackgroundProbe:
     def test_without_a_loop(self, router: Any) -> None:
         """Where nothing goes on after the request there is no probe beside it."""
         assert not background_probe.begin_probe(router, "a", 1, Judged())
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        *(({"max_cooldown_time": given}, meant) for given, meant in [(None, None), (0.5, 0.5), ("10", 10.0)]),
+        *(({"background_probes": given}, False) for given in (False, "false", "No", "off", 0)),
+        *(({"background_probes": given}, True) for given in (None, True, "true", "YES", "on", 1)),
+    ],
+)
+def test_settings_as_meant(setting: dict[str, Any], meant: object) -> None:
+    """What YAML or an environment variable makes of a number or a switch is one."""
+    with routed([deployment("a", "openai", URL)], **setting) as router:
+        (name,) = setting
+        assert own_setting(router, name) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *(("max_cooldown_time", given) for given in (0, -1, float("nan"), float("inf"), "x", True)),
+        *(("background_probes", given) for given in ("maybe", 2, "")),
+    ],
+)
+def test_setting_without_sense(name: str, given: object) -> None:
+    """What can be none is refused, by its name and with the remedy."""
+    with (
+        pytest.raises(ValueError, match=rf"{name} is .*; give it as"),
+        routed([deployment("a", "openai", URL)], **{name: given}),
+    ):
+        pass

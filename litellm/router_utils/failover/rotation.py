@@ -5,6 +5,7 @@ request wait. It takes nothing from a choice that has nothing else.
 
 import contextlib
 import functools
+import math
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -40,6 +41,8 @@ LONGEST_PROBE: Final = 60.0
 """Seconds after which a probe that has not come to an end has failed, if its deployment has no shorter timeout."""
 MOST_ALONE: Final = 6.0
 """How many times its base the cooldown of a lone deployment is at the most: its callers get another model meanwhile."""
+_TRUE: Final = ("true", "yes", "on", "1")
+_FALSE: Final = ("false", "no", "off", "0")
 _LEAST_STATED: Final = 1.0  # seconds
 _MOST_WATCHED: Final = 1024
 
@@ -206,6 +209,45 @@ def rotation_of(router: Router) -> Rotation:
     keeper: Final = settings_keeper(router)
     known: Final = safe_getattr(keeper, ROTATION)
     return known if isinstance(known, Rotation) else _begin(router, keeper)
+
+
+def check_recovery_settings(settings_of: Callable[..., dict[str, object]]) -> Callable[..., dict[str, object]]:
+    """Wrap `initial_plain`, which since 1.110 reads a router's settings: those of the recovery are taken as meant, or
+    refused."""
+
+    @functools.wraps(settings_of)
+    def initial_plain(*args: object) -> dict[str, object]:
+        found: Final = settings_of(*args)
+        checked: Final = (checked_max_cooldown_time, checked_background_probes)
+        own: Final = zip(("max_cooldown_time", "background_probes"), checked, strict=True)
+        return {**found, **{name: check(found[name]) for name, check in own if name in found}}
+
+    return initial_plain
+
+
+def checked_max_cooldown_time(setting: object) -> float | None:
+    """The router setting `max_cooldown_time` in seconds, None for the default. Raises ValueError unless it is a number
+    above zero, or the text of one, as from an environment variable."""
+    seconds: Final = seconds_of(setting)
+    if setting is None:
+        return None
+    if seconds is None or not 0 < seconds < math.inf:
+        raise ValueError(
+            f"max_cooldown_time is {setting!r}; give it as the seconds that a deployment which fails again and again is"
+            f" left alone at the most, a number above 0 such as {LONGEST_EJECTION:g}."
+        )
+    return seconds
+
+
+def checked_background_probes(setting: object) -> bool:
+    """The router setting `background_probes`, true by default. Raises ValueError unless it is true or false, or a word
+    or number that means one of these."""
+    if setting is None:
+        return True
+    word: Final = str(setting).strip().lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise ValueError(f"background_probes is {setting!r}; give it as true or false.")
+    return word in _TRUE
 
 
 def _begin(router: Router, keeper: object) -> Rotation:
