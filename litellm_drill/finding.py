@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +20,13 @@ class Severity(Enum):
     ERROR = "error"
     WARNING = "warning"
     NOTE = "note"
+
+
+KEY = re.compile(
+    r"(?<![\w-])(?:sk-[\w-]{8,}|(?:AKIA|ASIA|AIza|gsk_|xai-|hf_|ghp_|github_pat_|glpat-|r8_|pplx-|nvapi-|csk-|fw_)[\w-]{16,}|"
+    r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,})(?![\w-])"
+)
+"""What may be a key, though it stands where a name does: by how providers' keys begin, or as it is long and random."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Finding:
 def findings(subject: Subject, rules: Iterable[Rule]) -> list[Finding]:
     """What `rules` find, by file and line."""
     found = [
-        Finding(rule, fault.place, fault.text, fault.remedy or rule.remedy)
+        Finding(rule, fault.place, KEY.sub("…", fault.text), KEY.sub("…", fault.remedy or rule.remedy))
         for rule in rules
         for fault in rule.check(subject)
     ]

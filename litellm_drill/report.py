@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -80,6 +81,6 @@ def _result(one: Finding) -> dict[str, object]:
 
 
 def _uri(file: str) -> str:
-    """The path as GitHub takes it: relative to the folder the command runs in, if it is in there."""
-    path = Path(file).absolute()
+    """The path as GitHub takes it: relative to the folder the command runs in, if it is in there, and without `..`."""
+    path = Path(os.path.abspath(file))
     return quote(path.relative_to(Path.cwd()).as_posix()) if path.is_relative_to(Path.cwd()) else path.as_uri()

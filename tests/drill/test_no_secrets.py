@@ -66,6 +66,28 @@ def test_keys_are_not_shown(form: str, fault: str, secret: str) -> None:
     assert secret not in result.output
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AKIAIOSFODNN7EXAMPLE",
+        "SKLIVEABCDEF0123456789ABCDEF0123456789",
+        "sk-ant-secretsecretsecret1",
+        "gsk_0123456789abcdefghij",
+    ],
+)
+def test_keys_for_names_are_not_shown(tmp_path: Path, secret: str) -> None:
+    """A key that was put where a name belongs is told without it."""
+    text = """\
+model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: os.environ/SECRET}}]
+general_settings: {SECRET: x}
+SECRET: 5
+router_settings: {fallbacks: [{SECRET: [a]}, {a: [SECRET]}], model_group_alias: {b: SECRET}}
+"""
+    result = run(written(tmp_path, text.replace("SECRET", secret)))
+    assert result.exit_code == 1
+    assert secret not in result.output
+
+
 def test_values_of_variables_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the environment only the names are asked for: a variable with an empty value counts as set."""
     monkeypatch.setenv("SOME_KEY", "")

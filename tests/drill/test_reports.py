@@ -43,7 +43,7 @@ def test_sarif_is_as_github_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "my configs").mkdir()
     monkeypatch.chdir(tmp_path)
     path = written(tmp_path / "my configs", CONFIG)
-    for named in (path, path.relative_to(tmp_path)):
+    for named in (path, path.relative_to(tmp_path), Path("my configs/../my configs/config.yaml")):
         log = json.loads(run("--format", "sarif", named).stdout)
         [one] = log["runs"]
         assert (log["version"], one["tool"]["driver"]["name"]) == ("2.1.0", "litellm-drill")
