@@ -18,6 +18,11 @@ SHORT = 1.0
 
 PLACES = ("api_base", "base_url", "azure_endpoint")
 TIMEOUTS = ("timeout", "stream_timeout", "request_timeout", "max_timeout")
+LIMITS = ("rpm", "tpm", "itpm", "otpm", "rpd", "tpd")
+MORE = 1000
+"""How many times the limits are in the copy: the drill's own questions are more than they allow, and some strategies
+weigh deployments by them."""
+
 SECTIONS = ("model_list", "router_settings", "litellm_settings", "general_settings")
 GENERAL = re.compile(
     r"(background_|enable_)?health_check\w*|background_health_check_model_groups|disable_fallbacks\w*|"
@@ -175,6 +180,9 @@ def _params(copy: Copy, node: Node, url: str, provider: str) -> dict[str, object
         _without(node, (*PLACES, "api_key")),
         lambda name: name in KEPT_TEXTS or name.startswith("allowed_fails"),
     )
+    for name in (name for name in LIMITS if _seconds(kept.get(name)) is not None):
+        kept[name] = float(str(kept[name])) * MORE
+        copy.replaced[f"litellm_params.{name}: {MORE} times as much"] += 1
     return {**kept, "api_base": url + BASES.get(provider, VERSIONED), "api_key": KEY}
 
 

@@ -120,7 +120,8 @@ class Lane:
         seen = len(self.gateway.connections()) if self._refuses(members) else 0
         question = f"{QUESTION} {time.monotonic()}."
         embed = group in self.plan.embeddings
-        answer = await self.gateway.ask(group, question, embed=embed, streamed=streamed)
+        waits = self.plan.waits(group)
+        answer = await self.gateway.ask(group, question, embed=embed, streamed=streamed, waits=waits)
         attempts = [one for i in members for one in self.stand_ins[i].attempts[before[i] :]]
         if self._refuses(members):
             refusing = {self.stand_ins[i].port: i for i in members if self.stand_ins[i].fault is Fault.REFUSED}

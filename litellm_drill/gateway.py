@@ -26,7 +26,7 @@ START_DEADLINE = 240.0
 """Seconds until the proxy answers: a busy machine takes one of them to import it."""
 
 ANSWER_DEADLINE = 30.0
-"""Seconds a question is waited for, as a patient caller would."""
+"""Seconds a question is waited for beyond the waits that the config asks for, as a patient caller would."""
 
 SCRIPT = Path(gateway_process.__file__)
 PASSED_ON = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
@@ -90,16 +90,15 @@ class Gateway:
         if response.status_code != 200:
             raise ConfigError(f"The proxy cannot take up the copy of the config again (HTTP {response.status_code}).")
 
-    async def ask(self, group: str, question: str, *, embed: bool, streamed: bool) -> Answer:
-        """What a caller gets who asks `group` a `question`."""
+    async def ask(self, group: str, question: str, *, embed: bool, streamed: bool, waits: float = 0.0) -> Answer:
+        """What a caller gets who asks `group` a `question`, where the config may wait for `waits` seconds."""
+        deadline = ANSWER_DEADLINE + waits
         began = time.monotonic()
         status, by, seen, words = 0, None, "", ""
         try:
-            status, by, seen, words = await asyncio.wait_for(
-                self._asked(group, question, embed, streamed), ANSWER_DEADLINE
-            )
+            status, by, seen, words = await asyncio.wait_for(self._asked(group, question, embed, streamed), deadline)
         except (asyncio.TimeoutError, httpx.TimeoutException):
-            seen = f"no answer within {ANSWER_DEADLINE:.0f} s"
+            seen = f"no answer within {deadline:.0f} s"
         except httpx.TransportError:
             seen = "the connection was lost"
         return Answer(status, by, seen, began, time.monotonic() - began, words)
@@ -111,7 +110,8 @@ class Gateway:
         )
         body = {"model": group, **said, **({"stream": True} if streamed else {})}
         headers = {"Authorization": f"Bearer {self._key}"}
-        async with self._client.stream("POST", self._url + path, json=body, headers=headers) as response:
+        asked = self._client.stream("POST", self._url + path, json=body, headers=headers, timeout=None)
+        async with asked as response:
             if response.status_code != 200:
                 wait = response.headers.get("retry-after", "")
                 seen = f"HTTP {response.status_code}{f', Retry-After {wait}' if wait else ''}"

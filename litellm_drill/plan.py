@@ -10,6 +10,7 @@ from functools import cached_property
 
 from litellm_drill.config import ANY_GROUP, Config, number
 from litellm_drill.document import ConfigError
+from litellm_drill.limit_rules import CLIENTS_PATIENCE
 from litellm_drill.models import Models
 from litellm_drill.outcome import Scenario, Scope
 from litellm_drill.providers import EMBEDDING, UNKNOWN, provider_of, reason_against
@@ -102,6 +103,15 @@ class Plan:
                 or node
             )
         return LITELLMS_TIMEOUT if node is None else number(node)
+
+    def waits(self, group: str) -> float:
+        """Seconds that a question to `group` may spend between its attempts by `retry_after`, but no longer than a
+        client waits."""
+        config = self.config
+        reached = [config.deployments[i] for i in self.reach(group)]
+        most = max((config.retries(one)[0] or 0 for one in reached), default=0)
+        between = number(config.setting("retry_after")) or 0.0
+        return min(between * most * len({one.group for one in reached}), CLIENTS_PATIENCE)
 
     def _targets(self, group: str) -> Sequence[str]:
         if self.config.falls_back_by_itself and not self.config.fallbacks_for(group):

@@ -78,7 +78,7 @@ def test_settings_are_kept() -> None:
     deployment = data["model_list"][0]  # type: ignore[index]
     assert deployment["litellm_params"] == {
         "model": "openai/gpt-4o",
-        "rpm": 7,
+        "rpm": 7000,
         "weight": 2,
         "max_tokens": 9,
         "allowed_fails_policy": {"TimeoutErrorAllowedFails": 3},
@@ -149,6 +149,7 @@ def test_sample_has_what_is_asked() -> None:
         "general_settings.alert_to_webhook_url",
         "general_settings.store_model_in_db",
         "litellm_params.api_key",
+        "litellm_params.rpm",
         "litellm_params.api_base",
         "litellm_params.extra_headers",
         "litellm_params.organization",

@@ -30,7 +30,7 @@ class Played(Gateway):
         self.questions = 0
         self.mute: dict[bool, Answer] = {}
 
-    async def ask(self, group: str, question: str, *, embed: bool, streamed: bool) -> Answer:
+    async def ask(self, group: str, question: str, *, embed: bool, streamed: bool, waits: float = 0.0) -> Answer:
         self.questions += 1
         if streamed in self.mute:
             return self.mute[streamed]

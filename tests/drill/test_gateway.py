@@ -61,8 +61,9 @@ async def test_silence_ends(gateway: Gateway, stand_in: StandIn, monkeypatch: py
     """Nobody waits for ever."""
     monkeypatch.setattr(module, "ANSWER_DEADLINE", 0.1)
     await stand_in.turn(Fault.SILENT)
-    answer = await gateway.ask("gpt", f"{QUESTION} 1", embed=False, streamed=True)
+    answer = await gateway.ask("gpt", f"{QUESTION} 1", embed=False, streamed=True, waits=0.2)
     assert (answer.status, answer.seen) == (0, "no answer within 0 s")
+    assert answer.seconds >= 0.3
 
 
 async def test_unserved_proxy_does_not_answer(gateway: Gateway, stand_in: StandIn) -> None:

@@ -31,7 +31,7 @@ class Telltale(Gateway):
     async def begin_anew(self, config: Path) -> None:
         pass
 
-    async def ask(self, group: str, question: str, *, embed: bool, streamed: bool) -> Answer:
+    async def ask(self, group: str, question: str, *, embed: bool, streamed: bool, waits: float = 0.0) -> Answer:
         if group == "gpt":
             return Answer(200, 0, "", 0.0, 0.1)
         return Answer(400, None, "HTTP 400", 0.0, 0.1, (self.folder / "config.yaml").read_text("utf-8"))

@@ -75,6 +75,19 @@ def test_sample_is_spread() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [("num_retries: 3", 0), ("num_retries: 3, retry_after: 11", 66), ("retry_after: 2", 8), ("retry_after: 999", 600)],
+)
+def test_waits_are_allowed_for(settings: str, seconds: float) -> None:
+    """A config that waits between attempts is given the time, for the group and its fallback, up to a client's."""
+    text = THREE.replace(
+        "router_settings:\n  fallbacks: [{gpt: [spare]}]",
+        f"router_settings: {{{settings}, fallbacks: [{{gpt: [spare]}}]}}",
+    )
+    assert plan_of(text).waits("gpt") == seconds
+
+
+@pytest.mark.parametrize(
     ("i", "streamed", "seconds"), [(0, False, 60.0), (0, True, 60.0), (1, True, 10.0), (2, False, 6000.0)]
 )
 def test_own_timeouts_are_known(i: int, streamed: bool, seconds: float) -> None:

@@ -71,6 +71,8 @@ DRILL = (
     "drill/test_ordinary_configs.py",
     "drill/test_idioms.py",
     "drill/test_fit_of_fallbacks.py",
+    "drill/test_endpoints.py",
+    "drill/test_misspelt_settings.py",
 )
 WAITS = "exception_mapping/test_stated_wait.py"
 DECISIONS = ("exception_mapping/test_http_status_mapping.py", "router_unit_tests/test_cooldown_decision.py")
@@ -140,7 +142,14 @@ OTHER_KILLERS = {
     "gateway_process": Killers(quick=("drill/test_loopback.py", "drill/test_gateway_process.py")),
     **dict.fromkeys(
         ("drill", "gateway", "run_command"),
-        Killers(quick=("drill/test_run_errors.py", "drill/test_drills.py", "drill/test_gateway.py")),
+        Killers(
+            quick=(
+                "drill/test_run_errors.py",
+                "drill/test_drills.py",
+                "drill/test_gateway.py",
+                "drill/test_stock_side.py",
+            )
+        ),
     ),
     "known_credentials": Killers(quick=(REDACTION, *ANSWERS)),
     "redaction": Killers(quick=(REDACTION, *ANSWERS)),
