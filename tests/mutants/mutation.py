@@ -70,6 +70,8 @@ DRILL = (
     "drill/test_seeded_defects.py",
     "drill/test_ordinary_configs.py",
     "drill/test_idioms.py",
+    "drill/test_endpoints.py",
+    "drill/test_misspelt_settings.py",
     "drill/test_fit_of_fallbacks.py",
     "drill/test_endpoints.py",
     "drill/test_misspelt_settings.py",
