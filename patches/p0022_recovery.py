@@ -49,6 +49,7 @@ ADDS = (
     "litellm/router_utils/failover/rotation.py",
     "litellm/router_utils/failover/rotation_metrics.py",
     "litellm/router_utils/failover/suspicion.py",
+    "tests/router_unit_tests/test_held_back.py",
     "tests/router_unit_tests/test_recovery.py",
     "tests/router_unit_tests/test_rotation.py",
     "tests/router_unit_tests/test_silent_hosts.py",
@@ -68,13 +69,24 @@ EDITS = {
         ForReleases(
             {
                 "<1.110": (
-                    AddImport(PYTHON, ("give_back_unsent", "hold_back_doubtful", "watch_selected_deployment")),
+                    AddImport(
+                        PYTHON,
+                        (
+                            "choose_again_unheld",
+                            "choose_again_unheld_sync",
+                            "give_back_unsent",
+                            "hold_back_doubtful",
+                            "watch_selected_deployment",
+                        ),
+                    ),
                     AddImport(ROTATION, CHECKED),
                     *SETTINGS.parameters("Router.__init__"),
                     *(InsertFirst("Router.__init__", f"self.{name[8:]} = {name}({name[8:]})") for name in CHECKED),
                     Decorate("Router._update_kwargs_with_deployment", "watch_selected_deployment"),
                     Decorate("Router._filter_cooldown_deployments", "hold_back_doubtful"),
                     Decorate("Router.make_call", "give_back_unsent"),
+                    Decorate("Router.async_get_available_deployment", "choose_again_unheld"),
+                    Decorate("Router.get_available_deployment", "choose_again_unheld_sync"),
                 ),
                 ">=1.110": SETTINGS.compiled(),
             },
@@ -128,6 +140,8 @@ EDITS = {
                         (
                             "adopt_stored",
                             "adopt_stored_sync",
+                            "choose_again_unheld",
+                            "choose_again_unheld_sync",
                             "give_back_unsent",
                             "hold_back_doubtful",
                             "hold_back_doubtful_sync",
@@ -138,6 +152,8 @@ EDITS = {
                     *SETTINGS.served_arguments(),
                     Decorate("RustCore._answer_cache", "adopt_stored"),
                     Decorate("RustCore._answer_cache_sync", "adopt_stored_sync"),
+                    Decorate("RustCore._drive", "choose_again_unheld"),
+                    Decorate("RustCore._call_sync", "choose_again_unheld_sync"),
                     Decorate("_Driver.attempt", "watch_attempt"),
                     Decorate("_Driver.failed", "give_back_unsent"),
                     Decorate("_Driver.attempt_sync", "watch_attempt_sync"),

@@ -74,18 +74,27 @@ def _mode(deployment: Deployment) -> Any:  # any-ok: whatever the user has set
 
 
 async def _probe(deployment_id: str, deployment: Deployment, timeout: float, judge: Judge) -> None:
+    asked: Final = asyncio.ensure_future(_asked(deployment, timeout))
+    asked.add_done_callback(_has_failed)  # so that nobody misses what it raises
     try:
-        error: Final = await _asked(deployment, timeout)
+        await asyncio.wait({asked})  # a loop that ends cancels both: what becomes of the request then is no answer
+        error: Final = asked.result()
     except Exception as problem:  # nobody waits for this
         verbose_router_logger.debug("The probe of deployment %s has failed: %s", deployment_id, type(problem).__name__)
         judge.eject_again(deployment_id, is_silent=isinstance(problem, asyncio.TimeoutError))
         return
+    finally:
+        asked.cancel()
     failure: Final = None if error is None else failure_of(error)
     if failure is None or not is_deployment_fault(failure.kind):
         judge.restore(deployment_id)
     else:
         is_silent: Final = failure.kind in (FailureKind.TIMED_OUT, FailureKind.UNREACHABLE)
         judge.eject_again(deployment_id, wait=failure.retry_after, is_silent=is_silent)
+
+
+def _has_failed(asked: "asyncio.Future[BaseException | None]") -> bool:
+    return not asked.cancelled() and asked.exception() is not None
 
 
 async def _asked(deployment: Deployment, timeout: float) -> BaseException | None:

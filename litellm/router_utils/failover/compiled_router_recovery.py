@@ -6,13 +6,15 @@ tells how its attempts fare. `rotation` knows them.
 import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.router_utils.failover.compiled_router_reports import cooling_deployment
 from litellm.router_utils.failover.compiled_router_types import Answer, Core, Outcome, Step
-from litellm.router_utils.failover.driver_state import Driver, is_recorded
-from litellm.router_utils.failover.retry_state import NO_AFFINITY, Affinity, current_turn
+from litellm.router_utils.failover.deadline import has_used_up_deadline
+from litellm.router_utils.failover.driver_state import Driver, is_recorded, turn_of_step
+from litellm.router_utils.failover.fallback_cooldown import cooldown_cut_off
+from litellm.router_utils.failover.retry_state import NO_AFFINITY, Affinity, RequestState, carrying, current_turn
 from litellm.router_utils.failover.rotation import (
     Rotation,
     Sent,
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 _FIRST_STAGE: Final = "callback_filters"
 _READ_ALL: Final = "batch_get"
+_HELD: Final = "failover_held"
+"""Where the failure of a request has its state, if the last choice has left deployments out."""
+
+Result = TypeVar("Result")
 
 
 def watch_attempt(
@@ -42,10 +48,11 @@ def watch_attempt(
         try:
             told: Final = await attempt(self, step)
         except BaseException:
-            if sent is not None:
-                sent.cut_off(self.failover.router)
+            cut_off: Final = None if sent is None else sent.cut_off(self.failover.router)
+            if cut_off is not None:
+                cooldown_cut_off(turn_of_step(self, step), cut_off)
             raise
-        return _ended(self, sent, told)
+        return _ended(self, step, sent, told)
 
     return attempt_and_watch
 
@@ -62,7 +69,7 @@ def watch_attempt_sync(attempt: Callable[[Driver, Step], Outcome]) -> Callable[[
             if sent is not None:
                 sent.drop()
             raise
-        return _ended(self, sent, told)
+        return _ended(self, step, sent, told)
 
     return attempt_and_watch
 
@@ -74,6 +81,7 @@ def _send(driver: Driver, step: Step) -> Sent | None:
     deployment_id: Final = str(step["deployment_id"])
     sent: Final = _rotation(driver).send(deployment_id, driver.failover.probed)
     driver.failover.probed = ()
+    driver.failover.has_held = False
     return sent
 
 
@@ -83,11 +91,14 @@ def _rotation(driver: Driver) -> Rotation:
     return known if isinstance(known, Rotation) else rotation_of(driver.failover.router)
 
 
-def _ended(driver: Driver, sent: Sent | None, told: Outcome) -> Outcome:
+def _ended(driver: Driver, step: Step, sent: Sent | None, told: Outcome) -> Outcome:
     if sent is not None and told.get("ok"):
         sent.succeed()
     elif sent is not None:
-        sent.fail(driver.failover.router, driver._last_error)
+        error: Final = driver._last_error
+        sent.fail(driver.failover.router, error)
+        if isinstance(error, Exception) and has_used_up_deadline():
+            cooldown_cut_off(turn_of_step(driver, step), error)
     return told
 
 
@@ -135,12 +146,15 @@ def hold_back_doubtful_sync(select: Callable[[Driver, Step], Answer]) -> Callabl
 def _held(driver: Driver, step: Step, *, is_sync: bool) -> Collection[str]:
     candidates: Final[Sequence[str]] = step.get("candidates") or ()
     _give_back(driver)
+    driver.failover.has_held = False
     if len(candidates) < 2 or not _rotation(driver).doubtful(candidates):
         return ()
-    if not is_recorded(driver) or driver._request.get(PREVIOUS_RESPONSE):
+    state: Final = driver.failover.request_state
+    if state.is_unheld or not is_recorded(driver) or driver._request.get(PREVIOUS_RESPONSE):
         return ()
-    tried: Final = driver.failover.request_state.failed_deployment_ids
+    tried: Final = state.failed_deployment_ids
     held, driver.failover.probed = hold_back(driver.failover.router, candidates, tried, is_sync=is_sync)
+    driver.failover.has_held = bool(held)
     return held
 
 
@@ -158,9 +172,57 @@ def give_back_unsent(failed: Callable[[Driver, Step], BaseException]) -> Callabl
     @functools.wraps(failed)
     def failed_and_give_back(self: Driver, step: Step) -> BaseException:
         _give_back(self)
-        return failed(self, step)
+        error: Final = failed(self, step)
+        if self.failover.has_held:
+            setattr(error, _HELD, self.failover.request_state)
+        return error
 
     return failed_and_give_back
+
+
+def choose_again_unheld(drive: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Wrap `RustCore._drive`, by which each asynchronous request is served: one whose choice has come to nothing,
+    whatever the reason, although some deployments were left out for better ones, goes on among all of them."""
+
+    @functools.wraps(drive)
+    async def _drive(self: object, *args: object, **kwargs: object) -> Result:
+        try:
+            return await drive(self, *args, **kwargs)
+        except Exception as error:
+            state: Final = _unhold(error)
+            if state is None:
+                raise
+        with carrying(state):
+            return await drive(self, *args, **kwargs)
+
+    return _drive
+
+
+def choose_again_unheld_sync(call: Callable[..., Result]) -> Callable[..., Result]:
+    """As `choose_again_unheld`, for `RustCore._call_sync`."""
+
+    @functools.wraps(call)
+    def _call_sync(self: object, *args: object, **kwargs: object) -> Result:
+        try:
+            return call(self, *args, **kwargs)
+        except Exception as error:
+            state: Final = _unhold(error)
+            if state is None:
+                raise
+        with carrying(state):
+            return call(self, *args, **kwargs)
+
+    return _call_sync
+
+
+def _unhold(error: Exception) -> RequestState | None:
+    """The state of a request that has failed with `error`, to go on with among all deployments; None if none was left
+    out, or it has done so."""
+    state: Final = safe_getattr(error, _HELD)
+    if not isinstance(state, RequestState) or state.is_unheld:
+        return None
+    state.is_unheld = True
+    return state
 
 
 def _without(step: Step, held: Collection[str]) -> Step:

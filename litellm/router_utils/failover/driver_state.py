@@ -48,7 +48,8 @@ class DriverState:
     group's is 0, that of its fallbacks 1. `group` is the one a deployment is chosen from and the `order` in it, None
     for the one asked for, `substitutes` the automatic fallbacks of that, once it has failed, `given` what an attempt is
     to leave as it was, `is_recorded` whether the policy decides, None until that has been asked, `probed` the ids of
-    the deployments that the attempt may be the probe of, should it go there, and `driver` a weak reference.
+    the deployments that the attempt may be the probe of, should it go there, `has_held` whether the choice under way
+    leaves out some that are not as good as others, and `driver` a weak reference.
     `request_state` is what all turns share."""
 
     router: Router
@@ -59,6 +60,7 @@ class DriverState:
     given: object = None
     is_recorded: bool | None = None
     probed: Sequence[str] = ()
+    has_held: bool = False
     driver: "Callable[[], Driver | None]" = lambda: None
     request_state: RequestState = field(default_factory=RequestState)
 

@@ -60,6 +60,16 @@ def cooldown_failed_fallback(turn: GroupTurn) -> None:
         verbose_router_logger.warning("Deployment %s was not cooled down: %s", name, problem)
 
 
+def cooldown_cut_off(turn: GroupTurn, error: Exception) -> None:
+    """Cool down the lone deployment that has used up a deadline for all callers, before a fallback could answer in its
+    place: who asks next has the fallback. `error` is its timeout."""
+    try:
+        if fallbacks_remain(turn, {}, ()):
+            _cool_down_alone(turn.router, str(turn.attempt.deployment_id), error)
+    except Exception as problem:  # must not take the deadline's failure from the caller
+        verbose_router_logger.warning("A deployment of %s was not cooled down: %s", turn.group, problem)
+
+
 def _is_due(router: Router, deployment_id: str, error: Exception) -> bool:
     """Whether a deployment that failed with `error` has failed often enough, or once for a reason that is enough."""
     context: Final = routing_context(router)

@@ -24,9 +24,11 @@ from litellm.router_utils.failover.attempts import (
     step_without_deployment,
 )
 from litellm.router_utils.failover.caller_fault import RECORDED, is_caller_fault
+from litellm.router_utils.failover.deadline import has_used_up_deadline
 from litellm.router_utils.failover.fallback_cooldown import (
     cool_down_if_due,
     cooldown_after_fallback,
+    cooldown_cut_off,
     cooldown_failed_fallback,
 )
 from litellm.router_utils.failover.fallbacks import can_fall_back, start_turn
@@ -116,8 +118,9 @@ def record_failed_attempt(make_call: Callable[..., Awaitable[Result]]) -> Callab
                 _record(turn, error, kwargs, is_unlogged=is_unlogged)
             raise
         except asyncio.CancelledError:
-            if turn is not None and turn.sent is not None:
-                turn.sent.cut_off(self)
+            cut_off: Final = turn.sent.cut_off(self) if turn is not None and turn.sent is not None else None
+            if turn is not None and cut_off is not None:
+                cooldown_cut_off(turn, cut_off)
             raise
         finally:
             if turn is not None:
@@ -137,6 +140,8 @@ def _record(turn: GroupTurn, error: Exception, kwargs: Request, *, is_unlogged: 
     if is_unlogged and not is_caller_fault(error):
         _count_unlogged(turn.router, failed.deployment_id, error)
     cooldown_failed_fallback(turn)
+    if has_used_up_deadline():
+        cooldown_cut_off(turn, error)
 
 
 def _is_unlogged(kwargs: Request) -> bool:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from litellm.router_utils.failover.retry_state import GroupTurn, current_turn
 from litellm.router_utils.failover.rotation import adopt_cooldowns, hold_back, rotation_of
+from litellm.router_utils.failover.rotation_wait import give_back, what_is_used_up
 from litellm.router_utils.failover.router_view import PREVIOUS_RESPONSE, Deployment, Request, Router, id_of
 
 AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
@@ -30,6 +31,7 @@ def watch_selected_deployment(update_kwargs: Callable[..., None]) -> Callable[..
             deployment_id: Final = str((kwargs.get("model_info") or {}).get("id"))
             turn.sent = rotation_of(self).send(deployment_id, turn.probed)
             turn.probed = ()
+            turn.has_held = False
 
     return _update_kwargs_with_deployment
 
@@ -63,7 +65,7 @@ def hold_back_doubtful(
     ) -> list[AnyDeployment]:
         left: Final = filter_cooldowns(self, healthy_deployments, cooldown_deployments)
         turn: Final = current_turn()
-        if turn is None or not turn.is_choosing or not turn.attempt.is_recorded:
+        if turn is None or not turn.is_choosing or not turn.attempt.is_recorded or turn.state.is_unheld:
             return left
         if cooldown_deployments:
             adopt_cooldowns(self, cooldown_deployments)
@@ -72,11 +74,60 @@ def hold_back_doubtful(
     return _filter_cooldown_deployments
 
 
+def choose_again_unheld(get_available: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[Result]]:
+    """Wrap `Router.async_get_available_deployment`: a choice that comes to nothing, whatever the reason, although some
+    deployments were left out for better ones, is made once more among all of them."""
+
+    @functools.wraps(get_available)
+    async def async_get_available_deployment(self: Router, *args: object, **kwargs: object) -> Result:
+        used_up: Final = what_is_used_up(kwargs)
+        try:
+            return await get_available(self, *args, **kwargs)
+        except Exception:
+            if not _unhold(self):
+                raise
+        give_back(kwargs, used_up)
+        return await get_available(self, *args, **kwargs)
+
+    return async_get_available_deployment
+
+
+def choose_again_unheld_sync(get_available: Callable[..., Result]) -> Callable[..., Result]:
+    """As `choose_again_unheld`, for `Router.get_available_deployment`."""
+
+    @functools.wraps(get_available)
+    def get_available_deployment(self: Router, *args: object, **kwargs: object) -> Result:
+        used_up: Final = what_is_used_up(kwargs)
+        try:
+            return get_available(self, *args, **kwargs)
+        except Exception:
+            if not _unhold(self):
+                raise
+        give_back(kwargs, used_up)
+        return get_available(self, *args, **kwargs)
+
+    return get_available_deployment
+
+
+def _unhold(router: Router) -> bool:
+    """Have the request that is under way go to any deployment, if some were left out; whether they were."""
+    turn: Final = current_turn()
+    if turn is None or not turn.has_held:
+        return False
+    rotation_of(router).give_back(turn.probed)
+    turn.probed = ()
+    turn.has_held = False
+    turn.state.is_unheld = True
+    turn.affinity = replace(turn.affinity, excluded=())
+    return True
+
+
 def _unheld(router: Router, turn: GroupTurn, left: list[AnyDeployment]) -> list[AnyDeployment]:
     names: Final = [str(id_of(one)) for one in left]
     tried: Final = turn.state.failed_deployment_ids if turn.state.attempts else ()
     held, turn.probed = hold_back(router, names, tried, is_sync=turn.attempt.is_sync)
     if not held:
         return left
+    turn.has_held = True
     turn.affinity = replace(turn.affinity, excluded=[one for one in left if id_of(one) in held])
     return [one for one in left if id_of(one) not in held]

@@ -36,6 +36,7 @@ class RequestState:
     visited_groups: set[str] = field(default_factory=set)
     asked: str | None = None  # the id of the deployment that an attempt went to last
     is_recovered: bool = False  # whether its stream goes on elsewhere should it break off
+    is_unheld: bool = False  # whether it may go to any deployment, since better ones could not serve it
 
     @property
     def failed_deployment_ids(self) -> frozenset[str]:
@@ -92,7 +93,7 @@ class Sent(Protocol):
 
     def fail(self, router: Router, error: BaseException) -> None: ...
 
-    def cut_off(self, router: Router) -> None: ...
+    def cut_off(self, router: Router) -> Exception | None: ...
 
     def drop(self) -> None: ...
 
@@ -117,6 +118,7 @@ class GroupTurn:
     let_through: frozenset[str] = frozenset()  # the ids of those it may ask though they are cooling down
     sent: "Sent | None" = None  # the attempt under way, if somebody watches how it fares
     probed: Sequence[str] = ()  # the ids of those that the attempt may be the probe of, should it go there
+    has_held: bool = False  # whether the choice under way leaves out some that are not as good as others
 
     @property
     def is_fallback(self) -> bool:

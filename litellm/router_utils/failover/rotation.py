@@ -29,6 +29,7 @@ from litellm.router_utils.failover.router_view import (
     cooldowns_of,
     counts_allowed_fails,
     deployment_setting,
+    order_of,
     own_setting,
     router_setting,
     settings_keeper,
@@ -143,14 +144,15 @@ class Sent:
         if self._is_probe:
             self._rotation.recovery.abandon(self.deployment_id, self.begun)
 
-    def cut_off(self, router: Router) -> None:
-        """Nobody waits for it any more, which is its timeout if it has had all of a deadline for all callers."""
+    def cut_off(self, router: Router) -> Exception | None:
+        """Nobody waits for it any more, which is its timeout if it has had all of a deadline for all callers: this."""
         if not has_used_up_deadline():
             self.drop()
-            return
+            return None
         error: Final = litellm.Timeout(message="", model="", llm_provider="")
         keep_failure(error, Failure(FailureKind.TIMED_OUT, basis=Basis.TRANSPORT))
         self.fail(router, error)
+        return error
 
     def fail(self, router: Router, error: BaseException) -> None:
         """It has failed. A deployment that has answered nobody since it was sent is not asked by other callers until
@@ -323,8 +325,16 @@ def hold_back(
     untried: Final = [name for name in deployment_ids if name not in tried] or deployment_ids
     best: Final = min(doubtful.get(name, Phase.IN_ROTATION) for name in untried)
     kept: Final = [name for name in untried if doubtful.get(name, Phase.IN_ROTATION) == best and name not in probed]
-    held: Final = [name for name, phase in doubtful.items() if phase > best and is_replaced(router, name, kept)]
+    worse: Final = [name for name, phase in doubtful.items() if phase > best and is_replaced(router, name, kept)]
+    held: Final = [name for name in worse if rotation.recovery.phase(name) or _has_its_order(router, name, kept)]
     return held, probed
+
+
+def _has_its_order(router: Router, deployment_id: str, others: Collection[str]) -> bool:
+    """Whether one of the others has the deployment's `order`, which the user has set: a mere suspicion goes no further
+    than that."""
+    infos: Final = {name: router.get_model_info(id=name) or {} for name in (deployment_id, *others)}
+    return any(order_of(infos[name]) == order_of(infos[deployment_id]) for name in others)
 
 
 def _admits(router: Router, rotation: Rotation, deployment_id: str, *, is_sync: bool) -> bool:

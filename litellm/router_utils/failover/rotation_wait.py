@@ -98,7 +98,7 @@ def wait_for_rotation(get_healthy: Callable[..., Awaitable[Result]]) -> Callable
         turn: Final = current_turn()
         if turn is None or not turn.is_choosing:
             return await get_healthy(self, *args, **kwargs)
-        used_up: Final = _what_is_used_up(kwargs)
+        used_up: Final = what_is_used_up(kwargs)
         while True:
             turn.shut_out = ()
             try:
@@ -111,7 +111,7 @@ def wait_for_rotation(get_healthy: Callable[..., Awaitable[Result]]) -> Callable
                 if wait is None:
                     raise
             await asyncio.sleep(wait)
-            _give_back(kwargs, used_up)
+            give_back(kwargs, used_up)
 
     return async_get_healthy_deployments
 
@@ -124,7 +124,7 @@ def wait_for_rotation_sync(get_available: Callable[..., Result]) -> Callable[...
         turn: Final = current_turn()
         if turn is None or not turn.is_choosing or not turn.attempt.is_sync:
             return get_available(self, *args, **kwargs)
-        used_up: Final = _what_is_used_up(kwargs)
+        used_up: Final = what_is_used_up(kwargs)
         while True:
             turn.shut_out = ()
             try:
@@ -134,17 +134,19 @@ def wait_for_rotation_sync(get_available: Callable[..., Result]) -> Callable[...
                 if wait is None:
                     raise
             time.sleep(wait)
-            _give_back(kwargs, used_up)
+            give_back(kwargs, used_up)
 
     return get_available_deployment
 
 
-def _what_is_used_up(kwargs: Mapping[str, object]) -> Request:
+def what_is_used_up(kwargs: Mapping[str, object]) -> Request:
+    """What of the request, among the arguments of a choice, the choice takes out of it."""
     request: Final = request_in(kwargs)
     return {name: request[name] for name in _USED_UP if name in request}
 
 
-def _give_back(kwargs: Mapping[str, object], used_up: Request) -> None:
+def give_back(kwargs: Mapping[str, object], used_up: Request) -> None:
+    """Put what a choice has taken out of the request there again, for another one."""
     request: Final = request_in(kwargs)
     if isinstance(request, MutableMapping):
         request.update(used_up)
