@@ -57,6 +57,7 @@ EDITS = {
                     InsertFirst("Router.__init__", 'self.total_timeout = seconds_from(total_timeout, "router")'),
                     Decorate("Router.async_function_with_fallbacks", "hold_to_deadline"),
                     Decorate("Router.function_with_fallbacks", "hold_to_deadline_sync"),
+                    Decorate("Router._generic_api_call_with_fallbacks", "hold_to_deadline_sync"),
                     Decorate("Router._update_kwargs_with_deployment", "limit_attempt"),
                 ),
                 ">=1.110": (

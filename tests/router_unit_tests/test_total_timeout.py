@@ -265,6 +265,29 @@ async def test_other_endpoints(kind: str, silent: FaultyProvider) -> None:
         assert raised.value.status_code == 504
 
 
+async def test_synchronous_response(silent: FaultyProvider) -> None:
+    """A synchronous response, of which LiteLLM makes one attempt, is held to it."""
+    with routed([deployment("a", "openai", silent.url)], timeout=OWN_TIMEOUT, total_timeout=0.2) as router:
+        began = time.monotonic()
+        with pytest.raises(litellm.Timeout) as raised:
+            await asyncio.to_thread(router.responses, model=GROUP, input="ping")
+        assert time.monotonic() - began < TOTAL + SLACK
+        assert raised.value.status_code == 504
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+async def test_fallback_after_a_deadline(mode: str, silent: FaultyProvider, well: FaultyProvider) -> None:
+    """A lone deployment that has used up the router's deadline leaves the next request to its fallback."""
+    group = [deployment("a", "openai", silent.url), deployment("b", "openai", well.url, group=OTHER)]
+    settings = {"timeout": OWN_TIMEOUT, "total_timeout": 0.3, "num_retries": 1, "fallbacks": [{GROUP: [OTHER]}]}
+    with routed(group, **settings) as router:
+        _, error = await timed(router, mode)
+        assert "b" not in [one.deployment_id for one in getattr(error, "failed_attempts", ())]
+        assert await until(lambda: cooling_down(router) == {"a"})
+        assert await ask(router, mode) == "pong"
+        assert silent.attempts == 1
+
+
 @pytest.mark.parametrize("value", [-1, "soon", float("nan")])
 async def test_senseless_values(value: Any, well: FaultyProvider) -> None:
     """A value that makes no sense is refused by name, the router's when it is made, a request's as a bad request."""

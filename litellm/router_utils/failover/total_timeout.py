@@ -132,7 +132,7 @@ def limit_attempt(update_kwargs: Callable[..., None]) -> Callable[..., None]:
             return
         left: Final = deadline.left()
         if not left:
-            raise timed_out(deadline)
+            raise timed_out(deadline, is_asked=False)
         own: Final = kwargs.get("timeout")
         limit: Final = own if kwargs.get("stream") else shorter(own, left)
         deadline.start_attempt(is_shorter=limit != own)
@@ -216,8 +216,9 @@ def run_within_sync(deadline: Deadline, call: Callable[[], Result]) -> Result:
     raise timed_out(deadline)
 
 
-def timed_out(deadline: Deadline) -> litellm.Timeout:
-    """What a request ends with at its deadline: status 504, and the attempts, the one under way included."""
+def timed_out(deadline: Deadline, *, is_asked: bool = True) -> litellm.Timeout:
+    """What a request ends with at its deadline: status 504, and the attempts, the one under way included, if one has
+    been asked."""
     turn: Final = deadline.turn
     error: Final = litellm.Timeout(
         message=f"The request did not finish within its {TOTAL_TIMEOUT} of {deadline.seconds:g} s.",
@@ -226,7 +227,8 @@ def timed_out(deadline: Deadline) -> litellm.Timeout:
         exception_status_code=504,
     )
     if isinstance(turn, GroupTurn):
-        _record_under_way(turn)
+        if is_asked:
+            _record_under_way(turn)
         attach_attempts(error, turn.state.attempts)
     return error
 
