@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import litellm
@@ -117,7 +117,7 @@ async def test_order_at_a_cold_start(host: FaultyProvider, sibling: FaultyProvid
         await ended(asked)
 
 
-async def ended(asked: list[asyncio.Future[str]]) -> None:
+async def ended(asked: Sequence[asyncio.Future[str]]) -> None:
     """Nobody waits for these any more."""
     for one in asked:
         one.cancel()
