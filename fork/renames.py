@@ -24,6 +24,7 @@ class Rename(NamedTuple):
 IN_THE_ROUTERS_CORE = {
     "Router": "PythonCore",
     "Router.async_get_healthy_deployments": "PythonCore._core_async_get_healthy_deployments",
+    "Router.async_get_available_deployment": "PythonCore._async_get_available_deployment_unresolved",
     "Router.get_available_deployment": "PythonCore._get_available_deployment_unresolved",
 }
 RENAMES = (
