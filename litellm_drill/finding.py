@@ -23,7 +23,8 @@ class Severity(Enum):
 
 
 KEY = re.compile(
-    r"(?<![\w-])(?:sk-[\w-]{8,}|(?:AKIA|ASIA|AIza|gsk_|xai-|hf_|ghp_|github_pat_|glpat-|r8_|pplx-|nvapi-|csk-|fw_)[\w-]{16,}|"
+    r"(?<![\w-])(?:sk-[\w-]{8,}|"
+    r"(?:AKIA|ASIA|AIza|gsk_|xai-|hf_|ghp_|github_pat_|glpat-|r8_|pplx-|nvapi-|csk-|fw_)[\w-]{16,}|"
     r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,})(?![\w-])"
 )
 """What may be a key, though it stands where a name does: by how providers' keys begin, or as it is long and random."""

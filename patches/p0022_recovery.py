@@ -18,10 +18,11 @@ Change
   health check that finds out, beside the callers' requests, unless
   `background_probes` is false.
 - A deployment at which a request has been waiting for twice as long as any
-  has lately, and for a second at least, is asked if no other is left. So is
-  one that has never answered while two requests wait for it.
+  has lately, and for a second at least, is asked if no other of its `order`
+  is left. So is one that has never answered while two requests wait for it.
 - All of this orders a choice, after LiteLLM's cooldowns and before filters,
-  `order` and strategies; it takes the last deployment from nobody. Cooldowns
+  `order` and strategies; it takes the last deployment from nobody: a choice
+  that comes to nothing is made once more among all. Cooldowns
   are written as before, and `allowed_fails`, `cooldown_time` and
   `disable_cooldowns` decide on them alone. Only that of a lone deployment
   whose fallback answers grows itself.
