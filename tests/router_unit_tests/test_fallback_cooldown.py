@@ -152,11 +152,11 @@ async def test_a_cooldown_of_no_time_is_none() -> None:
         assert await answered(router, status(429)) == set()
 
 
-async def test_a_provider_may_ask_for_no_time(relieved: Any) -> None:
-    """A Retry-After of zero means no cooldown, and the attempt tells it from none."""
+async def test_wait_of_nothing_is_no_wait(relieved: Any) -> None:
+    """A Retry-After of zero leaves the cooldown to the router, and the attempt tells it from none."""
     failure = status(429)
     failure.response = httpx.Response(429, headers={"retry-after": "0"})
-    assert await answered(relieved, failure) == set()
+    assert await answered(relieved, failure) == {"a"}
 
     async def body() -> None:
         await fails(relieved, "a", failure)
