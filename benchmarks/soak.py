@@ -85,8 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strategy", choices=STRATEGIES, default=STRATEGIES[0], help=f"default {STRATEGIES[0]}")
     parser.add_argument("--streams", action="store_true", help="stream all answers, and break some after their words")
     options = parser.parse_args(arguments)
-    how = (options.seconds, options.concurrency, options.seed, options.strategy)
-    soak = Soak(*how, streams=options.streams)
+    soak = Soak(options.seconds, options.concurrency, options.seed, options.strategy, streams=options.streams)
     litellm.suppress_debug_info = True
     # LiteLLM leaves its aiohttp sessions to the garbage collector, which complains of each.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
