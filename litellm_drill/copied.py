@@ -140,7 +140,7 @@ def with_short_timeouts(data: Mapping[str, object], short: float = SHORT) -> dic
 def _shortened(value: Mapping[str, object], short: float) -> dict[str, object]:
     changed: dict[str, object] = {}
     for key, inner in value.items():
-        seconds = _seconds(inner)
+        seconds = _number(inner)
         if key in TIMEOUTS and seconds is not None:
             changed[key] = min(seconds, short)
         elif isinstance(inner, list):
@@ -150,7 +150,7 @@ def _shortened(value: Mapping[str, object], short: float) -> dict[str, object]:
     return changed
 
 
-def _seconds(value: object) -> float | None:
+def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -180,9 +180,11 @@ def _params(copy: Copy, node: Node, url: str, provider: str) -> dict[str, object
         _without(node, (*PLACES, "api_key")),
         lambda name: name in KEPT_TEXTS or name.startswith("allowed_fails"),
     )
-    for name in (name for name in LIMITS if _seconds(kept.get(name)) is not None):
-        kept[name] = float(str(kept[name])) * MORE
-        copy.replaced[f"litellm_params.{name}: {MORE} times as much"] += 1
+    for name in LIMITS:
+        limit = _number(kept.get(name))
+        if limit is not None:
+            kept[name] = limit * MORE
+            copy.replaced[f"litellm_params.{name}: {MORE} times as much"] += 1
     return {**kept, "api_base": url + BASES.get(provider, VERSIONED), "api_key": KEY}
 
 
@@ -191,7 +193,7 @@ def _kept(copy: Copy, where: str, node: Node, is_kept: Callable[[str], bool]) ->
     kept: dict[str, object] = {}
     for name, value in node.entries.items():
         plain = _plain(value)
-        is_number = isinstance(plain, (bool, int, float)) or _seconds(plain) is not None
+        is_number = isinstance(plain, (bool, int, float)) or _number(plain) is not None
         if SECRET.search(name) and name not in KEPT_TEXTS and not name.startswith("supports_"):
             copy.drop(f"{where}.{name}", value, "may be a key")
         elif plain is None or is_kept(name) or (is_number and not SINK.search(name)):

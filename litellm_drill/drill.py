@@ -63,9 +63,7 @@ async def drill(plan: Plan, python: str, release: str, advance: Progress) -> Rep
     count = min(LANES, max(len(rounds(plan.scenarios, plan.components)), 1))
     outcomes: list[Outcome] = []
     async with AsyncExitStack() as stack:
-        lanes = await _lanes(stack, plan, python, count)
-        for lane in lanes:
-            lane.has_total = OURS in release
+        lanes = await _lanes(stack, plan, python, count, has_total=OURS in release)
         await _together(lane.measure() for lane in lanes)
         unwell = {way: seen for lane in lanes for way, seen in lane.unwell.items()}
         drilled = [one for one in plan.scenarios if (one.group, one.streamed) not in unwell]
@@ -215,7 +213,7 @@ def _result(attempt: Attempt) -> str:
     return "answered" if attempt.fault is None else attempt.fault.value
 
 
-async def _lanes(stack: AsyncExitStack, plan: Plan, python: str, count: int) -> list[Lane]:
+async def _lanes(stack: AsyncExitStack, plan: Plan, python: str, count: int, *, has_total: bool) -> list[Lane]:
     """Proxies that answer, with stand-ins for all that `plan` can reach. Raises ConfigError if one does not start."""
     made = [await _stood_in(stack, plan) for _ in range(count)]
     gateways = Gateways(python, [files.usual.parent for _, files, _ in made])
@@ -225,7 +223,7 @@ async def _lanes(stack: AsyncExitStack, plan: Plan, python: str, count: int) -> 
     except ConfigError as error:
         raise ConfigError(made[0][2].scrubbed(str(error))) from None
     return [
-        Lane(plan, gateway, stand_ins, files, copy, {})
+        Lane(plan, gateway, stand_ins, files, copy, {}, has_total=has_total)
         for gateway, (stand_ins, files, copy) in zip(gateways.each, made, strict=True)
     ]
 
