@@ -39,7 +39,7 @@ from fork.router_settings import RouterSettings
 PYTHON = "litellm.router_utils.failover.python_router_recovery"
 COMPILED = "litellm.router_utils.failover.compiled_router_recovery"
 ROTATION = "litellm.router_utils.failover.rotation"
-CHECKED = ("checked_background_probes", "checked_max_cooldown_time")
+CHECKS = {"background_probes": "checked_background_probes", "max_cooldown_time": "checked_max_cooldown_time"}
 IS_COMPILED = "the router is compiled; what it asks of Python is edited"
 IN_PYTHON = "the router chooses in Python"
 SETTINGS = RouterSettings({"max_cooldown_time": ("float | None", "None"), "background_probes": ("bool", "True")})
@@ -80,9 +80,9 @@ EDITS = {
                             "watch_selected_deployment",
                         ),
                     ),
-                    AddImport(ROTATION, CHECKED),
+                    AddImport(ROTATION, tuple(CHECKS.values())),
                     *SETTINGS.parameters("Router.__init__"),
-                    *(InsertFirst("Router.__init__", f"self.{name[8:]} = {name}({name[8:]})") for name in CHECKED),
+                    *(InsertFirst("Router.__init__", f"self.{one} = {check}({one})") for one, check in CHECKS.items()),
                     Decorate("Router._update_kwargs_with_deployment", "watch_selected_deployment"),
                     Decorate("Router._filter_cooldown_deployments", "hold_back_doubtful"),
                     Decorate("Router.make_call", "give_back_unsent"),

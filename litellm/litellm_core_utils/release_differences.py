@@ -4,6 +4,7 @@ own repository this module is not needed.
 """
 
 import asyncio
+import functools
 import importlib
 import threading
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ PAYMENT_REQUIRED_CLASS: Final[type[Exception]] = getattr(exceptions, "PaymentReq
 _MESSAGES: Final = "litellm.llms.anthropic.experimental_pass_through.messages.streaming_iterator"
 
 
+@functools.cache
 def logs_broken_messages() -> bool:
     """Whether LiteLLM logs a stream of /v1/messages that breaks off as a failed call: since 1.102."""
     try:

@@ -62,7 +62,7 @@ class RecoveringMessages(_RecoveringEvents):
         if self._told is not None or isinstance(error, Diverged) or logs_broken_messages():
             return super()._is_uncounted(error)
         made_by: Final = safe_getattr(self._stream, "ag_code")
-        return bool(safe_getattr(made_by, "co_name") in _PROVIDERS_STREAMS)
+        return safe_getattr(made_by, "co_name") in _PROVIDERS_STREAMS
 
     async def _read(self, calls: Calls) -> object:
         item: Final = await super()._read(calls)

@@ -8,7 +8,7 @@ import functools
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import litellm
@@ -220,9 +220,7 @@ def check_recovery_settings(settings_of: Callable[..., dict[str, object]]) -> Ca
     @functools.wraps(settings_of)
     def initial_plain(*args: object) -> dict[str, object]:
         found: Final = settings_of(*args)
-        checked: Final = (checked_max_cooldown_time, checked_background_probes)
-        own: Final = zip(("max_cooldown_time", "background_probes"), checked, strict=True)
-        return {**found, **{name: check(found[name]) for name, check in own if name in found}}
+        return {**found, **{name: check(found[name]) for name, check in _CHECKS.items() if name in found}}
 
     return initial_plain
 
@@ -250,6 +248,12 @@ def checked_background_probes(setting: object) -> bool:
     if word not in (*_TRUE, *_FALSE):
         raise ValueError(f"background_probes is {setting!r}; give it as true or false.")
     return word in _TRUE
+
+
+_CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
+    "max_cooldown_time": checked_max_cooldown_time,
+    "background_probes": checked_background_probes,
+}
 
 
 def _begin(router: Router, keeper: object) -> Rotation:

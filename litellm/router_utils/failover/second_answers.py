@@ -44,8 +44,9 @@ def second_answers(
     there is none; `joined` says of a deployment which of them can be joined to the words sent."""
     retries: Final = retries_after(router, request, error)
     for target in _targets(router, request, state, denied, retries) if wanted else ():
+        possible = [joined(one) for one in target.deployments]
         for half in wanted:
-            if not all(half in joined(one) for one in target.deployments):
+            if not all(half in halves for halves in possible):
                 continue
             if half is Half.CONTINUED and not (prefilled and all(map(can_continue, target.deployments))):
                 continue
