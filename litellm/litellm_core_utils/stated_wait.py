@@ -27,6 +27,9 @@ MAX_BODY: Final = 20_000
 """Characters of a body that are searched: an error is short."""
 
 _MAX_HEADER: Final = 200  # characters
+_LIST: Final = "ratelimit"  # a field that can stand in several lines (RFC 9651 section 3.1)
+_REJECTED: Final = "rejected"  # the state of a limit of Anthropic's subscriptions, once it is spent
+_TELLS_STATE: Final = re.compile(r"remaining|status$")
 _MAY_BE_ZERO: Final = "0-.+"  # how a number of nothing begins
 _FIRST_UNIX_TIME: Final = 1e9  # of 2001: a smaller number is a count of seconds, not a moment
 _FIRST_UNIX_MILLISECONDS: Final = 1e12
@@ -46,8 +49,18 @@ _PART: Final = rf"(\d+(?:\.\d+)?)\s?({'|'.join(sorted(_UNITS, key=len, reverse=T
 _ONE_PART: Final = re.compile(_PART, re.ASCII)
 _DURATION: Final = rf"{_PART}(?:(?:,?\s|\sand\s)?{_PART})*"
 _WHOLE_DURATION: Final = re.compile(_DURATION, re.ASCII)
-_IN_WORDS: Final = re.compile(rf"\b(?:again|retry|wait)(?:\s(?:in|after|for))?\s(?P<wait>{_DURATION})", re.ASCII)
-_IN_RETRY_INFO: Final = re.compile(r"retryDelay[\s\"'\\:]{1,20}(\d+(?:\.\d+)?)s\b", re.ASCII)  # quoted in whatever way
+_ASKED: Final = r"(?:again(?:\slater,?)?|retry|wait)(?:\s(?:in|after|for))?|resets?\s(?:in|after)"
+_ABOUT: Final = r"(?:\s(?:about|approximately|around|at\sleast))?"
+_IN_WORDS: Final = re.compile(rf"\b(?:{_ASKED}){_ABOUT}\s(?P<wait>{_DURATION})", re.ASCII)
+_BETWEEN: Final = r"[\s\"'\\:]{1,20}"  # a name and its value, quoted in whatever way
+_IN_RETRY_INFO: Final = re.compile(rf"retryDelay{_BETWEEN}(\d+(?:\.\d+)?)s\b", re.ASCII)
+_IN_RETRY_DELAY: Final = re.compile(
+    r"retry_delay\s*\{(?:\s|\\n)*(?:seconds:\s*(?P<s>\d+))?(?:\s|\\n)*(?:nanos:\s*(?P<ns>\d+))?", re.ASCII
+)
+_IN_FIELD: Final = re.compile(
+    rf"retry[_-]?after(?:_?(?:(?P<ms>ms|milliseconds)|s|seconds))?{_BETWEEN}(?P<number>\d+(?:\.\d+)?)(?![\w.])",
+    re.ASCII | re.IGNORECASE,
+)
 
 _OF_A_WAIT: Final = re.compile(rb"retry-after|ratelimit", re.IGNORECASE)
 _DATE: Final = b"date"
@@ -78,11 +91,7 @@ def wait_in_headers(headers: Iterable[tuple[bytes, bytes]], *, now: float, with_
     found: Final = list(headers)
     if _OF_A_WAIT.search(b"\n".join(map(_NAME, found))) is None:
         return None  # as most often: at once for all of them
-    fields: Final = {
-        name.decode("latin-1").lower(): value[:_MAX_HEADER].decode("utf-8", "replace").strip()
-        for name, value in found
-        if name.lower() == _DATE or _OF_A_WAIT.search(name)
-    }
+    fields: Final = _fields(found)
     of_nothing: Final[list[float]] = []
     for name, read in _ASKING:
         asked = _sane(read(fields[name], fields, now)) if name in fields else None
@@ -93,12 +102,27 @@ def wait_in_headers(headers: Iterable[tuple[bytes, bytes]], *, now: float, with_
     return max([*of_nothing, *(_resets(fields, now) if with_limits else ())], default=None)
 
 
+def _fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    fields: Final[dict[str, str]] = {}
+    for raw_name, value in headers:
+        if raw_name.lower() == _DATE or _OF_A_WAIT.search(raw_name):
+            name = raw_name.decode("latin-1").lower()
+            text = value[:_MAX_HEADER].decode("utf-8", "replace").strip()
+            is_more = name == _LIST and name in fields
+            fields[name] = f"{fields[name]}, {text}" if is_more else text
+    return fields
+
+
 def _resets(fields: Mapping[str, str], now: float) -> list[float]:
     """The seconds until each rate limit of which nothing remains is there again."""
-    maybe_spent: Final = [name for name in fields if "remaining" in name and fields[name][:1] in _MAY_BE_ZERO]
+    maybe_spent: Final = [
+        name
+        for name, value in fields.items()
+        if ("remaining" in name and value[:1] in _MAY_BE_ZERO) or (name.endswith("-status") and value == _REJECTED)
+    ]
     resets: Final = [wait for name in maybe_spent if (wait := _sane(_reset(name, fields, now))) is not None]
-    if "ratelimit" in fields:
-        resets.extend(_structured_resets(fields["ratelimit"]))
+    if _LIST in fields:
+        resets.extend(_structured_resets(fields[_LIST]))
     return resets
 
 
@@ -109,11 +133,30 @@ def wait_in_body(text: str) -> float | None:
         text: The body, or a message that quotes it.
     """
     searched: Final = text[:MAX_BODY]
-    delay: Final = _IN_RETRY_INFO.search(searched)
-    if delay is not None:
-        return _sane(float(delay[1]))
+    stated: Final = (read(found) for form, read in _IN_BODY if (found := form.search(searched)) is not None)
+    seconds: Final = next((wait for wait in stated if wait is not None), None)
+    if seconds is not None:
+        return _sane(seconds)
     said: Final = _IN_WORDS.search(searched.lower())
     return None if said is None else _sane(_duration(said["wait"]))
+
+
+def _google_delay(found: re.Match[str]) -> float | None:
+    """A `google.protobuf.Duration` as text, which leaves out a part that is nothing."""
+    seconds, nanoseconds = found["s"], found["ns"]
+    return None if seconds is None and nanoseconds is None else float(seconds or 0) + float(nanoseconds or 0) * 1e-9
+
+
+def _field(found: re.Match[str]) -> float:
+    return float(found["number"]) / (1000 if found["ms"] else 1)
+
+
+_IN_BODY: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], float | None]], ...]] = (
+    (_IN_RETRY_INFO, lambda found: float(found[1])),
+    (_IN_RETRY_DELAY, _google_delay),
+    (_IN_FIELD, _field),
+)
+"""The forms for machines, which go before words."""
 
 
 def longest_wait() -> float:
@@ -142,10 +185,11 @@ def _milliseconds(text: str, fields: Fields, now: float) -> float | None:
 
 
 def _retry_after(text: str, fields: Fields, now: float) -> float | None:
-    """Seconds, or a date; a duration with units from those who do not know it."""
-    seconds: Final = _number(text)
-    if seconds is not None:
-        return seconds
+    """Seconds, or a date; a duration with units from those who do not know it. Of several lines' seconds, which may
+    have been joined on the way (RFC 9110 section 5.3), the most."""
+    seconds: Final = [_number(one.strip()) for one in text.split(",")]
+    if None not in seconds:
+        return max(filter(None, seconds), default=0.0)
     if _WHOLE_DURATION.fullmatch(text.lower()):
         return _duration(text.lower())
     moment: Final = _moment(text)
@@ -161,11 +205,11 @@ _ASKING: Final[tuple[tuple[str, Reader], ...]] = (
 
 
 def _reset(name: str, fields: Fields, now: float) -> float | None:
-    """The seconds until the limit is there again of which the field `name` tells how much is left; None unless that is
-    nothing. The field that tells the rest differs by one word: `x-ratelimit-remaining-tokens` and
+    """The seconds until the limit is there again of which the field `name` tells how much is left, or that it rejects;
+    None unless nothing is left. The field that tells the rest differs by one word: `x-ratelimit-remaining-tokens` and
     `x-ratelimit-reset-tokens`, `anthropic-ratelimit-tokens-remaining` and `anthropic-ratelimit-tokens-reset`."""
-    left: Final = _number(fields[name])
-    reset: Final = fields.get(name.replace("remaining", "reset"))
+    left: Final = 0.0 if fields[name] == _REJECTED else _number(fields[name])
+    reset: Final = fields.get(_TELLS_STATE.sub("reset", name))
     if left is None or left > 0 or reset is None:
         return None
     number: Final = _number(reset)

@@ -35,6 +35,11 @@ HEADERS: list[tuple[Headers, float | None]] = [
     ({"retry-after": "0", "ratelimit": '"default";r=0;t=0'}, 0),
     ({"retry-after": " 7 "}, 7),
     ({"retry-after": "+7"}, 7),
+    # Section 5.3: what stands in several lines, here joined by a proxy on the way.
+    ({"retry-after": "7, 7"}, 7),
+    ({"retry-after": "2,9 , 0"}, 9),
+    ({"retry-after": "7, soon"}, None),
+    ({"retry-after": "7,"}, None),
     ({"date": DATE, "retry-after": "Fri, 15 Jan 2027 08:00:30 GMT"}, 30),
     ({"date": DATE, "retry-after": "Friday, 15-Jan-27 08:00:30 GMT"}, 30),
     ({"date": DATE, "retry-after": "Fri Jan 15 08:00:30 2027"}, 30),
@@ -144,6 +149,22 @@ HEADERS: list[tuple[Headers, float | None]] = [
         {"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": "2027-01-15T07:00:00Z"},
         None,
     ),
+    # Of a subscription: Unix seconds, beside a status instead of what remains.
+    (
+        {
+            "date": HOUR_OFF,
+            "anthropic-ratelimit-unified-status": "rejected",
+            "anthropic-ratelimit-unified-reset": "1800003630",
+            "anthropic-ratelimit-unified-7d-status": "allowed",
+            "anthropic-ratelimit-unified-7d-reset": "1800100000",
+        },
+        30,
+    ),
+    (
+        {"anthropic-ratelimit-unified-status": "allowed_warning", "anthropic-ratelimit-unified-reset": "1800000030"},
+        None,
+    ),
+    ({"anthropic-ratelimit-unified-status": "rejected"}, None),
     # draft-ietf-httpapi-ratelimit-headers-10 section 4: r is what remains, t the seconds until there is more
     ({"ratelimit": '"default";r=0;t=30'}, 30),
     ({"ratelimit": '"burst";r=0;t=5, "daily";r=0;t=50, "weekly";r=6;t=500'}, 50),
@@ -178,6 +199,22 @@ BODIES: list[tuple[str, float | None]] = [
     ('{"retryDelay": "0s"}', 0),
     ('{"retryDelay": "-3s"}', None),
     ('{"retryDelay": 3}', None),
+    # The same as Google's client for gRPC prints it.
+    ("429 Quota exceeded [violations {\n}\n, retry_delay {\n  seconds: 20\n  nanos: 500000000\n}\n]", 20.5),
+    (json.dumps({"message": "Quota exceeded [retry_delay {\n  seconds: 20\n}\n]"}), 20),
+    ("retry_delay {\n  nanos: 250000000\n}", 0.25),
+    ("retry_delay {\n}", None),
+    # https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors: retry_after
+    ('{"status": 429, "retryable": true, "retry_after": 12}', 12),
+    ('{"error": {"message": "Slow down", "retry_after": 1.5}}', 1.5),
+    ("{'retryAfter': '3'}", 3),
+    ('{"retry_after_seconds": 4}', 4),
+    ('{"retry_after_ms": 250}', 0.25),
+    ('{"retryAfterMs": 250}', 0.25),
+    ('{"retry_after": null}', None),
+    ('{"retry_after": "soon"}', None),
+    ('{"retry_after": -2}', None),
+    ('{"message": "The field retry_after is unknown", "code": 12}', None),
     # https://platform.openai.com/docs/guides/rate-limits, https://learn.microsoft.com/azure/ai-foundry/openai/quotas-limits
     (OPENAI + "Please try again in 6.5s. Visit https://platform.openai.com to learn more.", 6.5),
     (OPENAI + "Please try again in 20ms.", 0.02),
@@ -185,6 +222,12 @@ BODIES: list[tuple[str, float | None]] = [
     ("Requests have exceeded the call rate limit of your tier. Please retry after 26 seconds.", 26),
     ("Please wait 1 minute and 5 seconds.", 65),
     ("TRY AGAIN IN 2 HOURS, 3 MINUTES", 7380),
+    ("Please try again in about 20 seconds.", 20),
+    ("Try again later, in approximately 20 seconds.", 20),
+    ("Please wait at least 5s before the next request.", 5),
+    ("Your quota will reset after 5h30m10s.", 19810),
+    ("The limit resets in 12 seconds.", 12),
+    ("It has been reset 5 minutes ago.", None),
     ("Please try again in 9" + "9" * 400 + "s", None),
     ("Please try again in 20.", None),
     ("Please try again in 5 more tries.", None),
@@ -218,6 +261,12 @@ def test_limits_can_be_left_out() -> None:
     spent = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s", "ratelimit": '"a";r=0;t=5'}
     assert wait_in(spent, with_limits=False) is None
     assert wait_in({**spent, "retry-after": "3"}, with_limits=False) == 3
+
+
+def test_limits_stand_in_several_lines() -> None:
+    """Each line of a list tells of limits of its own (RFC 9651 section 3.1)."""
+    lines = [(b"RateLimit", b'"burst";r=0;t=9'), (b"RateLimit", b'"daily";r=6;t=50')]
+    assert wait_in_headers(lines, now=NOW) == wait_in_headers(lines[::-1], now=NOW) == 9
 
 
 NAMES = st.sampled_from(
