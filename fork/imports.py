@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.util import resolve_name
 from pathlib import PurePosixPath
@@ -31,14 +32,10 @@ def imported_modules(package: Mapping[str, bytes], ours: Collection[str], script
     """Those of `ours` that the other modules of `package` import, by their whole names as edits are written, or that
     `scripts` name, and those that these import in turn."""
     names = {_module_name(path): path for path in ours}
-    words = {tuple(word.encode() for word in name.rpartition(".")[::2]) for name in names}  # package and module
+    statement = _any_import(names)  # to parse only what has one: LiteLLM has two thousand modules
     theirs = package.keys() - set(ours)
     found = {names[name] for script in scripts for name in _with_packages(script.partition(":")[0]) if name in names}
-    waiting = [
-        path
-        for path in theirs
-        if path.endswith(".py") and any(all(word in package[path] for word in pair) for pair in words)
-    ]
+    waiting = [path for path in theirs if path.endswith(".py") and statement.search(package[path])]
     waiting += found
     while waiting:
         path = waiting.pop()
@@ -46,6 +43,20 @@ def imported_modules(package: Mapping[str, bytes], ours: Collection[str], script
         found |= new
         waiting.extend(new)
     return found
+
+
+def _any_import(names: Iterable[str]) -> re.Pattern[bytes]:
+    """What looks like an import of one of the modules `names`, or of what is in it, in every form."""
+    modules: dict[str, list[str]] = {}
+    for name in names:
+        package, _, module = name.rpartition(".")
+        modules.setdefault(package, []).append(re.escape(module))
+    listed = r"(?:\([^)]*|(?:[^\n\\]|\\\n)*)"  # what is imported before it: in parentheses, or in a line that may go on
+    forms: list[str] = []
+    for package, inside in modules.items():
+        before = rf"{re.escape(package)}(?:\.|\s+import\s+{listed}\b)" if package else r"(?:from|import)\s+"
+        forms.append(rf"{before}(?:{'|'.join(inside)})\b")
+    return re.compile("|".join(forms).encode())
 
 
 def _module_name(path: str) -> str:

@@ -31,6 +31,9 @@ def imported(**sources: str) -> list[str]:
         "import litellm.extra.first as one",
         "from litellm.extra import first",
         "from litellm.extra.first import name",
+        "from litellm.extra import other, first",
+        "from litellm.extra import \\\n    other, \\\n    first",
+        "from litellm.extra import (\n    other,\n    first,\n)",
         "def f():\n    from litellm.extra.first import name",
     ],
 )
