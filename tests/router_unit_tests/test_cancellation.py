@@ -56,7 +56,7 @@ async def leave_and_look(router: Router, provider: FaultyProvider, stream: bool)
     done, _ = await asyncio.wait({call}, timeout=30)
     assert done
     with pytest.raises(litellm.InternalServerError):
-        await router.acompletion(**{**request, "model": "fails", "stream": False})
+        await router.acompletion(**{**request, "model": "fails", "stream": False}, num_retries=0)
     await seen(lambda: failures(router, "failing"))  # callbacks run in turn: those of the first call have run
     return asyncio.CancelledError() if call.cancelled() else call.exception()
 

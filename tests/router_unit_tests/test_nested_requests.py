@@ -23,7 +23,7 @@ async def test_silent_experiment_takes_no_fallback() -> None:
             deployment("b", "openai", b.url, group="B", silent_model=EXPERIMENT),
             deployment("s", "openai", silent.url, group=EXPERIMENT),
         ]
-        with routed(deployments, fallbacks=[{"A": ["B", EXPERIMENT]}], num_retries=1) as router:
+        with routed(deployments, fallbacks=[{"A": ["B", EXPERIMENT]}], num_retries=0) as router:
             assert [await ask(router, "async", model="A") for _ in range(2)] == ["pong", "pong"]
 
 
@@ -36,7 +36,7 @@ async def test_failed_experiment_is_no_attempt() -> None:
                 deployment("b", "openai", b.url, group="B", silent_model=EXPERIMENT),
                 deployment("s", "openai", silent.url, group=EXPERIMENT),
             ]
-            with routed(deployments, fallbacks=[{"A": ["B"]}], num_retries=2) as router:
+            with routed(deployments, fallbacks=[{"A": ["B"]}], num_retries=0) as router:
                 for _ in range(3):
                     with pytest.raises(Exception, match="Attempts that failed") as failure:
                         await router.acompletion(model="A", messages=[{"role": "user", "content": "ping"}])
@@ -63,7 +63,7 @@ async def test_request_of_a_hook_is_its_own() -> None:
                 deployment("b", "openai", b.url, group="B"),
                 deployment("s", "openai", other.url, group=EXPERIMENT, model="openai/experiment"),
             ]
-            with routed(deployments, fallbacks=[{"A": ["B"]}], num_retries=1) as router:
+            with routed(deployments, fallbacks=[{"A": ["B"]}], num_retries=0) as router:
                 litellm.callbacks.append(Hook())
                 with pytest.raises(Exception, match="Attempts that failed") as failure:
                     await router.acompletion(model="A", messages=[{"role": "user", "content": "ping"}])
