@@ -37,7 +37,7 @@ OF_EACH_BASE = [*ABOUT_LITELLM, "tests/drill", "tests/proxy_unit_tests", "tests/
 STRUCTURE = "tests/fork/test_structure.py"
 """Imports in one direction only, no `Any` without a reason: what upstream's own gates look at, and no linter does."""
 
-IN_PARALLEL = ["-n", "3", "--dist", "worksteal"]
+IN_PARALLEL = ["-n", "4", "--dist", "worksteal"]
 """For two cores: many tests wait, for hosts that are silent and for back-offs."""
 
 RELEASES: dict[str, tuple[str, list[str]]] = {

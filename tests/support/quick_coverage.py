@@ -21,6 +21,7 @@ OF_MANY_CASES = {
     "test_every_provider.py",
     "test_every_strategy.py",
     "test_fallback.py",
+    "test_inband_answers.py",
     "test_outages.py",
     "test_properties.py",
     "test_retry.py",
