@@ -178,7 +178,6 @@ def serve_by_asyncio() -> None:
 def serve(folder: Path, port: str, guard: Guard) -> None:
     """Be the command `litellm` from here on, for the config in `folder`."""
     guard.move(folder)
-    end_with_input()
     os.chdir(folder)
     os.environ.update({"HOME": str(folder), "TMPDIR": str(folder)})
     if guard.ports:  # LiteLLM asks there what a model can, whatever api_base is
@@ -192,6 +191,7 @@ def main(arguments: Sequence[str]) -> None:
     """Guard this process, import LiteLLM, and serve each folder at its port."""
     reset_path, *rest = arguments
     served = list(zip(map(Path, rest[::2]), rest[1::2], strict=True))
+    end_with_input()  # before the import, which a busy machine takes minutes for
     sys.path[:1] = []  # this file's folder, whose modules have names such as `config`
     guard = stay_on_loopback(served[0][0])
     serve_by_asyncio()
@@ -202,9 +202,9 @@ def main(arguments: Sequence[str]) -> None:
     gc.freeze()  # so that what all have in common stays so
     for folder, port in served:
         if guard.fork():
+            end_with_input()  # as no thread outlives a fork
             serve(folder, port, guard)
             return
-    end_with_input()
     if sys.platform != "win32":
         os.wait()
         os.killpg(0, signal.SIGKILL)

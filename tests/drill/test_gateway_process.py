@@ -49,10 +49,17 @@ class app:
 }
 
 
-def served(tmp_path: Path, count: int) -> tuple[subprocess.Popen[str], list[Path]]:
-    """A process that serves `count` folders by the played LiteLLM, and the folders."""
+ENDLESS = """
+import os, threading
+os.write(1, b"importing\\n")
+threading.Event().wait()
+"""
+
+
+def served(tmp_path: Path, count: int, **changed: str) -> tuple[subprocess.Popen[str], list[Path]]:
+    """A process that serves `count` folders by the played LiteLLM, with `changed` modules, and the folders."""
     played = tmp_path / "played"
-    for name, text in PLAYED.items():
+    for name, text in {**PLAYED, **{f"{module}.py": text for module, text in changed.items()}}.items():
         path = played / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -98,3 +105,17 @@ def test_all_end_with_one(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert "it ends" in process.stdout.read()
     assert process.wait(30) != 0
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_import_ends_with_its_input(count: int, tmp_path: Path) -> None:
+    """A drill that is killed while LiteLLM is imported, which takes a busy machine minutes, leaves nothing behind."""
+    process, _ = served(tmp_path, count, uvicorn=ENDLESS)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        assert process.stdout.readline() == "importing\n"
+        process.stdin.close()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
