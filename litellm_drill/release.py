@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,9 @@ IN_MODEL_INFO = ("access_groups", "mode", "health_check_model", "health_check_ti
 
 IN_GENERAL_SETTINGS = ("completion_model", "database_url", "master_key")
 """Settings that every release has and that some read by other means than by name from their section."""
+
+CALLED = {"general_settings": rb"(?:_?general_setting\w*|(?:proxy_)?settings)"}
+"""What LiteLLM's modules call a section beside its own name, as a pattern."""
 
 
 class Release:
@@ -108,15 +111,23 @@ class Release:
         body = re.search(r"^class LlmProviders\b.*?(?=^\S)", source, re.MULTILINE | re.DOTALL)
         return frozenset(re.findall(r"^    \w+ = \"([^\"]+)\"", body[0] if body else "", re.MULTILINE))
 
+    def read_from(self, section: str, names: Iterable[str]) -> set[str]:
+        """Those of `names` that any module reads from the config's `section`: by name beside the section's, or as an
+        attribute of litellm, which is what `litellm_settings` sets."""
+        return self._found(names, lambda name, source: _is_read(section, name, source))
+
     def mentioned(self, names: Iterable[str]) -> set[str]:
         """Those of `names` that stand in quotes, or as an attribute of litellm, anywhere in LiteLLM's code: a setting
         that one of its many modules reads is not unknown because no list has it."""
+        return self._found(names, _is_named)
+
+    def _found(self, names: Iterable[str], is_there: Callable[[bytes, bytes], bool]) -> set[str]:
+        """Those of `names` for which `is_there` is true with the source of any module."""
         left = set(names)
         found: set[str] = set()
         for path in self.package.rglob("*.py") if left else ():
             source = path.read_bytes()
-            here = {name for name in left - found if name.encode() in source and _is_named(name.encode(), source)}
-            found |= here
+            found |= {name for name in left - found if name.encode() in source and is_there(name.encode(), source)}
         return found
 
     @cached_property
@@ -163,3 +174,15 @@ def _fields(title: str, source: str) -> list[str]:
 def _is_named(name: bytes, source: bytes) -> bool:
     word = re.escape(name)
     return re.search(rb"[\"']" + word + rb"[\"']|\blitellm\." + word + rb"\b", source) is not None
+
+
+def _is_read(section: str, name: bytes, source: bytes) -> bool:
+    """Whether `source` asks the mapping `section`, by one of its names, for `name`: by get, by index or by `in`."""
+    quoted = rb"[\"']" + re.escape(name) + rb"[\"']"
+    mapping = CALLED.get(section, re.escape(section.encode()))
+    asked = rb"\b" + mapping + rb"(?: or \{\})?\W{0,12}(?:(?:get|pop)\(\s*)?" + quoted
+    looked_for = quoted + rb"\s+(?:not\s+)?in\s+(?:\w+\.)*" + mapping
+    ways = [asked, looked_for]
+    if section == "litellm_settings":
+        ways += [rb"\blitellm\." + re.escape(name) + rb"\b", rb"attr\(\s*litellm,\s*" + quoted]
+    return re.search(b"|".join(ways), source) is not None

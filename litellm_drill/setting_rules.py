@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from litellm_drill.config import REFERENCE, Config, is_reference
@@ -55,13 +56,31 @@ def unknown_setting(subject: Subject) -> Iterator[Fault]:
     yield from _unknown_strategy(subject.config, subject.release)
     places = (_of_sections, _of_the_top, _of_deployments, _of_policies)
     suspects = [one for unknown_in in places for one in unknown_in(subject.config, subject.release)]
-    # Router alone says what it takes; the other sections are read in many modules, which are searched once.
-    names = {one.name for one in suspects if one.section not in LISTED}
-    read = subject.release.mentioned(names)
+    open_ones = [one for one in suspects if one.section not in LISTED]
+    excused = _excused(open_ones, subject.release)
     for one in suspects:
-        if one.section in LISTED or one.elsewhere or one.name not in read:
+        if one not in excused:
             place = f"in `{one.section}`" if one.section else "at the top of a config"
             yield Fault(one.node.place, f"LiteLLM knows no setting `{one.name}` {place}.", _remedy(one))
+
+
+def _excused(suspects: Sequence[Unknown], release: Release) -> list[Unknown]:
+    """Those that one of LiteLLM's many modules reads although no list has them: from their section as its code shows,
+    or, where no other name or place can be meant, by being mentioned at all."""
+    by_section: defaultdict[str, list[Unknown]] = defaultdict(list)
+    for one in suspects:
+        by_section[one.section].append(one)
+    read = {
+        section: release.read_from(section, [one.name for one in ones]) if section else set()
+        for section, ones in by_section.items()
+    }
+    unclear = [one.name for one in suspects if not one.elsewhere and not one.near and one.name not in read[one.section]]
+    mentioned = release.mentioned(unclear)
+    return [
+        one
+        for one in suspects
+        if one.name in read[one.section] or (not one.elsewhere and not one.near and one.name in mentioned)
+    ]
 
 
 def _of_sections(config: Config, release: Release) -> Iterator[Unknown]:
@@ -71,9 +90,7 @@ def _of_sections(config: Config, release: Release) -> Iterator[Unknown]:
         for name, setting in (node.entries if node else {}).items():
             if name in known:
                 continue
-            # A variable of litellm is no setting of the other sections, but for what a router has too.
-            others = {key: names for key, names in tables.items() if key not in (section, "litellm_settings")}
-            elsewhere = next((key for key, names in others.items() if name in names), None)
+            elsewhere = next((key for key, names in tables.items() if key != section and name in names), None)
             yield Unknown(section, name, setting, nearest(name, known), elsewhere)
 
 
@@ -135,6 +152,7 @@ def _unknown_strategy(config: Config, release: Release) -> Iterator[Fault]:
 
 
 def _tables(release: Release) -> Mapping[str, Iterable[str]]:
+    """The settings of each section; last those of litellm, which has variables of many other names."""
     return {
         "router_settings": release.router_settings,
         "general_settings": release.general_settings,

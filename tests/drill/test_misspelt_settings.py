@@ -18,9 +18,19 @@ model_list:
   - model_name: g
     litellm_params: {model: hosted_vllm/a, api_base: "http://b:8000/v1", timeout: 30}
 router_settings: {num_retries: 2, SETTINGS}
-litellm_settings: {drop_params: true}
+litellm_settings: {drop_params: true, LITELLM}
+general_settings: {master_key: sk-0123456789, GENERAL}
+TOP
 """
-EMPTY = {"PARAMS": "temperature: 0", "INFO": "id: one", "BESIDE": "x-note: a", "SETTINGS": "cooldown_time: 5"}
+EMPTY = {
+    "PARAMS": "temperature: 0",
+    "INFO": "id: one",
+    "BESIDE": "x-note: a",
+    "SETTINGS": "cooldown_time: 5",
+    "LITELLM": "set_verbose: false",
+    "GENERAL": "infer_model_from_keys: true",
+    "TOP": "callback_settings: {}",
+}
 
 
 def found(folder: Path, place: str, text: str) -> list[tuple[str, str]]:
@@ -45,6 +55,13 @@ def found(folder: Path, place: str, text: str) -> list[tuple[str, str]]:
         ("SETTINGS", "retry_policy: {TimeoutErrorRetry: 3}", "Write `TimeoutErrorRetries`, if that is meant."),
         ("SETTINGS", "model_group_retry_policy: {g: {TimeoutErrorRetry: 3}}", "Write `TimeoutErrorRetries`, if that"),
         ("SETTINGS", "routing_strategy: simple_shuffle", "Write `routing_strategy: simple-shuffle`, if that is meant."),
+        ("SETTINGS", "request_timeout: 5", "Move it to `litellm_settings`."),
+        ("LITELLM", "fallback: [{g: [g]}]", "Write `fallbacks`, if that is meant."),
+        ("LITELLM", "routing_strategy: least-busy", "Move it to `router_settings`."),
+        ("GENERAL", "request_timeout: 5", "Move it to `litellm_settings`."),
+        ("GENERAL", "drop_params: true", "Move it to `litellm_settings`."),
+        ("GENERAL", "success_callback: [langfuse]", "Move it to `litellm_settings`."),
+        ("TOP", "guardrail: []", "Write `guardrails`, if that is meant."),
     ],
 )
 def test_misspelt_setting_is_found(tmp_path: Path, place: str, text: str, remedy: str) -> None:
@@ -62,6 +79,9 @@ def test_misspelt_setting_is_found(tmp_path: Path, place: str, text: str, remedy
         ("BESIDE", "rpm: 5"),
         ("BESIDE", "description: a"),
         ("SETTINGS", "retry_policy: {TimeoutErrorRetries: 3}, routing_strategy: least-busy"),
+        ("LITELLM", "ui_theme_config: {}, cache_params: {type: local}, mcp_aliases: {}, langfuse_default_tags: []"),
+        ("GENERAL", "enable_jwt_auth: true, public_routes: [], moderation_model: e, disable_error_logs: true"),
+        ("TOP", "guardrails: []"),
     ],
 )
 def test_what_may_be_meant_is_none(tmp_path: Path, place: str, text: str) -> None:
