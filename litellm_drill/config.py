@@ -70,6 +70,12 @@ class Config:
         listed = self.root.get("model_list")
         return [made for node in (listed.items if listed else ()) if (made := _deployment(node)) is not None]
 
+    @property
+    def entries_without_group(self) -> Sequence[Node]:
+        """Those of model_list that have no name, and are no deployments."""
+        listed = self.root.get("model_list")
+        return [node for node in (listed.items if listed else ()) if _deployment(node) is None]
+
     @cached_property
     def groups(self) -> dict[str, list[Deployment]]:
         """The deployments of each model group, by its name, in order."""

@@ -34,8 +34,9 @@ class Models:
         return modes.pop() if len(modes) == 1 else None
 
     def is_asked_by_responses(self, deployment: Deployment) -> bool:
-        """Whether LiteLLM asks the model by /v1/responses, whatever it is asked itself."""
-        return self._stated_mode(deployment) == RESPONSES
+        """Whether LiteLLM asks the model by /v1/responses, whatever it is asked itself: by its mode, or its name."""
+        first_two = deployment.model.split("/")[:-1][:2]
+        return RESPONSES in first_two or self._stated_mode(deployment) == RESPONSES
 
     def context_window(self, deployments: Iterable[Deployment]) -> int | None:
         """The tokens of input that each deployment of a group takes; None if that is not known of all."""

@@ -162,7 +162,10 @@ def _not_drilled(plan: Plan, reasons: Mapping[int, str]) -> dict[str, str]:
     wild = {group: "its name stands for many" for group in plan.members if ANY_GROUP in group}
     drilled = plan.groups
     left = [group for group in plan.members if any(map(plan.spoken.get, plan.members[group])) and group not in drilled]
-    return {**told, **dict.fromkeys(left, "not in the sample"), **wild}
+    incomplete = {
+        f"model_list, line {node.place.line}": "it has no model_name" for node in plan.config.entries_without_group
+    }
+    return {**told, **incomplete, **dict.fromkeys(left, "not in the sample"), **wild}
 
 
 def _embeddings(config: Config, models: Models) -> frozenset[str]:

@@ -109,7 +109,16 @@ def test_fine_tuned_model_is_its_providers() -> None:
     assert "gpt #1" not in plan_of(THREE.replace("openai/gpt-4o,", '"ft:gpt-4o-mini-2024-07-18:org::a",')).not_drilled
 
 
-@pytest.mark.parametrize("params", ["openai/gpt-5-pro", "openai/own}, model_info: {mode: responses"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        "openai/gpt-5-pro",
+        "openai/own}, model_info: {mode: responses",
+        "openai/responses/own",
+        "azure/responses/own",
+        "responses/own, custom_llm_provider: openai",
+    ],
+)
 def test_asked_by_responses_is_not_drilled(params: str) -> None:
     """A model that LiteLLM asks at a path no stand-in has is named with the reason, and is no loss to its group."""
     plan = plan_of(
@@ -118,6 +127,12 @@ def test_asked_by_responses_is_not_drilled(params: str) -> None:
     )
     assert plan.not_drilled == {"g #1": "LiteLLM asks it by /v1/responses, which no stand-in speaks"}
     assert plan.spoken == {0: "", 1: "openai"}
+
+
+def test_incomplete_entry_is_named() -> None:
+    """An entry of model_list that is no deployment is not left out without a word."""
+    plan = plan_of("model_list:\n  - {model_name: g, litellm_params: {model: openai/a}}\n  - {litellm_params: {}}\n")
+    assert plan.not_drilled == {"model_list, line 3": "it has no model_name"}
 
 
 def test_only_unknown_providers_are_told() -> None:
