@@ -46,7 +46,8 @@ def check(
         context.exit(UNREADABLE)
     rules = _chosen(select, ignore)
     found, faults = _check_all(config, rules)
-    click.echo(FORMATS[form](found, rules))
+    if found or not faults or form != "text":  # a program that reads the others wants a whole document
+        click.echo(FORMATS[form](found, rules))
     for fault in faults:
         click.echo(f"litellm-drill: {fault}", err=True)
     context.exit(UNREADABLE if faults else FOUND if found else 0)

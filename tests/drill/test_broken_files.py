@@ -42,7 +42,7 @@ def test_broken_file_ends_in_one_sentence(tmp_path: Path, kind: str) -> None:
     text, sentence = BROKEN[kind]
     result = run(written(tmp_path, text))
     assert result.exit_code == 2
-    assert result.stderr == f"litellm-drill: {tmp_path}/{sentence}\n"
+    assert result.output == result.stderr == f"litellm-drill: {tmp_path}/{sentence}\n"
 
 
 @pytest.mark.parametrize(("data", "sentence"), [(b"\xff\xfe\x00", "is not UTF-8 text."), (None, "no such file")])
