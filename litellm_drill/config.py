@@ -143,6 +143,25 @@ class Config:
         chosen = own or [one for one in plain if one.source == ANY_GROUP]
         return [one for one in chosen if self.resolve(one.target) != group]
 
+    def reached(self, group: str) -> list[str]:
+        """The groups that a request to `group` may come to, in order: itself, its fallbacks, and theirs."""
+        found, known = [group], {group}
+        for name in found:  # which grows
+            targets = self._nexts[name] if name in self._nexts else self._next(name)
+            new = [target for target in dict.fromkeys(targets) if target not in known]
+            found += new
+            known.update(new)
+        return found
+
+    @cached_property
+    def _nexts(self) -> dict[str, list[str]]:
+        return {group: self._next(group) for group in self.groups}
+
+    def _next(self, name: str) -> list[str]:
+        """The groups that take over from the one called `name`."""
+        own = self.fallbacks_for(name)
+        return list(self.groups) if self.falls_back_by_itself and not own else [self.resolve(one.target) for one in own]
+
     def is_source(self, source: str, group: str) -> bool:
         """Whether the fallbacks of `source` are those of `group`: by its name, an alias, or without its provider."""
         if source == ANY_GROUP:

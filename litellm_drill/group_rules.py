@@ -67,11 +67,11 @@ def lone(subject: Subject) -> Iterator[Fault]:
 def shared_endpoint(subject: Subject) -> Iterator[Fault]:
     """All that can serve a group is one host, one account or one region."""
     config = subject.config
-    for group, deployments in config.groups.items():
+    for group, deployments in config.groups.items() if not config.falls_back_by_itself else ():
         fallbacks = config.fallbacks_for(group)
-        targets = [config.groups.get(config.resolve(one.target), []) for one in fallbacks]
-        everyone = [*deployments, *(one for target in targets for one in target)]
-        if len(everyone) < 2 or not all(targets) or ANY_GROUP in group or config.falls_back_by_itself:
+        reached = [config.groups.get(name, []) for name in config.reached(group)]
+        everyone = [one for each in reached for one in each]
+        if len(everyone) < 2 or not all(reached) or ANY_GROUP in group:
             continue
         shared = _shared(subject, everyone)
         if shared:

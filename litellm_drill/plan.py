@@ -61,14 +61,7 @@ class Plan:
 
     def reach(self, group: str) -> list[int]:
         """The deployments that a question to `group` may come to, in order."""
-        found, waiting = [group], [group]
-        while waiting:
-            name = waiting.pop()
-            for target in self._targets(name):
-                if target not in found:
-                    found.append(target)
-                    waiting.append(target)
-        return [i for name in found for i in self.members.get(name, ())]
+        return [i for name in self.config.reached(group) for i in self.members.get(name, ())]
 
     @cached_property
     def reachable(self) -> set[int]:
@@ -112,11 +105,6 @@ class Plan:
         most = max((config.retries(one)[0] or 0 for one in reached), default=0)
         between = number(config.setting("retry_after")) or 0.0
         return min(between * most * len({one.group for one in reached}), CLIENTS_PATIENCE)
-
-    def _targets(self, group: str) -> Sequence[str]:
-        if self.config.falls_back_by_itself and not self.config.fallbacks_for(group):
-            return list(self.members)
-        return [self.config.resolve(one.target) for one in self.config.fallbacks_for(group)]
 
     def _of(self, group: str) -> Iterator[Scenario]:
         for scope, broken in _broken(

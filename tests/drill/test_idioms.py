@@ -162,6 +162,17 @@ def test_fallback_elsewhere_saves_one_host(tmp_path: Path) -> None:
         assert set(rules(tmp_path, config + OTHER + WILD + settings)) <= {"fallback-loop"}
 
 
+@pytest.mark.parametrize(("host", "found"), [("b", []), ("a", ["group-on-one-endpoint"])])
+def test_chain_of_fallbacks_saves_one_host(tmp_path: Path, host: str, found: list[str]) -> None:
+    """A group whose fallback is on its own host is no defect if the fallback's own fallback is elsewhere."""
+    groups = "".join(
+        f"  - {{model_name: {name}, litellm_params: {{model: hosted_vllm/a, api_base: '//{at}:1', timeout: 9}}}}\n"
+        for name, at in (("one", "a"), ("two", "a"), ("three", host))
+    )
+    settings = "router_settings: {fallbacks: [{one: [two]}, {two: [three]}]}\n"
+    assert rules(tmp_path, f"model_list:\n{groups}{settings}")[: len(found) or None] == found
+
+
 @pytest.mark.parametrize(
     ("settings", "found"),
     [
