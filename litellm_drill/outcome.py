@@ -149,7 +149,17 @@ def about_unwell(report: Report) -> str:
 
 def remarks(report: Report) -> list[str]:
     """What is said of a report in sentences, the one that matters last."""
-    return [*filter(None, (about_streams(report), about_unwell(report))), sentence(report)]
+    return [*filter(None, (about_streams(report), about_standby(report), about_unwell(report))), sentence(report)]
+
+
+def about_standby(report: Report) -> str:
+    """Which deployments no question came to, so that their loss was not tried; empty if there is none."""
+    asked: dict[str, bool] = {}
+    for one in report.outcomes:
+        if one.scenario.scope is Scope.ONE:
+            asked[one.broken[0]] = asked.get(one.broken[0], False) or one.verdict is not Verdict.UNASKED
+    idle = [label for label, is_asked in asked.items() if not is_asked]
+    return f"No question came to what stands by, so that its loss alone was not tried: {joined(idle)}." if idle else ""
 
 
 def about_streams(report: Report) -> str:

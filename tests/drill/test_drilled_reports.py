@@ -58,6 +58,14 @@ def test_worst_outcome_is_shown() -> None:
     assert told(LOST) == "✗ HTTP 503, 1 attempt, +60 s"
 
 
+def test_deployment_that_stands_by_is_named() -> None:
+    """One that no question came to, whatever broke it, is told: that its group lives on says nothing of its loss."""
+    idle = outcome(Verdict.UNASKED), outcome(Verdict.UNASKED, Fault.SILENT)
+    assert 'stands by, so that its loss alone was not tried: "gpt #1".' in " ".join(remarks(report(*idle)))
+    assert not any("stands by" in line for line in remarks(report(*idle, outcome(Verdict.ANSWERED, Fault.CUT))))
+    assert not any("stands by" in line for line in remarks(report(outcome(Verdict.UNASKED, scope=Scope.ALL))))
+
+
 def test_table_has_each_group_and_fault() -> None:
     """The table has a row for each group and fault; then come what was replaced, not drilled and denied."""
     console = Console(file=io.StringIO(), width=200)
