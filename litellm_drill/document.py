@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,32 +70,35 @@ class Node:
 
 
 def load(path: Path) -> Node:
-    """The config at `path` with what it includes, merged as LiteLLM does: lists are joined, all else is replaced.
+    """The config at `path` with what it includes, merged as LiteLLM does: lists are joined, all else is replaced, and
+    what an included file includes comes after all that the first one does.
 
     Raises ConfigError if one of the files is missing, too large, or not a YAML mapping, or if they include each other.
     """
     document = _read(path)
     merged = dict(document.entries)
-    _include(document, path, path, merged, (path.resolve(),), {path.resolve()})
+    read = {path.resolve()}
+    waiting = deque(_includes(document, path, ()))
+    while waiting:
+        entry, declared_in, chain = waiting.popleft()
+        named = _located(entry, declared_in, path)
+        whole = named.resolve()
+        if whole in chain:
+            raise ConfigError(f"{_at(entry.place)}: the config includes itself: take this entry out of `{INCLUDE}`.")
+        if whole in read:
+            continue
+        read.add(whole)
+        included = _read(named)
+        for key, node in included.entries.items():
+            merged[key] = _joined(merged.get(key), node)
+        waiting += _includes(included, named, chain)
     merged.pop(INCLUDE, None)
     return Node(document.place, entries=merged, is_mapping=True)
 
 
-def _include(
-    document: Node, declared_in: Path, root: Path, merged: dict[str, Node], chain: Sequence[Path], read: set[Path]
-) -> None:
-    """Merge what `document` includes; `chain` leads to it, and what has been `read` already is not merged again."""
-    for entry in _included(document):
-        path = _located(entry, declared_in, root)
-        if path.resolve() in chain:
-            raise ConfigError(f"{_at(entry.place)}: the config includes itself: take this entry out of `{INCLUDE}`.")
-        if path.resolve() in read:
-            continue
-        read.add(path.resolve())
-        included = _read(path)
-        for key, node in included.entries.items():
-            merged[key] = _joined(merged.get(key), node)
-        _include(included, path, root, merged, (*chain, path.resolve()), read)
+def _includes(document: Node, path: Path, chain: tuple[Path, ...]) -> list[tuple[Node, Path, tuple[Path, ...]]]:
+    """What the `document` at `path` includes, where that is declared, and the `chain` of files that leads to it."""
+    return [(entry, path, (*chain, path.resolve())) for entry in _included(document)]
 
 
 def _included(document: Node) -> Sequence[Node]:

@@ -39,3 +39,11 @@ def test_nested_includes_are_followed(tmp_path: Path) -> None:
         ("beside.yaml", 2, "group-alone"),
         ("first.yaml", 2, "group-alone"),
     }
+
+
+def test_nearer_includes_come_first(tmp_path: Path) -> None:
+    """What an included file includes comes after all that the first file does, and replaces it, as in LiteLLM."""
+    written(tmp_path, "include: [last.yaml]\n", "nested.yaml")
+    written(tmp_path, "router_settings: {cooldown_time: 0}\n", "last.yaml")
+    written(tmp_path, "router_settings: {disable_cooldowns: true}\n", "more.yaml")
+    assert places(written(tmp_path, "include: [nested.yaml, more.yaml]\n")) == {("last.yaml", 1, "cooldown-zero")}
