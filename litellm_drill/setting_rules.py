@@ -22,6 +22,9 @@ OF_A_DEPLOYMENT = ("model_name", "litellm_params", "model_info")
 BESIDE = (*OF_A_DEPLOYMENT, "rpm", "tpm")
 """What LiteLLM reads of an entry of model_list: some strategies have its limits there."""
 
+OF_THE_ROUTER_ALONE = ("background_probes", "max_cooldown_time", "retry_budget", "total_timeout")
+"""Settings of this branch that are no deployment's, whose provider would be sent them."""
+
 OF_THE_OPERATOR = ("x-", "_", ".")
 """How keys begin that hold what is repeated by an anchor; LiteLLM reads none of them."""
 
@@ -54,7 +57,7 @@ def unset_variable(subject: Subject) -> Iterator[Fault]:
 def unknown_setting(subject: Subject) -> Iterator[Fault]:
     """A setting that the installed LiteLLM does not know, or knows in another section."""
     yield from _unknown_strategy(subject.config, subject.release)
-    places = (_of_sections, _of_the_top, _of_deployments, _of_policies)
+    places = (_of_sections, _of_the_top, _of_deployments, _of_the_router, _of_policies)
     suspects = [one for unknown_in in places for one in unknown_in(subject.config, subject.release)]
     open_ones = [one for one in suspects if one.section not in LISTED]
     excused = _excused(open_ones, subject.release)
@@ -116,6 +119,17 @@ def _of_deployments(config: Config, release: Release) -> Iterator[Unknown]:
             elsewhere = "litellm_params" if name in release.parameters and name not in BESIDE else None
             if near or elsewhere:
                 yield Unknown("model_list", name, node, near, elsewhere)
+
+
+def _of_the_router(config: Config, release: Release) -> Iterator[Unknown]:
+    """What only the router has, among what is sent to a provider."""
+    sent = [("litellm_params", deployment.params) for deployment in config.deployments]
+    for_all = config.setting("default_litellm_params")
+    for section, given in [*sent, *([("default_litellm_params", for_all)] if for_all else [])]:
+        for name in OF_THE_ROUTER_ALONE:
+            node = given.get(name)
+            if node is not None:
+                yield Unknown(section, name, node, None, "router_settings")
 
 
 def _nearly(section: str, given: Node, known: Collection[str]) -> Iterator[Unknown]:

@@ -47,6 +47,7 @@ def found(folder: Path, place: str, text: str) -> list[tuple[str, str]]:
     [
         ("PARAMS", "num_retry: 5", "Write `num_retries`, if that is meant."),
         ("PARAMS", "allowed_fails_policy: {TimeoutErrorAllowedFail: 3}", "Write `TimeoutErrorAllowedFails`, if that"),
+        ("PARAMS", "total_timeout: 20", "Move it to `router_settings`."),
         ("INFO", "supports_visoin: true", "Write `supports_vision`, if that is meant."),
         ("INFO", "acess_groups: [x]", "Write `access_groups`, if that is meant."),
         ("BESIDE", "order: 1", "Move it to `litellm_params`."),
@@ -55,6 +56,7 @@ def found(folder: Path, place: str, text: str) -> list[tuple[str, str]]:
         ("SETTINGS", "retry_policy: {TimeoutErrorRetry: 3}", "Write `TimeoutErrorRetries`, if that is meant."),
         ("SETTINGS", "model_group_retry_policy: {g: {TimeoutErrorRetry: 3}}", "Write `TimeoutErrorRetries`, if that"),
         ("SETTINGS", "routing_strategy: simple_shuffle", "Write `routing_strategy: simple-shuffle`, if that is meant."),
+        ("SETTINGS", "default_litellm_params: {retry_budget: 0.2}", "Move it to `router_settings`."),
         ("SETTINGS", "request_timeout: 5", "Move it to `litellm_settings`."),
         ("LITELLM", "fallback: [{g: [g]}]", "Write `fallbacks`, if that is meant."),
         ("LITELLM", "routing_strategy: least-busy", "Move it to `router_settings`."),
