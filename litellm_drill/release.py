@@ -16,6 +16,9 @@ from pathlib import Path
 from litellm_drill.document import ConfigError
 
 PRICES = "model_prices_and_context_window_backup.json"
+ROUTERS = ("router.py", "router_python_core.py")
+"""Where Router's parameters are: in 1.109 it passes them on to a core, which has the names."""
+
 PARAMETERS = ("CredentialLiteLLMParams", "GenericLiteLLMParams", "LiteLLM_Params", "LiteLLMParamsTypedDict")
 """The classes that hold a deployment's own settings; it can also have a provider's, which no list is of."""
 
@@ -41,10 +44,11 @@ class Release:
     @cached_property
     def router_settings(self) -> frozenset[str]:
         """The parameters of Router: LiteLLM itself ignores any other name in `router_settings`."""
-        tree = ast.parse(self._source("router.py"))
+        sources = [self._source(name) for name in ROUTERS if (self.package / name).exists()]
         wanted = [
             function
-            for function in ast.walk(tree)
+            for source in sources
+            for function in ast.walk(ast.parse(source))
             if isinstance(function, ast.FunctionDef) and function.name in ("__init__", "_router_init")
         ]
         names = (argument.arg for function in wanted for argument in (*function.args.args, *function.args.kwonlyargs))

@@ -89,7 +89,7 @@ def _excused(suspects: Sequence[Unknown], release: Release) -> list[Unknown]:
 def _of_sections(config: Config, release: Release) -> Iterator[Unknown]:
     tables = _tables(release)
     for section, known in tables.items():
-        node = config.root.get(section)
+        node = config.root.get(section) if known else None  # a list that is not found knows nothing to be unknown
         for name, setting in (node.entries if node else {}).items():
             if name in known:
                 continue

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from drill.configs import run, written
+from litellm_drill.release import Release, installed
 
 CONFIG = """\
 model_list:
@@ -89,3 +91,18 @@ def test_misspelt_setting_is_found(tmp_path: Path, place: str, text: str, remedy
 def test_what_may_be_meant_is_none(tmp_path: Path, place: str, text: str) -> None:
     """A provider's own parameter, a remark, and a limit where some strategies read it."""
     assert found(tmp_path, place, text) == []
+
+
+def test_routers_settings_are_its_cores(tmp_path: Path) -> None:
+    """Since 1.109 Router passes what it is given on to a core, in a module of its own, whose parameters they are."""
+    written(tmp_path, "class Router:\n    def __init__(self, *args, **kwargs): ...\n", "router.py")
+    written(tmp_path, "class PythonCore:\n    def __init__(self, num_retries=None): ...\n", "router_python_core.py")
+    assert Release(tmp_path).router_settings == {"num_retries"}
+
+
+def test_no_list_knows_no_unknown(tmp_path: Path) -> None:
+    """Where a release has its list elsewhere nothing is called unknown."""
+    installed.cache_clear()
+    with patch.object(Release, "router_settings", frozenset()):
+        assert found(tmp_path, "SETTINGS", "cooldown_time: 5, nobody_knows: 1") == []
+    installed.cache_clear()
