@@ -23,8 +23,9 @@ Change
   thoughts, a format or siblings is not joined to another one.
 - `stream_recovery` is off, continue or hold; hold keeps the words back, for
   `hold_ms` or until they are complete, so that any failure is retried.
-- The caller gets one id, and the usage of both halves. The metadata of the
-  request names the failure that was rescued, as `rescued_failures`.
+- The caller gets one id, and the usage of both halves. So does the log, with
+  the whole text and what both halves cost; the metadata of the request, and
+  its `spend_logs_metadata`, name the failure as `rescued_failures`.
 - A fallback's events no longer follow those of a first half of a response,
   which since 1.88 were a second response with words the caller may have.
 - With LiteLLM's `enable_mid_stream_fallback_continuation` it is off unless
@@ -47,6 +48,7 @@ IN_CORE = ("recover_message_streams", "recover_response_streams", "recover_strea
 WRAPPERS = ("recover_built_streams", "recover_streams", "recover_sync_streams")
 
 ADDS = (
+    "litellm/litellm_core_utils/rescued_log.py",
     "litellm/router_utils/failover/chat_halves.py",
     "litellm/router_utils/failover/message_halves.py",
     "litellm/router_utils/failover/recovering_events.py",
@@ -60,6 +62,7 @@ ADDS = (
     "litellm/router_utils/failover/total_timeout.py",
     "tests/router_unit_tests/test_any_break.py",
     "tests/router_unit_tests/test_message_halves.py",
+    "tests/router_unit_tests/test_rescued_log.py",
     "tests/router_unit_tests/test_rescued_formats.py",
     "tests/router_unit_tests/test_responses_halves.py",
     "tests/router_unit_tests/test_splice.py",
@@ -78,6 +81,10 @@ ANY_FALLBACKS = (
     Decorate("Router._completion_streaming_iterator", "leave_to_recovery"),
 )
 EDITS = {
+    "litellm/litellm_core_utils/litellm_logging.py": (
+        AddImport("litellm.litellm_core_utils.rescued_log", ("log_whole_answer",)),
+        Decorate("Logging._get_assembled_streaming_response", "log_whole_answer"),
+    ),
     "litellm/router.py": (
         ForReleases(
             {

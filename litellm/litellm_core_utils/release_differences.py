@@ -41,3 +41,11 @@ def log_async_failure(logging: "Logging", error: Exception, trace: str) -> None:
         return
     threading.Thread(target=logging.failure_handler, args=(error, trace)).start()
     asyncio.create_task(logging.async_failure_handler(error, trace))
+
+
+def price_of(logging: "Logging", response: object) -> float | None:
+    """What an answer costs in US dollars, None if LiteLLM knows no price. The method is private in releases such as
+    1.82.6."""
+    calculate: Final = getattr(logging, "response_cost_calculator", None) or logging._response_cost_calculator
+    price: Final[float | None] = calculate(result=response)
+    return price

@@ -225,6 +225,7 @@ OTHER_KILLERS = {
     "budgeted_retries": Killers(quick=("router_unit_tests/test_budgeted_retries.py",)),
     "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
     "stream_recovery": Killers(quick=("router_unit_tests/test_splice.py",)),
+    "rescued_log": Killers(quick=("router_unit_tests/test_rescued_log.py",)),
     "message_halves": Killers(quick=("router_unit_tests/test_message_halves.py",)),
     "responses_halves": Killers(quick=("router_unit_tests/test_responses_halves.py",)),
     **dict.fromkeys(
@@ -235,9 +236,11 @@ OTHER_KILLERS = {
             "second_answers",
             "stream_rescue",
             "stream_settings",
-            "token_estimates",
         ),
         Killers(quick=("router_unit_tests/test_stream_recovery.py",)),
+    ),
+    "token_estimates": Killers(
+        quick=("router_unit_tests/test_stream_recovery.py", "router_unit_tests/test_rescued_log.py")
     ),
     "compiled_router_isolation": Killers(quick=("router_unit_tests/test_attempt_isolation.py",)),
     "retry_state": Killers(

@@ -12,8 +12,8 @@ import openai
 import pytest
 from litellm import Router
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.rescued_log import RESCUED
 from litellm.router_utils.failover import recovering_stream
-from litellm.router_utils.failover.recovering_stream import RESCUED
 from litellm.types.router import RetryPolicy
 
 from support.inband_calls import CALLS

@@ -22,6 +22,13 @@ class ChatHalves(Halves):
         super().__init__()
         self._messages: Final = messages
 
+    def name(self) -> str | None:
+        known: Final = safe_getattr(self.passed_on[0], "id") if self.passed_on else None
+        return None if known is None else str(known)
+
+    def prompt_tokens(self, model: str) -> int:
+        return estimated_tokens(model, messages=self._messages)
+
     def _note(self, item: object) -> None:
         choices: Final[Any] = safe_getattr(item, "choices")
         for choice in choices or ():
@@ -64,11 +71,9 @@ class ChatHalves(Halves):
         """Add to a second answer's usage what the halves before it have cost. That is counted here, since counting
         takes a while and not every caller asks for it."""
         usage: Final = item.usage
-        before: Final = [estimated_tokens(model, messages=self._messages) for model, _ in self._spent]
-        prompt: Final = (usage.prompt_tokens or 0) + sum(before)
-        completion: Final = (usage.completion_tokens or 0) + sum(
-            estimated_tokens(one, text=said) for one, said in self._spent
-        )
+        before: Final = self.spent_tokens()
+        prompt: Final = (usage.prompt_tokens or 0) + sum(read for read, _ in before)
+        completion: Final = (usage.completion_tokens or 0) + sum(said for _, said in before)
         details: Final = {
             **usage.model_dump(exclude_none=True),
             "prompt_tokens": prompt,

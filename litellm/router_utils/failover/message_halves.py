@@ -24,10 +24,12 @@ Event = Mapping[str, Any]  # any-ok: decoded JSON
 
 
 class MessageHalves(Halves):
-    """The events of a stream of /v1/messages, in pieces of bytes."""
+    """The events of a stream of /v1/messages, in pieces of bytes; the request's own `messages` are counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: object = None) -> None:
         super().__init__()
+        self._messages: Final = messages
+        self._message: Event = {}  # as the first half has begun it
         self._opened: Final[set[str]] = set()  # the types of the events that were sent
         self._first: Final = EventStream()
         self._second = EventStream()
@@ -36,9 +38,24 @@ class MessageHalves(Halves):
         super().join(half)
         self._second = EventStream()
 
+    def name(self) -> str | None:
+        self._read_on()
+        known: Final = self._message.get("id")
+        return None if known is None else str(known)
+
+    def prompt_tokens(self, model: str) -> int:
+        """As the first half has told, or else an estimate."""
+        self._read_on()
+        usage: Final = self._message.get("usage")
+        told: Final = usage.get("input_tokens") if isinstance(usage, dict) else None
+        return told if isinstance(told, int) and told else estimated_tokens(model, messages=self._messages)
+
     def _note(self, item: object) -> None:
         for event in self._first.feed(item) if isinstance(item, bytes) else ():
             kind = str(event.get("type"))
+            if kind == "message_start" and not self._message:
+                message = event.get("message")
+                self._message = message if isinstance(message, dict) else {}
             self._opened.add(kind)
             self._sent.add(_text_of(event), None, event if kind == "message_stop" or _reason(event) else None)
             if _is_no_text(event) or kind == "content_block_stop":  # after which no word can follow
@@ -85,7 +102,7 @@ class MessageHalves(Halves):
         usage: Final = event.get("usage")
         if event.get("type") != "message_delta" or not isinstance(usage, dict):
             return event
-        spent: Final = sum(estimated_tokens(model, text=text) for model, text in self._spent)
+        spent: Final = sum(said for _, said in self.spent_tokens())
         return {**event, "usage": {**usage, "output_tokens": (usage.get("output_tokens") or 0) + spent}}
 
 

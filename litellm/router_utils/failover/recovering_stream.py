@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import litellm
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import failure_of
+from litellm.litellm_core_utils.rescued_log import RESCUED, RescuedFailures, Spent
 from litellm.litellm_core_utils.stream_start import PeekedStream
 from litellm.router_utils.failover.deadline import Deadline, deadline_under_way
 from litellm.router_utils.failover.policy import is_deployment_fault
@@ -21,12 +22,16 @@ from litellm.router_utils.failover.router_view import Deployment, Router, deploy
 from litellm.router_utils.failover.second_answers import Asks, Request, as_sent, groups_beyond, second_answers
 from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Halves
 from litellm.router_utils.failover.stream_settings import mode_of, read_mode
+from litellm.router_utils.failover.token_estimates import estimated_cost
 from litellm.router_utils.failover.total_timeout import deadline_for, run_within, timed_out
 
 _EVENT: Final = 3500  # bytes that a chunk of LiteLLM's takes beside its text; measured on 1.110
 
-RESCUED: Final = "rescued_failures"
-"""Where the metadata of a request names the failures of halves that were rescued, for callbacks."""
+_KEPT: Final = "spend_logs_metadata"
+"""Of a request's metadata, the part that LiteLLM keeps in a standard logging object and in the proxy's spend logs."""
+
+_MOST_NAMED: Final = 16
+"""Failures that are named in a log."""
 
 Ask = Callable[..., Any]  # any-ok: the router's own method, async or not
 
@@ -66,6 +71,7 @@ class Rescue:
         self._is_settled = False
         self._has_own: Final = own is not None
         self._error: Exception | None = None
+        self._broken: Final[list[object]] = []  # the ids of who has broken off, as often as that
 
     def settle(self, stream: object) -> None:
         """Heed the mode of the deployment that `stream` comes from, if the request has none."""
@@ -85,18 +91,36 @@ class Rescue:
         """Remember that `stream` has broken off with `error`; `held` are the words that the caller was never sent."""
         self.is_plain = False
         self.answer.broke(str(safe_getattr(stream, "model") or ""), held)
+        name: Final = self.deployment_of(stream)
+        self._broken.append(name)
         if isinstance(error, Diverged):
             return
         self._error = error
-        name: Final = self.deployment_of(stream)
         failure: Final = failure_of(error)
         group: Final = str(self.request.get("model"))
         failed: Final = FailedAttempt(str(name), group, failure.kind, failure.http_status, failure.retry_after)
         self.state.attempts.append(failed)
         metadata: Final = self.request.get(self._metadata) or {}
         if isinstance(metadata, dict):  # the caller's, who may use it again
-            rescued: Final = [*(metadata.get(RESCUED) or ()), f"{name}: {failure.kind.value}"]
-            self.request[self._metadata] = {**metadata, RESCUED: rescued}
+            named: Final = [*(metadata.get(RESCUED) or ()), f"{name}: {failure.kind.value}"][-_MOST_NAMED:]
+            rescued: Final = RescuedFailures(named, self)
+            kept: Final = {**(metadata.get(_KEPT) or {}), RESCUED: list(named)}
+            self.request[self._metadata] = {**metadata, RESCUED: rescued, _KEPT: kept}
+
+    def name(self) -> str | None:
+        """The id of the answer that the caller has seen, None if none."""
+        return self.answer.name()
+
+    def whole(self, text: str) -> str:
+        """The answer of whose last half `text` is."""
+        return text if self.answer.splice is None else self.answer.splice.whole(text)
+
+    def spent(self) -> Spent:
+        """What the halves that broke off have taken, as far as it can be estimated."""
+        tokens: Final = self.answer.spent_tokens()
+        owners: Final = [self.router.get_model_info(id=str(name)) or {} for name in self._broken]
+        cost: Final = sum(estimated_cost(owner, *each) for owner, each in zip(owners, tokens, strict=False))
+        return Spent(sum(read for read, _ in tokens), sum(said for _, said in tokens), cost)
 
     def deployment_of(self, stream: object) -> object:
         """The id of the deployment that a stream comes from, None if nobody says."""

@@ -61,6 +61,13 @@ class ResponsesHalves(Halves):
         self._second = None
         self._delta = None
 
+    def name(self) -> str | None:
+        self._read_on()
+        return None if self._id is None else str(self._id)
+
+    def prompt_tokens(self, model: str) -> int:
+        return estimated_tokens(model, text="\n".join(_texts(self._asked)))
+
     def _note(self, item: object) -> None:
         kind: Final = _kind(item)
         self._opened.add(kind)
@@ -148,11 +155,12 @@ class ResponsesHalves(Halves):
     def _with_spent(self, usage: Event) -> Event:
         if usage is None:
             return None
-        asked: Final = "\n".join(_texts(self._asked))
-        read: Final = sum(estimated_tokens(model, text=asked) for model, _ in self._spent)
-        said: Final = sum(estimated_tokens(model, text=text) for model, text in self._spent)
+        tokens: Final = self.spent_tokens()
+        read: Final = sum(one for one, _ in tokens)
+        said: Final = sum(one for _, one in tokens)
         before: Final = {"input_tokens": read, "output_tokens": said, "total_tokens": read + said}
-        return _with(usage, **{name: (_get(usage, name) or 0) + more for name, more in before.items()})
+        cost: Final = {} if _get(usage, "cost") is None else {"cost": None}  # LiteLLM's, of the second half alone
+        return _with(usage, **cost, **{name: (_get(usage, name) or 0) + more for name, more in before.items()})
 
 
 def failed_response(event: object) -> Mapping[str, object] | None:

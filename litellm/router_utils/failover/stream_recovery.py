@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.router_utils.failover.token_estimates import estimated_tokens
 
 MOST_HELD: Final = 64 * 1024 * 1024
 """Bytes that are kept back for one caller, at the most and about: some 19,000 events of a few words."""
@@ -130,6 +131,12 @@ class Splice:
         """What is left for the caller when the second answer is over. Raises Diverged."""
         return "" if self.is_joined else self._rest(is_over=True)
 
+    def whole(self, text: str) -> str:
+        """The answer that the caller has once the second one, all of which is `text`, is over."""
+        if self._half is Half.RESTARTED:
+            return text
+        return prefill(self._whole) + text if text.strip() else self._whole
+
     def _rest(self, *, is_over: bool) -> str:
         seen, due = self._seen, self._due
         if not seen.startswith(due):
@@ -211,6 +218,18 @@ class Halves(ABC):
         words: Final = self.sent.words
         self._spent.append((model, held or "".join(words[self._counted :])))
         self._counted = len(words)
+
+    def spent_tokens(self) -> list[tuple[int, int]]:
+        """The tokens read and said by each of the answers that broke off, as far as they can be estimated."""
+        return [(self.prompt_tokens(model), estimated_tokens(model, text=said)) for model, said in self._spent]
+
+    @abstractmethod
+    def name(self) -> str | None:
+        """The id of the answer that the caller has seen, None if none."""
+
+    @abstractmethod
+    def prompt_tokens(self, model: str) -> int:
+        """How many tokens the request has for a model."""
 
     @abstractmethod
     def _note(self, item: object) -> None:

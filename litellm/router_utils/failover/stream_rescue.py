@@ -157,7 +157,7 @@ class _Api(NamedTuple):
 
 
 _CHAT: Final = _Api(lambda request: ChatHalves(request.get("messages")), "metadata", RecoveringStream)
-_MESSAGES: Final = _Api(lambda request: MessageHalves(), "litellm_metadata", RecoveringMessages)
+_MESSAGES: Final = _Api(lambda request: MessageHalves(request.get("messages")), "litellm_metadata", RecoveringMessages)
 _RESPONSES: Final = _Api(
     lambda request: ResponsesHalves(request.get("input")), "litellm_metadata", RecoveringResponses, ("input", "model")
 )

@@ -1,0 +1,150 @@
+"""The log of a stream that another deployment has finished is that of the answer the caller has."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import litellm
+import pytest
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.rescued_log import RESCUED, RescuedFailures
+from litellm.router_utils.failover.stream_recovery import Half, Splice
+from litellm.router_utils.failover.token_estimates import estimated_cost
+
+from support.routing import GROUP, MESSAGES, routed, until
+from support.scripted_provider import HEALTHY_STREAM, ScriptedProvider, Stream
+
+ANSWER = "one two three four five six"
+PRICES = {"input_cost_per_token": 1.0, "output_cost_per_token": 100.0}
+CLAUDE = "claude-haiku-4-5-20251001"
+DEARER = {"input_cost_per_token": 10.0, "output_cost_per_token": 1000.0}
+
+
+class Log(CustomLogger):
+    """What callbacks are told of a request, as it is then: LiteLLM goes on writing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.successes: list[Any] = []
+
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
+        self.successes.append(({**kwargs}, response_obj))
+
+    def log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
+        self.successes.append(({**kwargs}, response_obj))
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    """What LiteLLM's callbacks are told."""
+    noted = Log()
+    monkeypatch.setattr(litellm, "callbacks", [noted])
+    return noted
+
+
+@pytest.fixture
+def router(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A router over one deployment that breaks off and a dearer one that goes on."""
+    is_messages = request.param == "messages"  # for which not every release heeds a deployment's own prices
+    name = f"anthropic/{CLAUDE}" if is_messages else "openai/gpt-4o-mini"
+    with ExitStack() as stack:
+        listed = []
+        for number, (step, prices) in enumerate(((Stream(cut_after=3), PRICES), (HEALTHY_STREAM, DEARER))):
+            one = stack.enter_context(ScriptedProvider([step], answer=ANSWER))
+            params: dict[str, Any] = {
+                "model": name,
+                "api_base": one.url if is_messages else f"{one.url}/v1",
+                "api_key": "sk-test",
+            }
+            params.update(weight=1e-9 if number else 1, **({} if is_messages else prices))
+            info = {"id": f"{number}", "supports_assistant_prefill": True}
+            listed.append({"model_name": GROUP, "litellm_params": params, "model_info": info})
+        yield stack.enter_context(routed(listed, num_retries=2))
+
+
+async def ids_seen(router: Any, api: str) -> set[str]:
+    """The ids in what the caller gets."""
+    usage = {"stream_options": {"include_usage": True}}
+    if api == "sync chat":
+        return await asyncio.to_thread(lambda: {one.id for one in router.completion(GROUP, MESSAGES, True, **usage)})
+    if api == "chat":
+        return {chunk.id async for chunk in await router.acompletion(GROUP, MESSAGES, True, **usage)}
+    if api == "responses":
+        events = [event async for event in await router.aresponses(model=GROUP, input="ping", stream=True)]
+        assert getattr(events[-1].response.usage, "cost", None) is None  # which would be one half's
+        return {event.response.id for event in events if hasattr(event, "response")}
+    stream = await router.aanthropic_messages(model=GROUP, messages=MESSAGES, max_tokens=50, stream=True)
+    text = b"".join([piece async for piece in stream]).decode()
+    events = [json.loads(line[5:]) for line in text.splitlines() if line.startswith("data:")]
+    return {event["message"]["id"] for event in events if "message" in event}
+
+
+def text_of(response: Any) -> str:
+    """The words of an answer as it is logged."""
+    if hasattr(response, "choices"):
+        return str(response.choices[0].message.content)
+    return "".join(part.text for item in response.output for part in item.content)
+
+
+@pytest.mark.parametrize(
+    ("router", "api"),
+    [(api, api) for api in ("chat", "sync chat", "messages", "responses")],
+    indirect=["router"],
+)
+async def test_log_has_whole_answer(router: Any, api: str, log: Log) -> None:
+    """One success, under the caller's id, the whole text, what both halves have cost, and the failure's name."""
+    seen = await ids_seen(router, api)
+    assert await until(lambda: len(log.successes) == 1)
+    [(kwargs, response)] = log.successes
+    payload = kwargs["standard_logging_object"]
+    assert ({response.id}, {payload["id"]}) == (seen, seen)
+    assert text_of(response) == ANSWER
+    assert payload["metadata"]["spend_logs_metadata"] == {RESCUED: ["0: interrupted"]}
+    assert payload["total_tokens"] == payload["prompt_tokens"] + payload["completion_tokens"]
+    assert kwargs["response_cost"] == payload["response_cost"] == pytest.approx(both_halves(payload, api))
+
+
+def both_halves(payload: Any, api: str) -> float:
+    """What the tokens of a log cost if the first half, which has said three words, is paid by its own prices."""
+    if api == "messages":
+        return sum(litellm.cost_per_token(CLAUDE, payload["prompt_tokens"], payload["completion_tokens"]))
+    first, second = payload["prompt_tokens"] - SECOND_PROMPT, payload["completion_tokens"] - 3
+    return float(first + 3 * 100 + SECOND_PROMPT * 10 + second * 1000)
+
+
+SECOND_PROMPT = 3
+"""Tokens that the scripted provider says it has read."""
+
+
+def test_names_are_a_plain_list_elsewhere() -> None:
+    """Metadata with the names can be copied and written; a copy in this process still knows the halves."""
+    halves: Any = object()
+    names = RescuedFailures(["a: timed_out"], halves)
+    assert copy.deepcopy({"m": names})["m"].halves is halves
+    assert copy.copy(names) == names
+    assert json.dumps(names) == '["a: timed_out"]'
+
+
+@pytest.mark.parametrize(
+    ("half", "second", "whole"),
+    [
+        (Half.RESTARTED, "one two", "one two"),
+        (Half.CONTINUED, " two", "one two"),
+        (Half.CONTINUED, " ", "one "),
+    ],
+)
+def test_whole_of_two_halves(half: Half, second: str, whole: str) -> None:
+    """A restarted answer is whole by itself, a continued one follows its prefill, white space says nothing."""
+    assert Splice("one ", half).whole(second) == whole
+
+
+def test_prices_of_a_half() -> None:
+    """The user's prices of a deployment go first, then LiteLLM's table; what nobody knows costs nothing."""
+    assert estimated_cost({"model_info": {"input_cost_per_token": 2.0}}, 3, 5) == 6.0
+    assert estimated_cost({"litellm_params": {"model": "openai/gpt-4o-mini"}}, 1000, 0) > 0
+    assert estimated_cost({"litellm_params": {"model": "openai/of-nobody"}}, 1000, 0) == 0
