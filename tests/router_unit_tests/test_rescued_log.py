@@ -7,14 +7,16 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.litellm_core_utils.rescued_log import RESCUED, RescuedFailures
+from litellm.litellm_core_utils.rescued_log import RESCUED, RescuedFailures, log_whole_answer
 from litellm.router_utils.failover.stream_recovery import Half, Splice
 from litellm.router_utils.failover.token_estimates import estimated_cost
+from litellm.types.utils import ModelResponse
 
 from support.routing import GROUP, MESSAGES, routed, until
 from support.scripted_provider import HEALTHY_STREAM, ScriptedProvider, Stream
@@ -119,6 +121,15 @@ def both_halves(payload: Any, api: str) -> float:
 
 SECOND_PROMPT = 3
 """Tokens that the scripted provider says it has read."""
+
+
+def test_log_outlives_its_completion() -> None:
+    """Where the halves cannot be told the last one is logged, as it is."""
+    unknown: Any = object()
+    params = {"metadata": {RESCUED: RescuedFailures(["a: timed_out"], unknown)}}
+    logging = SimpleNamespace(litellm_params=params, model_call_details={}, response_cost_calculator=lambda result: 1.0)
+    half = ModelResponse()
+    assert log_whole_answer(lambda _: half)(logging) is half
 
 
 def test_names_are_a_plain_list_elsewhere() -> None:
