@@ -26,6 +26,9 @@ GROUP = "logged"
 
 ANSWER = "one two three four five six"
 PRICES = {"input_cost_per_token": 1.0, "output_cost_per_token": 100.0}
+TOOLS = [{"type": "function", "function": {"name": "look_up"}}]
+"""With which no answer is continued, so that it is asked for anew."""
+
 CLAUDE = "claude-haiku-4-5-20251001"
 DEARER = {"input_cost_per_token": 10.0, "output_cost_per_token": 1000.0}
 
@@ -75,10 +78,12 @@ def router(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 async def ids_seen(router: Any, api: str) -> set[str]:
     """The ids in what the caller gets."""
-    usage = {"stream_options": {"include_usage": True}}
+    usage: dict[str, Any] = {"stream_options": {"include_usage": True}}
+    if api == "restarted chat":
+        usage["tools"] = TOOLS
     if api == "sync chat":
         return await asyncio.to_thread(lambda: {one.id for one in router.completion(GROUP, MESSAGES, True, **usage)})
-    if api == "chat":
+    if api.endswith("chat"):
         return {chunk.id async for chunk in await router.acompletion(GROUP, MESSAGES, True, **usage)}
     if api == "responses":
         events = [event async for event in await router.aresponses(model=GROUP, input="ping", stream=True)]
@@ -99,7 +104,7 @@ def text_of(response: Any) -> str:
 
 @pytest.mark.parametrize(
     ("router", "api"),
-    [(api, api) for api in ("chat", "sync chat", "messages", "responses")],
+    [(api, api) for api in ("chat", "sync chat", "restarted chat", "messages", "responses")],
     indirect=["router"],
 )
 async def test_log_has_whole_answer(router: Any, api: str, log: Log) -> None:
@@ -121,6 +126,15 @@ def both_halves(payload: Any, api: str) -> float:
         return sum(litellm.cost_per_token(CLAUDE, payload["prompt_tokens"], payload["completion_tokens"]))
     first, second = payload["prompt_tokens"] - SECOND_PROMPT, payload["completion_tokens"] - 3
     return float(first + 3 * 100 + SECOND_PROMPT * 10 + second * 1000)
+
+
+@pytest.mark.parametrize("router", ["chat"], indirect=True)
+async def test_cache_has_whole_answer(router: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cached of an answer that was asked for anew has the words that its first half had said."""
+    monkeypatch.setattr(litellm, "cache", litellm.Cache())
+    request: dict[str, Any] = {"model": GROUP, "messages": MESSAGES, "stream": True, "tools": TOOLS, "caching": True}
+    chunks = [[chunk async for chunk in await router.acompletion(**request)] for _ in range(2)]
+    assert ["".join(chunk.choices[0].delta.content or "" for chunk in each) for each in chunks] == [ANSWER, ANSWER]
 
 
 SECOND_PROMPT = 3

@@ -42,6 +42,8 @@ class ChatHalves(Halves):
 
     def take(self, item: object) -> Sequence[object]:
         if not self.is_first:
+            if isinstance(item, ModelResponseStream):
+                item = item.model_copy(deep=True)  # LiteLLM keeps its own, for what it logs and caches
             choices: Final[Any] = safe_getattr(item, "choices")
             if choices and self.splice is not None and not self._joined(choices[0], self.splice):
                 return ()
