@@ -4,6 +4,7 @@ the caller knows, with what all its halves have cost. LiteLLM logs the last half
 """
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -48,6 +49,14 @@ class RescuedFailures(list[str]):
     def __init__(self, names: list[str], halves: EarlierHalves) -> None:
         super().__init__(names)
         self.halves: Final = halves
+        self._logged_by: weakref.ref[object] | None = None
+
+    def are_of(self, logging: object) -> bool:
+        """Whether what `logging` logs is the answer with these halves: the first that asks, and no other request to
+        which somebody has passed the metadata on."""
+        if self._logged_by is None:
+            self._logged_by = weakref.ref(logging)
+        return self._logged_by() is logging
 
     def __deepcopy__(self, memo: object) -> "RescuedFailures":
         return self
@@ -62,10 +71,12 @@ def log_whole_answer(assemble: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(assemble)
     def assembled_response(self: Any, *args: object, **kwargs: object) -> object:  # any-ok: LiteLLM's Logging
         response: Final = assemble(self, *args, **kwargs)
-        halves: Final = _halves_of(safe_getattr(self, "litellm_params"))
-        if halves is None or not isinstance(response, (ModelResponse, ResponsesAPIResponse)):
+        if not isinstance(response, (ModelResponse, ResponsesAPIResponse)):
             return response
         if _JOINED in _fields_of(safe_getattr(response, "_hidden_params")):
+            return response
+        halves: Final = _halves_of(self)
+        if halves is None:
             return response
         try:
             self.model_call_details.pop("combined_usage_object", None)  # of the half that broke off, on a shared object
@@ -81,10 +92,11 @@ def _fields_of(holder: object) -> Mapping[str, Any]:  # any-ok: LiteLLM's own, o
     return holder if isinstance(holder, Mapping) else {}
 
 
-def _halves_of(params: object) -> EarlierHalves | None:
+def _halves_of(logging: object) -> EarlierHalves | None:
+    params: Final = _fields_of(safe_getattr(logging, "litellm_params"))
     for name in _METADATA:
-        found = _fields_of(_fields_of(params).get(name)).get(RESCUED)
-        if isinstance(found, RescuedFailures):
+        found = _fields_of(params.get(name)).get(RESCUED)
+        if isinstance(found, RescuedFailures) and found.are_of(logging):
             return found.halves
     return None
 

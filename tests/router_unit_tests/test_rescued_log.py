@@ -13,7 +13,7 @@ from typing import Any
 import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.litellm_core_utils.rescued_log import RESCUED, RescuedFailures, log_whole_answer
+from litellm.litellm_core_utils.rescued_log import RESCUED, RescuedFailures, Spent, log_whole_answer
 from litellm.router_utils.failover.stream_recovery import Half, Splice
 from litellm.router_utils.failover.token_estimates import estimated_cost
 from litellm.types.utils import ModelResponse
@@ -129,25 +129,59 @@ def both_halves(payload: Any, api: str) -> float:
 
 
 @pytest.mark.parametrize("router", ["chat"], indirect=True)
+async def test_users_metadata_stays(router: Any, log: Log) -> None:
+    """Where the user has a text instead of fields for the spend logs it stays, and the answer is rescued."""
+    metadata: dict[str, Any] = {"spend_logs_metadata": "nightly", RESCUED: 5}
+    chunks = [chunk async for chunk in await router.acompletion(GROUP, MESSAGES, True, metadata=metadata)]
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == ANSWER
+    assert await until(lambda: len(log.successes) == 1)
+    assert log.successes[0][0]["litellm_params"]["metadata"]["spend_logs_metadata"] == "nightly"
+
+
+@pytest.mark.parametrize("router", ["chat"], indirect=True)
 async def test_cache_has_whole_answer(router: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is cached of an answer that was asked for anew has the words that its first half had said."""
     monkeypatch.setattr(litellm, "cache", litellm.Cache())
     request: dict[str, Any] = {"model": GROUP, "messages": MESSAGES, "stream": True, "tools": TOOLS, "caching": True}
-    chunks = [[chunk async for chunk in await router.acompletion(**request)] for _ in range(2)]
-    assert ["".join(chunk.choices[0].delta.content or "" for chunk in each) for each in chunks] == [ANSWER, ANSWER]
+    for _ in range(2):
+        chunks = [chunk async for chunk in await router.acompletion(**request)]
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == ANSWER
 
 
 SECOND_PROMPT = 3
 """Tokens that the scripted provider says it has read."""
 
 
+def test_metadata_handed_on_is_no_rescue() -> None:
+    """Another request that is given the metadata of a rescued one is logged as what it is."""
+    halves = SimpleNamespace(name=lambda: "seen", whole=lambda text: "whole", spent=lambda: Spent(1, 2, 3.0))
+    names: Any = RescuedFailures(["a: timed_out"], halves)
+    ids = []
+    for logging in [logging_of(names), logging_of(names)]:
+        answer: Any = log_whole_answer(lambda _: ModelResponse(id="own"))(logging)
+        again: Any = log_whole_answer(lambda _: ModelResponse(id="own"))(logging)
+        ids.append((answer.id, again.id))
+    assert ids == [("seen", "seen"), ("own", "own")]
+
+
+def logging_of(names: RescuedFailures) -> Any:
+    """What LiteLLM logs a request with whose metadata has `names`."""
+
+    class Logging:
+        litellm_params = {"metadata": {RESCUED: names}}
+        model_call_details: dict[str, Any] = {}
+
+        def response_cost_calculator(self, result: object) -> float:
+            return 1.0
+
+    return Logging()
+
+
 def test_log_outlives_its_completion() -> None:
     """Where the halves cannot be told the last one is logged, as it is."""
     unknown: Any = object()
-    params = {"metadata": {RESCUED: RescuedFailures(["a: timed_out"], unknown)}}
-    logging = SimpleNamespace(litellm_params=params, model_call_details={}, response_cost_calculator=lambda result: 1.0)
     half = ModelResponse()
-    assert log_whole_answer(lambda _: half)(logging) is half
+    assert log_whole_answer(lambda _: half)(logging_of(RescuedFailures(["a: timed_out"], unknown))) is half
 
 
 def test_names_are_a_plain_list_elsewhere() -> None:

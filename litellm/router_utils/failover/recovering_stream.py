@@ -7,7 +7,7 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import litellm
@@ -102,10 +102,15 @@ class Rescue:
         self.state.attempts.append(failed)
         metadata: Final = self.request.get(self._metadata) or {}
         if isinstance(metadata, dict):  # the caller's, who may use it again
-            named: Final = [*(metadata.get(RESCUED) or ()), f"{name}: {failure.kind.value}"][-_MOST_NAMED:]
-            rescued: Final = RescuedFailures(named, self)
-            kept: Final = {**(metadata.get(_KEPT) or {}), RESCUED: list(named)}
-            self.request[self._metadata] = {**metadata, RESCUED: rescued, _KEPT: kept}
+            self.request[self._metadata] = {**metadata, **self._named(metadata, f"{name}: {failure.kind.value}")}
+
+    def _named(self, metadata: Mapping[str, object], failure: str) -> Mapping[str, object]:
+        """What a request's metadata says of the failures that were rescued, the last of which is `failure`. What the
+        user has there that is no such thing stays as it is."""
+        earlier, kept = metadata.get(RESCUED), metadata.get(_KEPT) or {}
+        named: Final = [*(earlier if isinstance(earlier, list) else ()), failure][-_MOST_NAMED:]
+        for_logs: Final = {_KEPT: {**kept, RESCUED: list(named)}} if isinstance(kept, Mapping) else {}
+        return {RESCUED: RescuedFailures(named, self), **for_logs}
 
     def name(self) -> str | None:
         """The id of the answer that the caller has seen, None if none."""
