@@ -80,7 +80,10 @@ def log_whole_answer(assemble: Callable[..., object]) -> Callable[..., object]:
             return response
         try:
             self.model_call_details.pop("combined_usage_object", None)  # of the half that broke off, on a shared object
-            return _joined(response, halves, price_of(self, response))
+            spent: Final = halves.spent()
+            whole: Final = _joined(response, halves, spent, price_of(self, response))
+            self.cost_breakdown = _with_earlier(safe_getattr(self, "cost_breakdown"), spent.cost)
+            return whole
         except Exception:  # the last half by itself is a better log than none
             verbose_logger.exception("The log of a rescued stream has its last half alone")
             return response
@@ -102,17 +105,25 @@ def _halves_of(logging: object) -> EarlierHalves | None:
 
 
 def _joined(
-    response: ModelResponse | ResponsesAPIResponse, halves: EarlierHalves, price: float | None
+    response: ModelResponse | ResponsesAPIResponse, halves: EarlierHalves, spent: Spent, price: float | None
 ) -> ModelResponse | ResponsesAPIResponse:
     """A copy of the last half that is the whole answer. The half itself may be on its way to the caller."""
     whole: Final = response.model_copy(deep=True)
-    spent: Final = halves.spent()
     whole.id = halves.name() or whole.id
     _complete(whole, halves)
     setattr(whole, "usage", _with_spent(safe_getattr(whole, "usage"), spent))  # noqa: B010  # undeclared in a chat's
     cost: Final = {} if price is None and not spent.cost else {"response_cost": (price or 0.0) + spent.cost}
     whole._hidden_params = {**_fields_of(safe_getattr(response, "_hidden_params")), **cost, _JOINED: True}
     return whole
+
+
+def _with_earlier(breakdown: object, cost: float) -> object:
+    """LiteLLM's breakdown of a last half's cost, with that of the earlier ones where LiteLLM has it for its own
+    continuation; None as long as there is none."""
+    if not isinstance(breakdown, Mapping):
+        return breakdown
+    more: Final = {**(breakdown.get("additional_costs") or {}), "mid_stream_partial_cost": cost}
+    return {**breakdown, "total_cost": (breakdown.get("total_cost") or 0.0) + cost, "additional_costs": more}
 
 
 def _complete(answer: ModelResponse | ResponsesAPIResponse, halves: EarlierHalves) -> None:
@@ -125,7 +136,7 @@ def _complete(answer: ModelResponse | ResponsesAPIResponse, halves: EarlierHalve
         text = halves.whole(str(_field(holder, name) or ""))
         if isinstance(holder, dict):
             holder[name] = text
-        else:
+        elif text:  # an answer of tool calls alone has none
             setattr(holder, name, text)
 
 

@@ -125,6 +125,15 @@ def test_output_of_both_is_counted() -> None:
     assert heard(answer)[-1]["usage"]["output_tokens"] == 7
 
 
+def test_cached_prompt_is_counted() -> None:
+    """What a half has read of a prompt's cache, or written to it, was read; it is no part of its input."""
+    usage = {"input_tokens": 20, "cache_creation_input_tokens": 300, "cache_read_input_tokens": 1000}
+    answer = MessageHalves()
+    answer.take(written({**START, "message": {**START["message"], "usage": usage}}, opened(), delta("one")))
+    answer.broke("claude-3-5-haiku-20241022", "")
+    assert [read for read, _ in answer.spent_tokens()] == [1320]
+
+
 def test_another_answer_is_not_mixed_in() -> None:
     """Nothing of a second answer that is another one is passed on."""
     answer = begun(opened(), delta("one two"))

@@ -34,18 +34,23 @@ DEARER = {"input_cost_per_token": 10.0, "output_cost_per_token": 1000.0}
 
 
 class Log(CustomLogger):
-    """What callbacks are told of a request, as it is then: LiteLLM goes on writing."""
+    """What callbacks are told of a request, as it is then: LiteLLM goes on writing. For a synchronous one LiteLLM may
+    call both methods."""
 
     def __init__(self) -> None:
         super().__init__()
         self.successes: list[Any] = []
+        self.synchronous: list[Any] = []
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
-        self.log_success_event(kwargs, response_obj)
+        self.note(self.successes, kwargs, response_obj)
 
     def log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
+        self.note(self.synchronous, kwargs, response_obj)
+
+    def note(self, events: list[Any], kwargs: Any, response: Any) -> None:
         if kwargs["standard_logging_object"]["model_group"] == GROUP:
-            self.successes.append(({**kwargs}, response_obj))
+            events.append(({**kwargs}, response))
 
 
 @pytest.fixture
@@ -110,14 +115,16 @@ def text_of(response: Any) -> str:
 async def test_log_has_whole_answer(router: Any, api: str, log: Log) -> None:
     """One success, under the caller's id, the whole text, what both halves have cost, and the failure's name."""
     seen = await ids_seen(router, api)
-    assert await until(lambda: len(log.successes) == 1)
-    [(kwargs, response)] = log.successes
+    events = log.synchronous if api == "sync chat" else log.successes
+    assert await until(lambda: len(events) == 1)
+    [(kwargs, response)] = events
     payload = kwargs["standard_logging_object"]
     assert ({response.id}, {payload["id"]}) == (seen, seen)
     assert text_of(response) == ANSWER
     assert payload["metadata"]["spend_logs_metadata"] == {RESCUED: ["0: interrupted"]}
     assert payload["total_tokens"] == payload["prompt_tokens"] + payload["completion_tokens"]
-    assert kwargs["response_cost"] == payload["response_cost"] == pytest.approx(both_halves(payload, api))
+    costs = [kwargs["response_cost"], payload["response_cost"], payload["cost_breakdown"]["total_cost"]]
+    assert costs == [pytest.approx(both_halves(payload, api))] * 3
 
 
 def both_halves(payload: Any, api: str) -> float:
@@ -162,6 +169,14 @@ def test_metadata_handed_on_is_no_rescue() -> None:
         again: Any = log_whole_answer(lambda _: ModelResponse(id="own"))(logging)
         ids.append((answer.id, again.id))
     assert ids == [("seen", "seen"), ("own", "own")]
+
+
+def test_tool_calls_alone_have_no_text() -> None:
+    """An answer that was asked for anew before a word was said is logged without one, as a healthy one is."""
+    halves: Any = SimpleNamespace(name=lambda: None, whole=lambda text: text, spent=lambda: Spent(1, 2, 3.0))
+    half = ModelResponse(choices=[{"message": {"content": None}}])
+    logged: Any = log_whole_answer(lambda _: half)(logging_of(RescuedFailures(["a: timed_out"], halves)))
+    assert logged.choices[0].message.content is None
 
 
 def logging_of(names: RescuedFailures) -> Any:

@@ -20,6 +20,9 @@ _END: Final = re.compile(b"|".join(_ENDS))
 _LONGEST: Final = 1024 * 1024
 """Bytes of an event that are waited for before some of it is passed on."""
 
+_READ: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+"""What a usage of Anthropic's has of the tokens of a request; none of them counts another one's."""
+
 Event = Mapping[str, Any]  # any-ok: decoded JSON
 
 
@@ -47,8 +50,8 @@ class MessageHalves(Halves):
         """As the first half has told, or else an estimate."""
         self._read_on()
         usage: Final = self._message.get("usage")
-        told: Final = usage.get("input_tokens") if isinstance(usage, dict) else None
-        return told if isinstance(told, int) and told else estimated_tokens(model, messages=self._messages)
+        told: Final = sum(_count(usage.get(name)) for name in _READ) if isinstance(usage, dict) else 0
+        return told or estimated_tokens(model, messages=self._messages)
 
     def _note(self, item: object) -> None:
         for event in self._first.feed(item) if isinstance(item, bytes) else ():
@@ -144,6 +147,10 @@ def split_at_failure(piece: bytes) -> Broken | None:
             return Broken(piece[:begin], piece[begin:], data if isinstance(data, dict) else None)
         begin = end
     return None
+
+
+def _count(told: object) -> int:
+    return told if isinstance(told, int) else 0
 
 
 def _text_of(event: Event) -> str | None:
