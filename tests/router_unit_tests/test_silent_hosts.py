@@ -280,11 +280,12 @@ class TestSuspicion:
 
     async def test_cold_one(self, host: FaultyProvider, sibling: FaultyProvider) -> None:
         """A host that has never answered has two requests to wait for it, not more."""
+        waiting: list[asyncio.Task[str]] = []
         with routed(group(host, sibling), timeout=3, num_retries=0) as router:
-            waiting = []
             for _ in range(24):
                 waiting.append(asyncio.create_task(ask(router, "async")))
-                await asyncio.sleep(0.03)  # requests that choose at the same moment know nothing of each other
+                # Requests that choose at the same moment know nothing of each other.
+                assert await until(lambda: host.attempts + sibling.attempts == len(waiting))
             assert await until(lambda: sibling.answered >= 22)
             assert host.attempts <= 2
             host.fault = HEALTHY
