@@ -129,10 +129,14 @@ class Release:
         """Those of `names` for which `is_there` is true with the source of any module."""
         left = set(names)
         found: set[str] = set()
-        for path in self.package.rglob("*.py") if left else ():
-            source = path.read_bytes()
+        for source in self._sources if left else ():
             found |= {name for name in left - found if name.encode() in source and is_there(name.encode(), source)}
         return found
+
+    @cached_property
+    def _sources(self) -> tuple[bytes, ...]:
+        """All of LiteLLM's modules, read once for whatever is looked for in them."""
+        return tuple(path.read_bytes() for path in self.package.rglob("*.py"))
 
     @cached_property
     def _proxy(self) -> str:

@@ -39,6 +39,11 @@ class Unknown:
     near: str | None
     elsewhere: str | None
 
+    @property
+    def has_remedy(self) -> bool:
+        """Whether another name or place can be meant."""
+        return bool(self.near or self.elsewhere)
+
 
 def unset_variable(subject: Subject) -> Iterator[Fault]:
     """A reference to a variable that is not set here, whatever it is the value of."""
@@ -77,13 +82,9 @@ def _excused(suspects: Sequence[Unknown], release: Release) -> list[Unknown]:
         section: release.read_from(section, [one.name for one in ones]) if section else set()
         for section, ones in by_section.items()
     }
-    unclear = [one.name for one in suspects if not one.elsewhere and not one.near and one.name not in read[one.section]]
+    unclear = [one.name for one in suspects if not one.has_remedy and one.name not in read[one.section]]
     mentioned = release.mentioned(unclear)
-    return [
-        one
-        for one in suspects
-        if one.name in read[one.section] or (not one.elsewhere and not one.near and one.name in mentioned)
-    ]
+    return [one for one in suspects if one.name in read[one.section] or (not one.has_remedy and one.name in mentioned)]
 
 
 def _of_sections(config: Config, release: Release) -> Iterator[Unknown]:
