@@ -13,6 +13,7 @@ from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.release_differences import price_of
 from litellm.types.llms.openai import ResponsesAPIResponse
 from litellm.types.utils import ModelResponse, Usage
+from pydantic import BaseModel
 
 RESCUED: Final = "rescued_failures"
 """Where the metadata of a request names the failures of halves that were rescued, for callbacks."""
@@ -111,7 +112,8 @@ def _joined(
     whole: Final = response.model_copy(deep=True)
     whole.id = halves.name() or whole.id
     _complete(whole, halves)
-    setattr(whole, "usage", _with_spent(safe_getattr(whole, "usage"), spent))  # noqa: B010  # undeclared in a chat's
+    usage: Final = with_earlier_tokens(safe_getattr(whole, "usage"), spent.prompt_tokens, spent.completion_tokens)
+    setattr(whole, "usage", usage)  # noqa: B010  # undeclared in a chat's
     cost: Final = {} if price is None and not spent.cost else {"response_cost": (price or 0.0) + spent.cost}
     whole._hidden_params = {**_fields_of(safe_getattr(response, "_hidden_params")), **cost, _JOINED: True}
     return whole
@@ -144,11 +146,12 @@ def _field(holder: object, name: str) -> Any:  # any-ok: of LiteLLM's answer, a 
     return holder.get(name) if isinstance(holder, Mapping) else safe_getattr(holder, name)
 
 
-def _with_spent(usage: object, spent: Spent) -> object:
-    """A usage, or one that LiteLLM has written out, with what the earlier halves have taken."""
-    known: Final = usage.model_dump(exclude_none=True) if isinstance(usage, Usage) else {**_fields_of(usage)}
-    prompt: Final = (known.get("prompt_tokens") or 0) + spent.prompt_tokens
-    completion: Final = (known.get("completion_tokens") or 0) + spent.completion_tokens
+def with_earlier_tokens(usage: object, read: int, said: int) -> object:
+    """A usage of a last half, or one that LiteLLM has written out, with the tokens that the earlier halves have read
+    and said. Its cost, of the last half alone, is left out: those before it may have had other prices."""
+    known: Final = usage.model_dump(exclude_none=True) if isinstance(usage, BaseModel) else {**_fields_of(usage)}
+    prompt: Final = (known.get("prompt_tokens") or 0) + read
+    completion: Final = (known.get("completion_tokens") or 0) + said
     tokens: Final = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    known.pop("cost", None)  # of the last half alone
+    known.pop("cost", None)
     return {**known, **tokens} if isinstance(usage, Mapping) else Usage(**{**known, **tokens})

@@ -29,6 +29,9 @@ PRICES = {"input_cost_per_token": 1.0, "output_cost_per_token": 100.0}
 TOOLS = [{"type": "function", "function": {"name": "look_up"}}]
 """With which no answer is continued, so that it is asked for anew."""
 
+SECOND_PROMPT = 3
+"""Tokens that the scripted provider says it has read."""
+
 CLAUDE = "claude-haiku-4-5-20251001"
 DEARER = {"input_cost_per_token": 10.0, "output_cost_per_token": 1000.0}
 
@@ -153,10 +156,6 @@ async def test_cache_has_whole_answer(router: Any, monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         chunks = [chunk async for chunk in await router.acompletion(**request)]
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == ANSWER
-
-
-SECOND_PROMPT = 3
-"""Tokens that the scripted provider says it has read."""
 
 
 def test_metadata_handed_on_is_no_rescue() -> None:

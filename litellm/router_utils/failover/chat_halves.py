@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.rescued_log import with_earlier_tokens
 from litellm.router_utils.failover.stream_recovery import Diverged, Halves, Splice, has_material
 from litellm.router_utils.failover.token_estimates import estimated_tokens
-from litellm.types.utils import ModelResponseStream, Usage
+from litellm.types.utils import ModelResponseStream
 
 
 class ChatHalves(Halves):
@@ -72,15 +73,4 @@ class ChatHalves(Halves):
     def _add_spent(self, item: Any) -> None:  # any-ok: a chunk, which LiteLLM gives a usage by setting it
         """Add to a second answer's usage what the halves before it have cost. That is counted here, since counting
         takes a while and not every caller asks for it."""
-        usage: Final = item.usage
-        before: Final = self.spent_tokens()
-        prompt: Final = (usage.prompt_tokens or 0) + sum(read for read, _ in before)
-        completion: Final = (usage.completion_tokens or 0) + sum(said for _, said in before)
-        details: Final = {
-            **usage.model_dump(exclude_none=True),
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-        }
-        details.pop("cost", None)  # LiteLLM's of the second half alone; those before it may have had other prices
-        item.usage = Usage(**details)
+        item.usage = with_earlier_tokens(item.usage, *self.spent_in_all())

@@ -105,7 +105,7 @@ class MessageHalves(Halves):
         usage: Final = event.get("usage")
         if event.get("type") != "message_delta" or not isinstance(usage, dict):
             return event
-        spent: Final = sum(said for _, said in self.spent_tokens())
+        _, spent = self.spent_in_all()
         return {**event, "usage": {**usage, "output_tokens": (usage.get("output_tokens") or 0) + spent}}
 
 

@@ -125,7 +125,7 @@ class Rescue:
         tokens: Final = self.answer.spent_tokens()
         owners: Final = [self.router.get_model_info(id=str(name)) or {} for name in self._broken]
         cost: Final = sum(estimated_cost(owner, *each) for owner, each in zip(owners, tokens, strict=False))
-        return Spent(sum(read for read, _ in tokens), sum(said for _, said in tokens), cost)
+        return Spent(*self.answer.spent_in_all(), cost)
 
     def deployment_of(self, stream: object) -> object:
         """The id of the deployment that a stream comes from, None if nobody says."""

@@ -155,9 +155,7 @@ class ResponsesHalves(Halves):
     def _with_spent(self, usage: Event) -> Event:
         if usage is None:
             return None
-        tokens: Final = self.spent_tokens()
-        read: Final = sum(one for one, _ in tokens)
-        said: Final = sum(one for _, one in tokens)
+        read, said = self.spent_in_all()
         before: Final = {"input_tokens": read, "output_tokens": said, "total_tokens": read + said}
         cost: Final = {} if _get(usage, "cost") is None else {"cost": None}  # LiteLLM's, of the second half alone
         return _with(usage, **cost, **{name: (_get(usage, name) or 0) + more for name, more in before.items()})

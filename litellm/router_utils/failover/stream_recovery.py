@@ -174,6 +174,7 @@ class Halves(ABC):
         self._sent: Final = Sent()
         self._read = 0  # of the items passed on
         self._spent: Final[list[tuple[str, str]]] = []  # the models of what broke off, and what each has said
+        self._tokens: Sequence[tuple[int, int]] = ()  # of each in `_spent`, as far as they were asked for
         self._counted = 0  # of the words sent, by `_spent`
 
     @property
@@ -219,9 +220,18 @@ class Halves(ABC):
         self._spent.append((model, held or "".join(words[self._counted :])))
         self._counted = len(words)
 
-    def spent_tokens(self) -> list[tuple[int, int]]:
-        """The tokens read and said by each of the answers that broke off, as far as they can be estimated."""
-        return [(self.prompt_tokens(model), estimated_tokens(model, text=said)) for model, said in self._spent]
+    def spent_tokens(self) -> Sequence[tuple[int, int]]:
+        """The tokens read and said by each of the answers that broke off, as far as they can be estimated. Each is
+        counted once for caller and log, which may ask from another thread."""
+        known: Final = self._tokens
+        new: Final = self._spent[len(known) :]
+        self._tokens = [*known, *((self.prompt_tokens(one), estimated_tokens(one, text=said)) for one, said in new)]
+        return self._tokens
+
+    def spent_in_all(self) -> tuple[int, int]:
+        """The tokens read and said by all of them."""
+        tokens: Final = self.spent_tokens()
+        return sum(read for read, _ in tokens), sum(said for _, said in tokens)
 
     @abstractmethod
     def name(self) -> str | None:
