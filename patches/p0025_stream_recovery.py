@@ -26,6 +26,9 @@ Change
 - The caller gets one id, and the usage of both halves. So does the log, with
   the whole text and what both halves cost; the metadata of the request, and
   its `spend_logs_metadata`, name the failure as `rescued_failures`.
+- A first half is logged as the failed attempt of its own deployment. Before
+  1.109 it was counted against the next one at the proxy, and one whose event
+  told of the failure was a success.
 - A fallback's events no longer follow those of a first half of a response,
   which since 1.88 were a second response with words the caller may have.
 - With LiteLLM's `enable_mid_stream_fallback_continuation` it is off unless
@@ -47,7 +50,12 @@ SETTINGS = RouterSettings({"stream_recovery": ("str | None", "None"), "hold_ms":
 IN_CORE = ("recover_message_streams", "recover_response_streams", "recover_streams", "recover_sync_streams")
 WRAPPERS = ("recover_built_streams", "recover_streams", "recover_sync_streams")
 
+ATTEMPT_LOG = "litellm.litellm_core_utils.failed_attempt_log"
+CALLED = "log_attempt"
+THREAD = "log_attempt_in_thread"
+
 ADDS = (
+    "litellm/litellm_core_utils/failed_attempt_log.py",
     "litellm/litellm_core_utils/rescued_log.py",
     "litellm/router_utils/failover/chat_halves.py",
     "litellm/router_utils/failover/message_halves.py",
@@ -61,6 +69,7 @@ ADDS = (
     "litellm/router_utils/failover/token_estimates.py",
     "litellm/router_utils/failover/total_timeout.py",
     "tests/router_unit_tests/test_any_break.py",
+    "tests/router_unit_tests/test_failed_attempt_log.py",
     "tests/router_unit_tests/test_message_halves.py",
     "tests/router_unit_tests/test_rescued_log.py",
     "tests/router_unit_tests/test_rescued_formats.py",
@@ -84,6 +93,33 @@ EDITS = {
     "litellm/litellm_core_utils/litellm_logging.py": (
         AddImport("litellm.litellm_core_utils.rescued_log", ("log_whole_answer",)),
         Decorate("Logging._get_assembled_streaming_response", "log_whole_answer"),
+        ForReleases(
+            {
+                "<1.95": (
+                    AddImport(ATTEMPT_LOG, (CALLED, THREAD)),
+                    Decorate("Logging.async_failure_handler", CALLED),
+                    Decorate("Logging.failure_handler", THREAD),
+                ),
+                ">=1.95,<1.109": (
+                    AddImport(ATTEMPT_LOG, (CALLED,)),
+                    Decorate("Logging.dispatch_failure_handlers", CALLED),
+                ),
+            },
+            why="LiteLLM logs each attempt of a stream by itself",
+            otherwise=Otherwise.NOT_NEEDED,
+        ),
+    ),
+    "litellm/proxy/pass_through_endpoints/streaming_handler.py": (
+        ForReleases(
+            {
+                ">=1.102": (
+                    AddImport(ATTEMPT_LOG, ("log_told_failure",)),
+                    Decorate("PassThroughStreamingHandler.chunk_processor", "log_told_failure"),
+                )
+            },
+            why="LiteLLM logs no stream of /v1/messages as failed",
+            otherwise=Otherwise.MISSING,
+        ),
     ),
     "litellm/router.py": (
         ForReleases(

@@ -225,6 +225,7 @@ OTHER_KILLERS = {
     "budgeted_retries": Killers(quick=("router_unit_tests/test_budgeted_retries.py",)),
     "longer_cooldown": Killers(quick=("router_unit_tests/test_longer_cooldown.py",)),
     "stream_recovery": Killers(quick=("router_unit_tests/test_splice.py",)),
+    "failed_attempt_log": Killers(quick=("router_unit_tests/test_failed_attempt_log.py",)),
     "rescued_log": Killers(quick=("router_unit_tests/test_rescued_log.py",)),
     "message_halves": Killers(quick=("router_unit_tests/test_message_halves.py",)),
     "responses_halves": Killers(quick=("router_unit_tests/test_responses_halves.py",)),

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, NoReturn
 
 from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.failed_attempt_log import closed_for, report_failed_stream
 from litellm.litellm_core_utils.release_differences import logs_broken_messages
 from litellm.litellm_core_utils.stream_start import ErrorEvent, error_told_by, unreadable_event
 from litellm.router_utils.failover.cooldown import count_failure
 from litellm.router_utils.failover.message_halves import split_at_failure, whole_events
 from litellm.router_utils.failover.recovering_stream import ASYNC, Calls, RecoveringStream, Rescue
 from litellm.router_utils.failover.responses_halves import failed_response
+from litellm.router_utils.failover.router_view import counts_logged_failures
 from litellm.router_utils.failover.stream_recovery import Diverged
 
 _PROVIDERS_STREAMS: Final = ("async_sse_wrapper", "chunk_processor")
@@ -24,6 +26,7 @@ class _RecoveringEvents(RecoveringStream):
     def __init__(self, stream: object, events: object, rescue: Rescue) -> None:
         super().__init__(stream, events, rescue)
         object.__setattr__(self, "_told", None)
+        object.__setattr__(self, "_is_logged", False)
 
     async def __anext__(self) -> object:
         try:
@@ -34,10 +37,25 @@ class _RecoveringEvents(RecoveringStream):
             return self._told[0]
 
     async def _recover(self, calls: Calls, error: Exception, held: str = "") -> None:
+        object.__setattr__(self, "_is_logged", False)
+        try:
+            await super()._recover(calls, error, held)
+        except Exception:
+            if self._is_logged:
+                await report_failed_stream(self._rescue.request.get("litellm_logging_obj"), error)
+            raise
+
+    async def _let_go(self, calls: Calls, error: Exception, *, is_superseded: bool) -> None:
         rescue: Final[Rescue] = self._rescue
-        if self._is_uncounted(error):
+        if self._has_told(error) and is_superseded:
+            with closed_for(error) as told:
+                await calls.close(self._stream)
+            object.__setattr__(self, "_is_logged", told.is_logged)
+        elif self._has_told(error) or isinstance(error, Diverged):
+            await calls.close(self._stream)
+        is_counted: Final = self._is_logged and counts_logged_failures(rescue.router)
+        if self._is_uncounted(error) and not is_counted:
             count_failure(rescue.router, rescue.deployment_of(self._stream), error)
-        await super()._recover(calls, error, held)
 
     def _is_uncounted(self, error: Exception) -> bool:
         """Whether LiteLLM does not take this for a failure: in an event, but for those of its bridges."""

@@ -316,9 +316,8 @@ class RecoveringStream(PeekedStream):
         """Go on with a second answer. Raises what the stream broke off with if there is none."""
         rescue: Final[Rescue] = self._rescue
         rescue.broke(self._stream, error, held)
-        if isinstance(error, Diverged) or self._has_told(error):
-            await calls.close(self._stream)
         wanted: Final = rescue.wanted(error)
+        await self._let_go(calls, error, is_superseded=bool(wanted))
         asks: Final = rescue.asks(error, wanted, await calls.denied(rescue) if wanted else ())
         try:
             asked = next(asks)
@@ -335,9 +334,10 @@ class RecoveringStream(PeekedStream):
         object.__setattr__(self, "_events", self._events_of(answer, calls.events(answer)))
         rescue.answer.join(half)
 
-    def _has_told(self, error: Exception) -> bool:
-        """Whether it is an event that has told of a failure, so that the stream goes on."""
-        return False
+    async def _let_go(self, calls: Calls, error: Exception, *, is_superseded: bool) -> None:
+        """Close what is left behind though it goes on; `is_superseded` if a second answer is asked for."""
+        if isinstance(error, Diverged):
+            await calls.close(self._stream)
 
     def _events_of(self, stream: object, events: Any) -> object:  # any-ok: an iterator of either kind
         """What is read of a stream."""

@@ -256,6 +256,12 @@ def counts_allowed_fails(router: Router, deployment_id: str) -> bool:
     return any(deployment_setting(router, deployment_id, name) is not None for name in names)
 
 
+def counts_logged_failures(router: Router) -> bool:
+    """Whether a failure that LiteLLM tells its callbacks of is counted by that alone. Since 1.110 the compiled router
+    counts what it sees itself."""
+    return router.deployment_callback_on_failure in litellm.failure_callback
+
+
 def has_own_policy_for(router: Router, deployment: Deployment, error: BaseException) -> bool:
     """Whether the deployment's `allowed_fails_policy` names the class of a failure, which then decides alone. Not
     before LiteLLM 1.99, which has no such setting of a deployment's."""
