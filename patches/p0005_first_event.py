@@ -42,6 +42,7 @@ CHAT_OR_STREAM = InsertBeforeCall(
 )
 
 ADDS = (
+    "litellm/litellm_core_utils/answer_settings.py",
     "litellm/litellm_core_utils/event_stream.py",
     "litellm/litellm_core_utils/stream_start.py",
     "litellm/litellm_core_utils/stream_wait.py",

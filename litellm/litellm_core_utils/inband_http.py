@@ -11,13 +11,12 @@ import functools
 import json
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpx
 import litellm
-from litellm._logging import verbose_logger
+from litellm.litellm_core_utils.answer_settings import EMPTY, UNFINISHED, fails
 from litellm.litellm_core_utils.billed_usage import BILLED, Billed, billed_in
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import Failure, FailureKind
@@ -36,13 +35,6 @@ Event = TypeVar("Event")
 Reader = TypeVar("Reader")
 AiohttpAnswer = TypeVar("AiohttpAnswer", bound="aiohttp.ClientResponse")
 
-EMPTY: Final = "empty_answer"
-"""One of `litellm_settings`, `fail` by default or `pass`: what comes of an answer that says nothing."""
-
-UNFINISHED: Final = "unfinished_stream"
-"""As `empty_answer`, of a stream that closes without an end: some servers never send one."""
-
-_LONGEST_WORD: Final = 40  # characters of a setting that are shown
 _HEADERS_OF_THE_ENCODING: Final = ("content-encoding", "content-length", "transfer-encoding")
 _HEADERS_OF_THE_BODY: Final = (*_HEADERS_OF_THE_ENCODING, "content-type")
 
@@ -84,7 +76,7 @@ def judge_answer(response: object, stream: bool = False) -> None:
     if stream:
         _read_along(response, api)
         return
-    failure = judge_body(api, response.content, response.headers.get("content-type", ""), empty_fails=_fails(EMPTY))
+    failure = judge_body(api, response.content, response.headers.get("content-type", ""), empty_fails=fails(EMPTY))
     if failure is None and api is Api.TRANSCRIPTION and _is_text_for_json(response):
         failure = NOTHING_IN_IT
     if failure is None:
@@ -236,7 +228,7 @@ def _all_choices_awaited(stream: JudgedStream | JudgedAwsStream, response: httpx
 def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedAwsStream:
     is_aws: Final = response.headers.get("content-type", "").startswith(AWS_STREAM)
     kind: Final = JudgedAwsStream if is_aws else JudgedStream
-    return kind(api, empty_fails=_fails(EMPTY), unfinished_fails=_fails(UNFINISHED))
+    return kind(api, empty_fails=fails(EMPTY), unfinished_fails=fails(UNFINISHED))
 
 
 def _passed_on(judged: Judged, stream: JudgedStream | JudgedAwsStream, response: httpx.Response) -> Iterator[bytes]:
@@ -263,16 +255,3 @@ def _unbilled_exception(failure: Failure, told: bytes, response: httpx.Response)
 
 def _phrase(status: int) -> bytes:
     return HTTPStatus(status).phrase.encode() if status in HTTPStatus._value2member_map_ else b"Unassigned"
-
-
-def _fails(setting: str) -> bool:
-    """Whether what `setting` is about has failed. For what is neither word the log names the setting, once."""
-    chosen: Final = vars(litellm).get(setting)  # litellm looks up at length what it does not have
-    return chosen is None or _is_fail(setting, str(chosen)[:_LONGEST_WORD])
-
-
-@lru_cache(maxsize=8)
-def _is_fail(setting: str, chosen: str) -> bool:
-    if chosen not in ("fail", "pass"):
-        verbose_logger.warning("%s is neither fail nor pass, so fail holds: %s", setting, chosen)
-    return chosen != "pass"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, TypeVar
 import anyio
 import httpx
 from litellm.exceptions import APIConnectionError, MidStreamFallbackError
+from litellm.litellm_core_utils.answer_settings import EMPTY, fails
 from litellm.litellm_core_utils.anthropic_errors import anthropic_stream_error
 from litellm.litellm_core_utils.event_stream import RESPONSE_OPENINGS, EventStream
 from litellm.litellm_core_utils.exception_chain import safe_getattr
@@ -43,6 +44,9 @@ _MADE_UP: Final = frozenset({"response.created", "response.in_progress"})
 """What LiteLLM's bridge to the Responses API begins with; on 1.82.6 it does so before its provider is asked."""
 
 _RESPONSES_BRIDGE: Final = "LiteLLMCompletionStreamingIterator"
+
+_CACHE: Final = "cached_response"
+"""What LiteLLM has for a provider while it reads an answer out of its cache."""
 
 _HTML: Final = (b"<!doctype html", b"<html")
 
@@ -74,7 +78,7 @@ async def await_first_event(stream: AsyncIterator[object]) -> AsyncIterator[obje
     Events that only open the answer do not count. Where no other deployment could be asked, a proxy waits for one
     event that LiteLLM has not made up, so that its caller hears of a failure by a status; nobody else waits, and of a
     chat `stream` itself comes back. Raises what the stream raises instead, or APIConnectionError with the kind GARBLED
-    if it ends without an answer.
+    if it ends without an answer and `empty_answer` is not `pass`.
     """
     caller: Final = waiting_caller()
     can_be_retried: Final = is_retry_possible()
@@ -142,14 +146,17 @@ def fail_on_empty_stream(
     finish_reason_handler: Callable[["CustomStreamWrapper"], Result],
 ) -> Callable[["CustomStreamWrapper"], Result]:
     """Wrap `CustomStreamWrapper.finish_reason_handler`, which makes up the end of a stream that had none: not of one
-    that had nothing at all. An empty or HTML body with status 200 fails there, and is logged as a failure."""
+    that had nothing at all. An empty or HTML body with status 200 fails there, and is logged as a failure; not so what
+    comes out of LiteLLM's cache, or with `empty_answer: pass`."""
 
     @functools.wraps(finish_reason_handler)
     def fail_or_finish(self: "CustomStreamWrapper") -> Result:
         if (
             not self.received_finish_reason
             and not self.intermittent_finish_reason
+            and self.custom_llm_provider != _CACHE
             and all(map(_is_preamble, self.chunks))
+            and fails(EMPTY)
         ):
             error: Final = _nothing_received(self)
             _log_failure(self, error)
@@ -299,8 +306,9 @@ class _Opening:
     def end(self) -> None:
         """Take the end of the stream into account. Raises APIConnectionError if that was no answer."""
         self._judge(self._pieces.end())
-        if self.says_nothing:
+        if self.says_nothing and fails(EMPTY):
             raise _nothing_received(self._stream)
+        self.says_nothing = False
 
     def _add_piece(self, piece: bytes) -> None:
         self._bytes += len(piece)

@@ -182,6 +182,7 @@ OTHER_KILLERS = {
     "exception_chain": Killers(quick=FAILURES, thorough=MAPPING),
     "http_status_mapping": Killers(quick=MAPPING, thorough=("exception_mapping/test_properties.py", WAITS)),
     "release_differences": Killers(quick=(*MAPPING, "router_unit_tests/test_empty_streams.py")),
+    "answer_settings": Killers(quick=("router_unit_tests/test_inband_answers.py",)),
     "stream_start": Killers(quick=(*STREAMS, "router_unit_tests/test_event_stream.py")),
     "unwrapped_failures": Killers(quick=("router_unit_tests/test_public_methods.py",)),
     "caller_fault": Killers(

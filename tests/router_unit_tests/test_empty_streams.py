@@ -51,6 +51,12 @@ class TestWrapper:
         setattr(stream, noted_as, "length")
         assert stream.finish_reason_handler().choices[0].finish_reason == "length"
 
+    @in_both_modes
+    async def test_cached_answer_ends_as_it_did(self, mode: str) -> None:
+        """What LiteLLM has cached of an answer is no failure when it is streamed, though it says nothing."""
+        stream = await begun(mode, wrapper(source_in(mode, []), "cached_response"))
+        assert [one.choices[0].finish_reason for one in await the_rest(mode, stream)] == ["stop"]
+
     def test_it_needs_no_event_loop(self) -> None:
         """LiteLLM's stream fails without an answer even where there is no event loop."""
         with pytest.raises(APIConnectionError):
@@ -114,6 +120,25 @@ class TestWrapper:
         with pytest.raises(openai.APIError):
             stream.finish_reason_handler()
         assert await until(lambda: sorted(logged) == told)
+
+
+NOTHING = {"nothing": b"", "an end": b"data: [DONE]\n\n"}
+
+
+@pytest.mark.parametrize("body", NOTHING)
+@pytest.mark.parametrize("provider", ["openai", "hosted_vllm"])
+@pytest.mark.parametrize("mode", ["async-stream", "sync-stream"])
+async def test_empty_stream_passes_if_wanted(
+    mode: str, provider: str, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `empty_answer: pass` a stream of 200 that says nothing is an answer, as LiteLLM has it."""
+    monkeypatch.setattr(litellm, "empty_answer", "pass", raising=False)
+    says_nothing = Fault.status(200, body=NOTHING[body], content_type="text/event-stream")
+    with FaultyProvider(says_nothing) as provided:
+        models = [deployment(name, provider, provided.url) for name in ("first", "second")]
+        with routed(models, num_retries=1) as router:
+            assert await outcomes(router, 1, mode) == [""]
+            assert provided.attempts == 1
 
 
 class Logger(CustomLogger):
