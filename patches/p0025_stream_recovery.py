@@ -113,8 +113,8 @@ EDITS = {
         ForReleases(
             {
                 ">=1.102": (
-                    AddImport(ATTEMPT_LOG, ("log_told_failure",)),
-                    Decorate("PassThroughStreamingHandler.chunk_processor", "log_told_failure"),
+                    AddImport(ATTEMPT_LOG, ("log_closed_stream",)),
+                    Decorate("PassThroughStreamingHandler.chunk_processor", "log_closed_stream"),
                 )
             },
             why="LiteLLM logs no stream of /v1/messages as failed",

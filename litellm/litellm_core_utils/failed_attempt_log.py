@@ -9,8 +9,10 @@ import copy
 import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
+import httpx
 from litellm._logging import verbose_logger
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 
@@ -75,49 +77,56 @@ def _give_back(shared: Any, attempt: Any) -> None:  # any-ok: LiteLLM's Logging
         setattr(shared, _LOGGED, attempt.litellm_params)
 
 
-class ToldFailure:
-    """A failure that an event of a stream has told of, for which the stream is closed."""
+class Closing:
+    """Why a stream is closed: an event of it has told of a `failure`, or, without one, it is not what was asked for."""
 
-    def __init__(self, failure: Exception) -> None:
+    def __init__(self, failure: Exception | None) -> None:
         self.failure: Final = failure
         self.is_logged = False  # whether LiteLLM logs the stream as failed
 
 
-_TOLD: Final[ContextVar[ToldFailure | None]] = ContextVar("told_failure", default=None)
+_CLOSING: Final[ContextVar[Closing | None]] = ContextVar("closing", default=None)
 
 
 @contextlib.contextmanager
-def closed_for(failure: Exception) -> Iterator[ToldFailure]:
-    """While this lasts, a stream that is closed is so because an event of it has told of `failure`."""
-    told: Final = ToldFailure(failure)
-    token: Final = _TOLD.set(told)
+def closed_for(failure: Exception | None) -> Iterator[Closing]:
+    """While this lasts, a stream that is closed is logged as failed with `failure`; without one it is not logged, since
+    the log of the answer that is asked for in its place has what it has taken."""
+    closing: Final = Closing(failure)
+    token: Final = _CLOSING.set(closing)
     try:
-        yield told
+        yield closing
     finally:
-        _TOLD.reset(token)
+        _CLOSING.reset(token)
 
 
-def log_told_failure(process: Callable[..., Pieces]) -> Callable[..., Pieces]:
+def log_closed_stream(process: Callable[..., Pieces]) -> Callable[..., Pieces]:
     """Wrap `PassThroughStreamingHandler.chunk_processor`, which reads and logs a provider's own stream of /v1/messages:
-    one that is closed for a failure it has told of has failed, and was not left by its reader."""
+    one that is closed for a second answer was not left by its reader, for whom LiteLLM logs a success."""
 
     @functools.wraps(process)
-    async def chunk_processor(*args: object, **kwargs: object) -> Pieces:
-        pieces: Final = process(*args, **kwargs)
+    async def chunk_processor(response: httpx.Response, *args: object, **kwargs: object) -> Pieces:
+        pieces: Final = process(response, *args, **kwargs)
         try:
             async for piece in pieces:
                 yield piece
         except GeneratorExit:
-            told: Final = _TOLD.get()
-            if told is None:
-                await pieces.aclose()
-            else:
-                told.is_logged = True
-                with contextlib.suppress(type(told.failure), StopAsyncIteration):
-                    await pieces.athrow(told.failure)
+            await _close(pieces, response)
             raise
 
     return chunk_processor
+
+
+async def _close(pieces: Pieces, response: httpx.Response) -> None:
+    closing: Final = _CLOSING.get()
+    if closing is not None and closing.failure is not None:
+        closing.is_logged = True
+        with contextlib.suppress(type(closing.failure), StopAsyncIteration):
+            await pieces.athrow(closing.failure)
+        return
+    if closing is not None:
+        response.status_code = HTTPStatus.CONFLICT  # of what is no success LiteLLM logs none
+    await pieces.aclose()
 
 
 async def report_failed_stream(logging: object, failure: Exception) -> None:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.failed_attempt_log import (
+    Closing,
     closed_for,
     log_attempt,
     log_attempt_in_thread,
-    log_told_failure,
+    log_closed_stream,
     report_failed_stream,
 )
 from litellm.utils import Rules, function_setup
 
+from support.faulty_provider import FaultyProvider
 from support.inband_calls import CALLS, GROUP
 from support.routing import MESSAGES, RELEASE, failures, routed, until
 from support.scripted_provider import HEALTHY_STREAM, ScriptedProvider, Stream
@@ -43,9 +46,11 @@ class Log(CustomLogger):
         super().__init__()
         self.answered: list[str] = []
         self.failed: list[str] = []
+        self.texts: list[str] = []
 
-    async def async_log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
         self.note(self.answered, kwargs)
+        self.texts.append(response_obj.choices[0].message.content)
 
     async def async_log_failure_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
         self.note(self.failed, kwargs)
@@ -66,13 +71,15 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Log:
 
 @pytest.fixture
 def router_over() -> Iterator[Callable[..., Any]]:
-    """Makes a router over a deployment "0" that breaks off and those that finish its answers, "1" first."""
+    """Makes a router over a deployment "0" that breaks off and those that finish its answers, "1" first; None stands
+    for one that begins anew where it is to go on."""
     with ExitStack() as stack:
 
-        def build(name: str, *steps: Stream) -> Any:
+        def build(name: str, *steps: Stream | None) -> Any:
             listed = []
             for number, step in enumerate(steps):
-                provider = stack.enter_context(ScriptedProvider([step], answer=ANSWER))
+                one = ScriptedProvider([step], answer=ANSWER) if step else FaultyProvider(answer=ANSWER)
+                provider = stack.enter_context(one)
                 params = {**STREAMS[name].params(provider.url), "weight": 1e-9**number}
                 info = {"id": f"{number}", "supports_assistant_prefill": True}
                 listed.append({"model_name": GROUP, "litellm_params": params, "model_info": info})
@@ -113,6 +120,15 @@ async def test_each_attempt_is_logged_as_its_own(
     assert await until(lambda: log.answered and log.failed and failures(router, "0"))
     assert (log.failed, log.answered) == (["0"], ["1"])
     assert [failures(router, one) for one in ("0", "1")] == [1, 0]
+
+
+@pytest.mark.parametrize("name", [*CHATS, "anthropic, messages stream"])
+async def test_answer_that_is_not_used_is_not_logged(name: str, router_over: Callable[..., Any], log: Log) -> None:
+    """Who begins anew where the rest was asked for is asked again; the log has the answer once, and no other."""
+    router = router_over(name, RESET, None)
+    assert "six" in await asked_by_proxy(router, name)
+    assert await until(lambda: log.answered)
+    assert (log.answered, log.texts) == (["1"], [ANSWER])
 
 
 @pytest.mark.skipif(not LOGS_BROKEN_MESSAGES, reason="LiteLLM logs no stream of /v1/messages as failed")
@@ -213,33 +229,43 @@ async def test_whole_answers_are_logged_as_before(stream: object) -> None:
 
 
 class Ended:
-    """How a provider's stream was ended."""
+    """How a provider's stream was ended, and what it was taken for then."""
 
     def __init__(self) -> None:
         self.by: type[BaseException] | None = None
+        self.is_success = False
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
+    async def pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         try:
             yield b"one"
             yield b"two"
         except BaseException as error:
             self.by = type(error)
+            self.is_success = response.is_success
             raise
 
 
-@pytest.mark.parametrize("failure", [None, ValueError("an event told of it")])
-async def test_told_failure_reaches_who_logs(failure: Exception | None) -> None:
-    """A stream that is closed for a failure ends with it for LiteLLM, one whose reader has left as before."""
+TOLD = ValueError("an event told of it")
+
+
+@pytest.mark.parametrize(
+    ("closing", "by", "is_success"),
+    [
+        (None, GeneratorExit, True),
+        (closed_for(TOLD), ValueError, True),
+        (closed_for(None), GeneratorExit, False),
+    ],
+    ids=["its reader has left", "it has failed", "it is another answer"],
+)
+async def test_reason_of_closing_reaches_who_logs(closing: Any, by: type[BaseException], is_success: bool) -> None:
+    """A stream that is closed for a failure ends with it for LiteLLM; one that is another answer is no success."""
     ended = Ended()
-    stream: Any = log_told_failure(ended.pieces)()
+    stream: Any = log_closed_stream(ended.pieces)(httpx.Response(200))
     assert await anext(stream) == b"one"
-    if failure is None:
+    with closing or nullcontext(Closing(None)) as reason:
         await stream.aclose()
-    else:
-        with closed_for(failure) as told:
-            await stream.aclose()
-        assert told.is_logged
-    assert ended.by is (GeneratorExit if failure is None else ValueError)
+    assert (ended.by, ended.is_success) == (by, is_success)
+    assert reason.is_logged is (by is ValueError)
 
 
 async def test_failure_that_cannot_be_reported_is_survived() -> None:

@@ -47,11 +47,12 @@ class _RecoveringEvents(RecoveringStream):
 
     async def _let_go(self, calls: Calls, error: Exception, *, is_superseded: bool) -> None:
         rescue: Final[Rescue] = self._rescue
-        if self._has_told(error) and is_superseded:
-            with closed_for(error) as told:
+        has_told: Final = self._has_told(error)
+        if isinstance(error, Diverged) or (has_told and is_superseded):
+            with closed_for(error if has_told else None) as closing:
                 await calls.close(self._stream)
-            object.__setattr__(self, "_is_logged", told.is_logged)
-        elif self._has_told(error) or isinstance(error, Diverged):
+            object.__setattr__(self, "_is_logged", closing.is_logged)
+        elif has_told:
             await calls.close(self._stream)
         is_counted: Final = self._is_logged and counts_logged_failures(rescue.router)
         if self._is_uncounted(error) and not is_counted:
