@@ -35,30 +35,35 @@ class Plain(NamedTuple):
         return begin if before is None else before.end()
 
 
-# What every error has in some form, and escaped ASCII, in which it could hide. A text within a text has its quotes
-# escaped, and is not found.
-_MAY_FAIL: Final = (
-    rb'"(?:errors?"|base_resp"|detail"\s*:\s*\{|(?:message|(?:err_|error_)?msg|detail)"\s*:\s*")|\\u00[2-7]'
+# What every error has in some form. A text within a text has its quotes escaped, and is not found.
+_OF_ERRORS: Final = (
+    rb'err(?:ors?"|(?:or)?_msg"\s*:\s*")|base_resp"|m(?:essage|sg)"\s*:\s*"|detail"\s*:\s*["{]'  # a branch a letter
 )
+
+
+def _may_fail(more: bytes) -> re.Pattern[bytes]:
+    """A name of `_OF_ERRORS` or of `more`, or escaped ASCII, in which one could hide. All in a group behind the quote:
+    a search tries each alternative it has at every quote there is."""
+    return re.compile(rb'"(?:' + _OF_ERRORS + more + rb")|\\u00[2-7]")
 
 
 def _whole(says: bytes, may_fail: bytes = b"") -> Plain:
     """Of the first choice, block or candidate: up to its first text, or number, no list in it has ended."""
-    return Plain(re.compile(says), re.compile(_MAY_FAIL + may_fail))
+    return Plain(re.compile(says), _may_fail(may_fail))
 
 
 def _events(says: bytes, may_fail: bytes = b"") -> Plain:
     event: Final = rb"(?:event: ?[\w.-]+\r?\n)?data: ?" + says + rb"[^\r\n]*\}\r?\n\r?\n"
-    return Plain(re.compile(b"(?:" + event + b")+"), re.compile(_MAY_FAIL + may_fail))
+    return Plain(re.compile(b"(?:" + event + b")+"), _may_fail(may_fail))
 
 
 PLAIN_ANSWERS: Final = MappingProxyType(
     {
         Api.CHAT: _whole(
             rb'"choices"\s*:\s*\[\s*\{[^\[\]]*?"(?:content|text)"\s*:\s*"[^"]',
-            rb'|"finish_reason"\s*:\s*"(?!(?:stop|length|tool_calls)")',
+            rb'|finish_reason"\s*:\s*"(?!(?:stop|length|tool_calls)")',
         ),
-        Api.EMBEDDING: _whole(rb'"embeddings?"\s*:\s*(?:"[^"]|\[[\s\[]*-?[0-9])', rb'|"data"\s*:\s*\[\s*\]'),
+        Api.EMBEDDING: _whole(rb'"embeddings?"\s*:\s*(?:"[^"]|\[[\s\[]*-?[0-9])', rb'|data"\s*:\s*\[\s*\]'),
         Api.MESSAGES: _whole(rb'"content"\s*:\s*\[\s*\{[^\[\]]*?"text"\s*:\s*"[^"]'),
         Api.GEMINI: _whole(rb'"candidates"\s*:\s*\[\s*\{[^\[\]]*?"parts"\s*:\s*\[\s*\{[^\[\]]*?"text"\s*:\s*"[^"]'),
     }
@@ -69,15 +74,15 @@ PLAIN_EVENTS: Final = MappingProxyType(
     {
         Api.CHAT: _events(
             rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)',
-            rb'|"finish_reason"\s*:\s*"|"finishReason"|"index"\s*:\s*[1-9]',
+            rb'|finish(?:_reason"\s*:\s*"|Reason")|index"\s*:\s*[1-9]',
         ),
         Api.MESSAGES: _events(rb'\{"type"\s*:\s*"content_block_delta"'),
         Api.RESPONSES: _events(rb'\{"type"\s*:\s*"response\.[a-z_.]+\.delta"'),
-        Api.GEMINI: _events(rb'\{\s*"candidates"\s*:', rb'|"finishReason"|"promptFeedback"'),
-        Api.COHERE: _events(rb'\{"type"\s*:\s*"content-delta"', rb'|"finish_reason"'),
+        Api.GEMINI: _events(rb'\{\s*"candidates"\s*:', rb'|finishReason"|promptFeedback"'),
+        Api.COHERE: _events(rb'\{"type"\s*:\s*"content-delta"', rb'|finish_reason"'),
         Api.OLLAMA: Plain(
             re.compile(rb'(?:\{(?=.*"done"\s*:\s*false)[^\r\n]*\}\r?\n)+'),
-            re.compile(_MAY_FAIL + rb'|"done"\s*:\s*true'),
+            _may_fail(rb'|done"\s*:\s*true'),
         ),
     }
 )
