@@ -145,6 +145,13 @@ class StreamedAnswer:
             self._count_choices(json_array(json_object(value).get("choices")), signs)
         return None
 
+    def begin(self) -> None:
+        """Take events into account that say something, the first to do so, and tell of nothing else."""
+        self._has_events = True
+        self._seen = self._seen._replace(says=True)
+        if self._api is Api.CHAT:
+            self._begun.add(0)
+
     def add_unread(self) -> None:
         """Take an event into account that is no JSON."""
         self._has_odd_event = True

@@ -13,10 +13,11 @@ from litellm.litellm_core_utils.inband_formats import Api
 
 class Plain(NamedTuple):
     """What the bytes of an answer, or of events, have that says something, and what they have if it may still have
-    failed."""
+    failed. `begins` is what events have of which the stream says something, None where only decoding them tells."""
 
     says: re.Pattern[bytes]
     may_fail: re.Pattern[bytes]
+    begins: re.Pattern[bytes] | None = None
 
     def is_answer(self, content: bytes) -> bool:
         """Whether the content of a whole answer plainly is one."""
@@ -34,11 +35,24 @@ class Plain(NamedTuple):
         before: Final = self.says.match(piece, begin, doubt.start())
         return begin if before is None else before.end()
 
+    def end_of_beginning(self, piece: bytes, begin: int) -> int:
+        """As `end_of_events`, of a stream that has said nothing so far, and does with these events; `begin` if it still
+        may not."""
+        said: Final = None if self.begins is None else self.begins.search(piece, begin)
+        if said is None:
+            return begin
+        end: Final = self.end_of_events(piece, begin)
+        tells_more: Final = any(more.search(piece, begin, end) for more in _TELLS_MORE)
+        return begin if said.end() > end or tells_more else end
+
 
 # What every error has in some form. A text within a text has its quotes escaped, and is not found.
 _OF_ERRORS: Final = (
     rb'err(?:ors?"|(?:or)?_msg"\s*:\s*")|base_resp"|m(?:essage|sg)"\s*:\s*"|detail"\s*:\s*["{]'  # a branch a letter
 )
+
+# For which the first events are decoded all the same: what they cost, and a name by which one is an error.
+_TELLS_MORE: Final = (re.compile(rb'"usage"\s*:\s*\{'), re.compile(rb"event: ?error"))
 
 
 def _may_fail(more: bytes) -> re.Pattern[bytes]:
@@ -52,9 +66,9 @@ def _whole(says: bytes, may_fail: bytes = b"") -> Plain:
     return Plain(re.compile(says), _may_fail(may_fail))
 
 
-def _events(says: bytes, may_fail: bytes = b"") -> Plain:
+def _events(says: bytes, may_fail: bytes = b"", begins: bytes = b"") -> Plain:
     event: Final = rb"(?:event: ?[\w.-]+\r?\n)?data: ?" + says + rb"[^\r\n]*\}\r?\n\r?\n"
-    return Plain(re.compile(b"(?:" + event + b")+"), _may_fail(may_fail))
+    return Plain(re.compile(b"(?:" + event + b")+"), _may_fail(may_fail), re.compile(begins) if begins else None)
 
 
 PLAIN_ANSWERS: Final = MappingProxyType(
@@ -69,14 +83,18 @@ PLAIN_ANSWERS: Final = MappingProxyType(
     }
 )
 
-# Events that are not the last one of a stream that has said something.
+# Events that are not the last one of a stream that has said something, or does with them.
 PLAIN_EVENTS: Final = MappingProxyType(
     {
         Api.CHAT: _events(
             rb'\{(?=.*"choices")(?=.*"finish_reason"\s*:\s*null)',
             rb'|finish(?:_reason"\s*:\s*"|Reason")|index"\s*:\s*[1-9]',
+            rb'"choices"\s*:\s*\[\s*\{[^][{}]*"delta"\s*:\s*\{[^][{}]*?"(?:reasoning_)?content"\s*:\s*"[^"]',
         ),
-        Api.MESSAGES: _events(rb'\{"type"\s*:\s*"content_block_delta"'),
+        Api.MESSAGES: _events(
+            rb'\{"type"\s*:\s*"content_block_delta"',
+            begins=rb'"delta"\s*:\s*\{[^][{}]*?"(?:text|thinking)"\s*:\s*"[^"]',
+        ),
         Api.RESPONSES: _events(rb'\{"type"\s*:\s*"response\.[a-z_.]+\.delta"'),
         Api.GEMINI: _events(rb'\{\s*"candidates"\s*:', rb'|finishReason"|promptFeedback"'),
         Api.COHERE: _events(rb'\{"type"\s*:\s*"content-delta"', rb'|finish_reason"'),

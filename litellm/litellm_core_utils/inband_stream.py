@@ -136,9 +136,15 @@ class JudgedStream:
 
     def _skip_plain_events(self, piece: bytes, begin: int) -> int:
         """The index after the events from `begin` on that need not be looked at; none of them may have begun before."""
-        if self._plain is None or not self._answer.has_said or self._answer.has_several or self._is_within_event:
+        if self._plain is None or self._answer.has_several or self._is_within_event:
             return begin
-        return self._plain.end_of_events(piece, begin)
+        if self._answer.has_said:
+            return self._plain.end_of_events(piece, begin)
+        end: Final = begin if self._is_events is False else self._plain.end_of_beginning(piece, begin)
+        if end > begin:
+            self._is_events = True
+            self._answer.begin()
+        return end
 
     @property
     def _is_within_event(self) -> bool:

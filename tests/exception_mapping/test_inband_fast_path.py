@@ -49,6 +49,15 @@ GOING_ON: dict[str, tuple[Api, bytes]] = {
         b'event: content-delta\ndata: {"type":"content-delta","delta":{"message":{"content":{"text":"more"}}}}\n\n',
     ),
 }
+BEGINNING = ("chat", "compact", "messages")
+"""Those of which the first words are known by their bytes."""
+
+ROLE = (
+    b"data: %s\n\n"
+    % json.dumps(
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
+    ).encode()
+)
 BODIES = [
     *((Api[api], body.content) for api, streamed, _, body in healthy() if not streamed),
     *((API_OF_FORMAT[format], body.content) for format in API_OF_FORMAT for body in faults(format, False).values()),
@@ -100,10 +109,50 @@ def test_middle_of_stream_is_not_decoded(decoded: list[bytes], name: str) -> Non
     stream = JudgedStream(api)
     assert stream.feed(event) == (event, None, b"")
     begun = len(decoded)
-    assert begun == 1
+    assert begun == (name not in BEGINNING)
     assert stream.feed(event) == (event, None, b"")
     assert stream.feed(event * 20) == (event * 20, None, b"")
     assert len(decoded) == begun
+
+
+def test_beginning_of_stream_is_not_decoded(decoded: list[bytes]) -> None:
+    """The first words of a chat are passed on as they are, and so is the role that comes with them; one that comes
+    alone has said nothing yet."""
+    _, event = GOING_ON["chat"]
+    assert JudgedStream(Api.CHAT).feed(ROLE + event * 2) == (ROLE + event * 2, None, b"")
+    assert decoded == []
+    alone = JudgedStream(Api.CHAT)
+    assert alone.feed(ROLE) == (ROLE, None, b"")
+    assert len(decoded) == 1
+    assert alone.feed(event) == (event, None, b"")
+    assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("name", BEGINNING)
+@pytest.mark.parametrize(("before", "after"), [(b"event: error\n", b""), (b"", b', "usage": {"prompt_tokens": 7}')])
+def test_beginning_that_tells_more_is_decoded(name: str, before: bytes, after: bytes) -> None:
+    """First words under the name of an error, or with what they cost, are judged as they would be alone."""
+    api, event = GOING_ON[name]
+    data = event[event.index(b"data:") :]
+    end = data.rindex(b"}")
+    first = before + data[:end] + after + data[end:]
+    found = JudgedStream(api)
+    judged_so = found.feed(first + event)
+    with without_fast_path():
+        wanted = JudgedStream(api)
+        assert wanted.feed(first + event) == judged_so
+    assert found.billed == wanted.billed
+    assert judged_so.failure is not None or found.billed is not None
+
+
+@pytest.mark.parametrize("delta", ['{"content": "", "meta": {"content": "x"}}', '{"content": ""}', '{"notes": "x"}'])
+def test_words_elsewhere_are_no_beginning(delta: str) -> None:
+    """What stands in none of the places where a delta says something is not taken for its words."""
+    event = b'data: {"choices": [{"index": 0, "delta": %s, "finish_reason": null}]}\n\n' % delta.encode()
+    stream = JudgedStream(Api.CHAT)
+    assert stream.feed(event) == (event, None, b"")
+    with without_fast_path():
+        assert judged(Api.CHAT, [event])[1] == stream.end().failure is not None
 
 
 @pytest.mark.parametrize("name", GOING_ON)
