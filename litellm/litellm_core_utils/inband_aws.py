@@ -4,7 +4,7 @@ Reads along in a binary stream of Amazon's for whether it is an answer. botocore
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from litellm.litellm_core_utils.billed_usage import Billed, billed_with
@@ -36,19 +36,20 @@ class JudgedAwsStream:
         self._whole = 0  # bytes of the messages that are no failure, less those that are passed on
         self._is_read = True
 
-    def feed(self, piece: bytes) -> Judged:
+    def feed(self, piece: bytes) -> Iterator[Judged]:
         """Take `piece` into account, which may begin and end anywhere."""
         self._held += piece
         if self._is_read:
             failure, told = self._take(piece)
             if failure is not None:
-                return Judged(bytes(self._held[: max(self._whole, 0)]), failure, told)
+                yield Judged(bytes(self._held[: max(self._whole, 0)]), failure, told)
+                return
             if self._answer.may_be_empty:
-                return Judged(b"")
+                return
         passed_on: Final = bytes(self._held)
         self._held.clear()
         self._whole -= len(passed_on)
-        return Judged(passed_on)
+        yield Judged(passed_on)
 
     def end(self) -> Judged:
         """Take the end of the stream into account."""

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import json
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -198,7 +198,7 @@ def _read_along(response: httpx.Response, api: Api) -> None:
         with _all_choices_awaited(stream, response):
             for piece in iter_bytes(chunk_size):
                 yield from _passed_on(stream.feed(piece), stream, response)
-            yield from _passed_on(stream.end(), stream, response)
+            yield from _passed_on((stream.end(),), stream, response)
 
     async def ajudged(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         stream: Final = _judged_stream(api, response)
@@ -206,7 +206,7 @@ def _read_along(response: httpx.Response, api: Api) -> None:
             async for piece in aiter_bytes(chunk_size):
                 for passed_on in _passed_on(stream.feed(piece), stream, response):
                     yield passed_on
-            for passed_on in _passed_on(stream.end(), stream, response):
+            for passed_on in _passed_on((stream.end(),), stream, response):
                 yield passed_on
 
     response.iter_bytes = judged  # type: ignore[method-assign]
@@ -231,11 +231,14 @@ def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedA
     return kind(api, empty_fails=fails(EMPTY), unfinished_fails=fails(UNFINISHED))
 
 
-def _passed_on(judged: Judged, stream: JudgedStream | JudgedAwsStream, response: httpx.Response) -> Iterator[bytes]:
-    if judged.passed_on:
-        yield judged.passed_on
-    if judged.failure is not None:
-        raise _exception(judged.failure, judged.told, response, stream.billed)
+def _passed_on(
+    parts: Iterable[Judged], stream: JudgedStream | JudgedAwsStream, response: httpx.Response
+) -> Iterator[bytes]:
+    for judged in parts:
+        if judged.passed_on:
+            yield judged.passed_on
+        if judged.failure is not None:
+            raise _exception(judged.failure, judged.told, response, stream.billed)
 
 
 def _exception(failure: Failure, told: bytes, response: httpx.Response, billed: Billed | None) -> Exception:

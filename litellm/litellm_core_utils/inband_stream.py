@@ -3,6 +3,7 @@ Reads along in the bytes of an answer of 200, whole or streamed, for whether it 
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from litellm.litellm_core_utils.billed_usage import Billed, billed_with
@@ -96,24 +97,29 @@ class JudgedStream:
         self._is_lines = False
         self._is_object = False  # what is no stream begins as a JSON object
 
-    def feed(self, piece: bytes) -> Judged:
-        """Take `piece` into account; its end may be in the middle of a line or a character."""
+    def feed(self, piece: bytes) -> Iterator[Judged]:
+        """Take `piece` into account; its end may be in the middle of a line or a character. Plain events are passed
+        on before what follows them is looked at."""
         passed_on = bytearray()
         begin = 0
         while begin < len(piece):
             end = self._skip_plain_events(piece, begin)
-            passed_on += piece[begin:end]
-            if end == begin:
+            if end > begin:
+                yield Judged(bytes(passed_on + piece[begin:end]))
+                passed_on.clear()
+            else:
                 end = _end_of_line(piece, begin)
                 self._held += piece[begin:end]
                 failure, told = self._take(piece[begin:end])
                 if failure is not None:
-                    return Judged(bytes(passed_on), failure, told)
+                    yield Judged(bytes(passed_on), failure, told)
+                    return
                 if not (self._answer.may_be_empty or self._is_whole_body):
                     passed_on += self._held
                     self._held.clear()
             begin = end
-        return Judged(bytes(passed_on))
+        if passed_on:
+            yield Judged(bytes(passed_on))
 
     def end(self) -> Judged:
         """Take the end of the stream into account."""

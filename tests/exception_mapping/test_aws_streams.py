@@ -98,7 +98,7 @@ def test_broken_stream_is_no_whole_answer(format: str, name: str) -> None:
 
 def test_words_of_an_exception_are_kept() -> None:
     """What tells of a failure are the service's own name for it and its words."""
-    judged = JudgedAwsStream(Api.CONVERSE).feed(aws_events.exception("throttlingException", "slow down, please"))
+    (judged,) = JudgedAwsStream(Api.CONVERSE).feed(aws_events.exception("throttlingException", "slow down, please"))
     assert b"throttlingException" in judged.told
     assert b"slow down, please" in judged.told
 

@@ -107,11 +107,11 @@ def test_middle_of_stream_is_not_decoded(decoded: list[bytes], name: str) -> Non
     """Once a stream has said something, an event that only goes on with it is passed on, alone or with others."""
     api, event = GOING_ON[name]
     stream = JudgedStream(api)
-    assert stream.feed(event) == (event, None, b"")
+    assert list(stream.feed(event)) == [(event, None, b"")]
     begun = len(decoded)
     assert begun == (name not in BEGINNING)
-    assert stream.feed(event) == (event, None, b"")
-    assert stream.feed(event * 20) == (event * 20, None, b"")
+    assert list(stream.feed(event)) == [(event, None, b"")]
+    assert list(stream.feed(event * 20)) == [(event * 20, None, b"")]
     assert len(decoded) == begun
 
 
@@ -119,12 +119,23 @@ def test_beginning_of_stream_is_not_decoded(decoded: list[bytes]) -> None:
     """The first words of a chat are passed on as they are, and so is the role that comes with them; one that comes
     alone has said nothing yet."""
     _, event = GOING_ON["chat"]
-    assert JudgedStream(Api.CHAT).feed(ROLE + event * 2) == (ROLE + event * 2, None, b"")
+    assert list(JudgedStream(Api.CHAT).feed(ROLE + event * 2)) == [(ROLE + event * 2, None, b"")]
     assert decoded == []
     alone = JudgedStream(Api.CHAT)
-    assert alone.feed(ROLE) == (ROLE, None, b"")
+    assert list(alone.feed(ROLE)) == [(ROLE, None, b"")]
     assert len(decoded) == 1
-    assert alone.feed(event) == (event, None, b"")
+    assert list(alone.feed(event)) == [(event, None, b"")]
+    assert len(decoded) == 1
+
+
+def test_words_are_passed_on_before_the_end_is_judged(decoded: list[bytes]) -> None:
+    """What follows the words in one piece is looked at once they have been taken."""
+    _, event = GOING_ON["chat"]
+    end = event.replace(b"null", b'"stop"')
+    parts = JudgedStream(Api.CHAT).feed(ROLE + event + end)
+    assert next(parts).passed_on == ROLE + event
+    assert decoded == []
+    assert [part.passed_on for part in parts] == [end]
     assert len(decoded) == 1
 
 
@@ -137,12 +148,12 @@ def test_beginning_that_tells_more_is_decoded(name: str, before: bytes, after: b
     end = data.rindex(b"}")
     first = before + data[:end] + after + data[end:]
     found = JudgedStream(api)
-    judged_so = found.feed(first + event)
+    judged_so = read_along(found, [first + event])
     with without_fast_path():
         wanted = JudgedStream(api)
-        assert wanted.feed(first + event) == judged_so
+        assert read_along(wanted, [first + event]) == judged_so
     assert found.billed == wanted.billed
-    assert judged_so.failure is not None or found.billed is not None
+    assert judged_so[1] is not BROKEN_OFF or found.billed is not None
 
 
 @pytest.mark.parametrize("delta", ['{"content": "", "meta": {"content": "x"}}', '{"content": ""}', '{"notes": "x"}'])
@@ -150,7 +161,7 @@ def test_words_elsewhere_are_no_beginning(delta: str) -> None:
     """What stands in none of the places where a delta says something is not taken for its words."""
     event = b'data: {"choices": [{"index": 0, "delta": %s, "finish_reason": null}]}\n\n' % delta.encode()
     stream = JudgedStream(Api.CHAT)
-    assert stream.feed(event) == (event, None, b"")
+    assert list(stream.feed(event)) == [(event, None, b"")]
     with without_fast_path():
         assert judged(Api.CHAT, [event])[1] == stream.end().failure is not None
 

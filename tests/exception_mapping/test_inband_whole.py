@@ -134,4 +134,4 @@ def test_any_json_is_told(api: Api, value: object) -> None:
     content = json.dumps(value).encode()
     told = as_events(api, content)
     assert told == content or told.endswith(b"\n\n")
-    JudgedStream(api).feed(told)
+    list(JudgedStream(api).feed(told))

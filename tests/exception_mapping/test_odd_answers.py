@@ -29,7 +29,7 @@ def chunk(finish: str | None = None, **delta: object) -> Json:
 def failed_stream(api: Api, content: bytes) -> FailureKind | None:
     """The kind of failure that a stream of `content` is, None if it is an answer."""
     stream = JudgedStream(api)
-    failure = stream.feed(content).failure or stream.end().failure
+    failure = next((part.failure for part in stream.feed(content) if part.failure), None) or stream.end().failure
     return failure and failure.kind
 
 
@@ -148,12 +148,13 @@ def test_cut_json_is_no_stream(api: Api) -> None:
 def test_bare_chunk_is_no_whole_answer() -> None:
     """A chunk without the form of an event stays one: it was completed to an answer."""
     content = json.dumps(chunk(content=HALF)).encode()
-    assert JudgedStream(Api.CHAT).feed(content).passed_on + _end(Api.CHAT, content) == content
+    passed_on = b"".join(part.passed_on for part in JudgedStream(Api.CHAT).feed(content))
+    assert passed_on + _end(Api.CHAT, content) == content
 
 
 def _end(api: Api, content: bytes) -> bytes:
     stream = JudgedStream(api)
-    stream.feed(content)
+    list(stream.feed(content))
     return stream.end().passed_on
 
 
@@ -163,7 +164,8 @@ def _end(api: Api, content: bytes) -> bytes:
 def test_unreadable_aws_message_is_a_failure(first: list[bytes], kind: FailureKind) -> None:
     """A message whose checksum is wrong ends the stream for whoever reads it."""
     stream = JudgedAwsStream(Api.CONVERSE)
-    failure = stream.feed(b"".join(first) + b"\x00\x00\x00\x10" + b"x" * 40).failure
+    *_, last = stream.feed(b"".join(first) + b"\x00\x00\x00\x10" + b"x" * 40)
+    failure = last.failure
     assert failure is not None
     assert failure.kind is kind
 

@@ -5,6 +5,7 @@ Whole bodies and streams, as bytes with their content type. Sources stand beside
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any, Final, NamedTuple
 
@@ -434,7 +435,7 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
 def read_along(stream: Any, pieces: list[bytes]) -> tuple[bytes, Any]:
     """What a judged `stream` that comes in `pieces` passes on, and the failure that ends it, if one does."""
     passed_on = b""
-    for judged in (*map(stream.feed, pieces), None):
+    for judged in itertools.chain(itertools.chain.from_iterable(map(stream.feed, pieces)), (None,)):
         judged = stream.end() if judged is None else judged
         passed_on += judged.passed_on
         if judged.failure is not None:
