@@ -24,6 +24,7 @@ from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, keep
 from litellm.litellm_core_utils.release_differences import log_async_failure
 from litellm.litellm_core_utils.stream_wait import NOBODY, is_retry_possible, waiting_caller
 from litellm.types.utils import ModelResponseStream, StreamingChoices, TextCompletionResponse
+from pydantic import BaseModel
 
 if TYPE_CHECKING:  # which imports this module
     from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
@@ -296,11 +297,12 @@ class _Opening:
         if isinstance(item, ErrorEvent):
             raise item.failure
         self.held_back.append(item)
-        if isinstance(item, _MadeUpEvent) or _is_made_up(self._stream, item):
-            return
-        if isinstance(item, (bytes, str)):
-            self._add_piece(item if isinstance(item, bytes) else item.encode())
-        else:
+        if isinstance(item, ModelResponseStream):  # of a chat, which no bridge makes up
+            self._count(_is_preamble(item))
+        elif isinstance(item, (bytes, str)):
+            if not isinstance(item, _MadeUpEvent):
+                self._add_piece(item if isinstance(item, bytes) else item.encode())
+        elif not _is_made_up(self._stream, item):
             self._count(_is_preamble(item))
 
     def end(self) -> None:
@@ -415,8 +417,14 @@ def _error_in(data: Mapping[str, object]) -> Exception | None:
 
 
 def _has_content(choice: StreamingChoices) -> bool:
-    fields: Final = choice.delta.model_dump(exclude={"role"})
-    return choice.finish_reason is not None or any(fields.values())
+    has: Final = _fields_of(choice)
+    said: Final = {**_fields_of(has["delta"]), "role": None}
+    return has.get("finish_reason") is not None or any(said.values())
+
+
+def _fields_of(model: BaseModel) -> dict[str, Any]:  # any-ok: whatever the model has
+    """The fields of a model, which to dump costs each stream more, and so does asking for one that is not declared."""
+    return {**vars(model), **(model.__pydantic_extra__ or {})}
 
 
 def _reason(error: BaseException, stream: object) -> BaseException:
