@@ -18,7 +18,13 @@ from litellm.litellm_core_utils.stream_start import PeekedStream
 from litellm.router_utils.failover.deadline import Deadline, deadline_under_way
 from litellm.router_utils.failover.policy import is_deployment_fault
 from litellm.router_utils.failover.retry_state import Attempt, FailedAttempt, GroupTurn, RequestState, carrying
-from litellm.router_utils.failover.router_view import Deployment, Router, deployment_setting, may_fall_back_to
+from litellm.router_utils.failover.router_view import (
+    Deployment,
+    Router,
+    as_router,
+    may_fall_back_to,
+    setting_at,
+)
 from litellm.router_utils.failover.second_answers import Asks, Request, as_sent, groups_beyond, second_answers
 from litellm.router_utils.failover.stream_recovery import MOST_HELD, Diverged, Half, Halves
 from litellm.router_utils.failover.stream_settings import mode_of, read_mode
@@ -43,7 +49,6 @@ class Rescue:
     def __init__(
         self,
         owner: object,
-        router: Router,
         ask: Ask,
         request: Request,
         answer: Halves,
@@ -53,14 +58,13 @@ class Rescue:
         seconds: float | None,
     ) -> None:
         self.owner: Final = owner
-        self.router: Final = router
         self.ask: Final = ask
         self.request: Final = request
-        self.mode = own or mode_of(router)
+        self.mode = own or mode_of(owner)
         self.state: Final = RequestState(is_recovered=self.mode != "off")
         self.answer: Final = answer
         self._metadata: Final = metadata
-        self.deadline: Final = deadline_for(router, dict(request))  # what is held back keeps to
+        self.deadline: Final = deadline_for(owner, dict(request))  # what is held back keeps to
         self.hold_until = None if seconds is None else time.monotonic() + seconds
         if self.deadline is not None:
             self.hold_until = min(self.deadline.nearly, self.hold_until or math.inf)
@@ -73,6 +77,11 @@ class Rescue:
         self._error: Exception | None = None
         self._broken: Final[list[object]] = []  # the ids of who has broken off, as often as that
 
+    @property
+    def router(self) -> Router:
+        """The router, which only a break and a deadline ask for."""
+        return as_router(self.owner)
+
     def settle(self, stream: object) -> None:
         """Heed the mode of the deployment that `stream` comes from, if the request has none."""
         if self._is_settled:
@@ -80,7 +89,7 @@ class Rescue:
         self._is_settled = True
         name: Final = self.deployment_of(stream)
         if not self._has_own and name is not None:
-            self.mode = read_mode(deployment_setting(self.router, str(name), "stream_recovery")) or self.mode
+            self.mode = read_mode(setting_at(self.owner, str(name), "stream_recovery")) or self.mode
         self.is_holding = self.mode == "hold"
         if self.deadline is not None:
             turn: Final = GroupTurn(str(self.request.get("model")), self.router, self.request, self.state)

@@ -8,7 +8,7 @@ from typing import Final
 from litellm.litellm_core_utils.exception_chain import safe_getattr
 from litellm.litellm_core_utils.failure import FailureKind, failure_of
 from litellm.router_utils.failover.retry_state import GroupTurn
-from litellm.router_utils.failover.router_view import Router, deployment_setting, router_setting
+from litellm.router_utils.failover.router_view import Router, deployment_setting, retries_of, router_setting
 
 
 def has_retry_left(turn: GroupTurn, deployment_id: str, made: int) -> bool:
@@ -25,7 +25,7 @@ def has_retry_left(turn: GroupTurn, deployment_id: str, made: int) -> bool:
 def num_retries(router: Router, request: Mapping[str, object]) -> object:
     """How many retries a request has, by itself or else by the router, whatever that is."""
     own: Final = request.get("num_retries")
-    return router_setting(router, "num_retries") if own is None else own
+    return retries_of(router) if own is None else own
 
 
 def _is_more(count: object, made: int) -> bool:
@@ -40,7 +40,7 @@ def _is_more(count: object, made: int) -> bool:
 def max_rate_limit_retries(turn: GroupTurn) -> int:
     """The retries after a rate limit: by a retry policy, by the request itself, or by the router."""
     by_policy: Final = retries_by_policy(turn, "RateLimitErrorRetries")
-    first: Final = (by_policy, turn.request.get("num_retries"), router_setting(turn.router, "num_retries"))
+    first: Final = (by_policy, turn.request.get("num_retries"), retries_of(turn.router))
     return next((count for count in first if isinstance(count, int)), 0)
 
 

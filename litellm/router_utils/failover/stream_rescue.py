@@ -17,7 +17,6 @@ from litellm.router_utils.failover.recovering_events import RecoveringMessages, 
 from litellm.router_utils.failover.recovering_stream import Ask, RecoveringStream, Rescue
 from litellm.router_utils.failover.responses_halves import ResponsesHalves
 from litellm.router_utils.failover.retry_state import carrying, current_turn
-from litellm.router_utils.failover.router_view import as_router
 from litellm.router_utils.failover.second_answers import Request
 from litellm.router_utils.failover.stream_recovery import Halves
 from litellm.router_utils.failover.stream_settings import held_for, read_mode, without_settings
@@ -139,11 +138,10 @@ def _begin(owner: object, ask: Ask, args: tuple[object, ...], kwargs: Request, a
     own: Final = read_mode(kwargs.get("stream_recovery"))
     if own == "off":
         return None
-    router: Final = as_router(owner)
-    seconds: Final = held_for(router, kwargs.get("hold_ms"))
+    seconds: Final = held_for(owner, kwargs.get("hold_ms"))
     request: Final = without_settings({**named, **kwargs})
     answer: Final = api.halves(request)
-    return Rescue(owner, router, ask, request, answer, metadata=api.metadata, own=own, seconds=seconds)
+    return Rescue(owner, ask, request, answer, metadata=api.metadata, own=own, seconds=seconds)
 
 
 class _Api(NamedTuple):

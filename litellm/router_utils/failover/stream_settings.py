@@ -3,7 +3,7 @@
 from typing import Final
 
 from litellm._logging import verbose_router_logger
-from litellm.router_utils.failover.router_view import Router, own_setting, router_setting
+from litellm.router_utils.failover.router_view import own_setting, router_setting
 from litellm.types.utils import all_litellm_params
 
 MODES: Final = ("off", "continue", "hold")
@@ -22,8 +22,8 @@ def without_settings(request: dict[str, object]) -> dict[str, object]:
     return request
 
 
-def mode_of(router: Router) -> str:
-    """The router's mode: none by default where LiteLLM's own way to continue a stream is on."""
+def mode_of(router: object) -> str:
+    """The mode of a router, or of its core: none by default where LiteLLM's own way to continue a stream is on."""
     is_upstreams: Final = router_setting(router, "enable_mid_stream_fallback_continuation") is True
     return read_mode(own_setting(router, "stream_recovery")) or ("off" if is_upstreams else "continue")
 
@@ -38,7 +38,7 @@ def read_mode(value: object) -> str | None:
     return "continue"
 
 
-def held_for(router: Router, value: object) -> float | None:
+def held_for(router: object, value: object) -> float | None:
     """For how many seconds words are held back, by a request's own `hold_ms` or else the router's; None: to the end."""
     milliseconds: Final = own_setting(router, "hold_ms") if value is None else value
     if milliseconds is None:
