@@ -23,10 +23,10 @@ class Plain(NamedTuple):
         """Whether the content of a whole answer plainly is one."""
         return self.says.search(content) is not None and self.may_fail.search(content) is None
 
-    def end_of_events(self, piece: bytes, begin: int) -> int:
+    def end_of_events(self, piece: bytes, begin: int, end: int | None = None) -> int:
         """The index after the events from `begin` on that plainly go on with a stream which has said something; `begin`
-        if the first is not whole, or has to be looked at."""
-        events: Final = self.says.match(piece, begin)
+        if the first is not whole, or has to be looked at. None of them is beyond `end`."""
+        events: Final = self.says.match(piece, begin, len(piece) if end is None else end)
         if events is None:
             return begin
         doubt: Final = self.may_fail.search(piece, begin, events.end())
@@ -36,20 +36,21 @@ class Plain(NamedTuple):
         return begin if before is None else before.end()
 
     def end_of_beginning(self, piece: bytes, begin: int) -> int:
-        """As `end_of_events`, of a stream that has said nothing so far, and does with these events; `begin` if it still
-        may not."""
+        """The index after the first event that says something, of a stream in which none has so far; `begin` if it has
+        to be looked at, or one before it, or there is none. Those after it need not be known before it is passed on."""
         said: Final = None if self.begins is None else self.begins.search(piece, begin)
-        if said is None:
+        event: Final = None if said is None else _END_OF_EVENT.search(piece, said.end())
+        if event is None or self.end_of_events(piece, begin, event.end()) < event.end():
             return begin
-        end: Final = self.end_of_events(piece, begin)
-        tells_more: Final = any(more.search(piece, begin, end) for more in _TELLS_MORE)
-        return begin if said.end() > end or tells_more else end
+        return begin if any(more.search(piece, begin, event.end()) for more in _TELLS_MORE) else event.end()
 
 
 # What every error has in some form. A text within a text has its quotes escaped, and is not found.
 _OF_ERRORS: Final = (
     rb'err(?:ors?"|(?:or)?_msg"\s*:\s*")|base_resp"|m(?:essage|sg)"\s*:\s*"|detail"\s*:\s*["{]'  # a branch a letter
 )
+
+_END_OF_EVENT: Final = re.compile(rb"\n\r?\n")
 
 # For which the first events are decoded all the same: what they cost, and a name by which one is an error.
 _TELLS_MORE: Final = (re.compile(rb'"usage"\s*:\s*\{'), re.compile(rb"event: ?error"))

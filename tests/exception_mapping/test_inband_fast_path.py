@@ -119,7 +119,7 @@ def test_beginning_of_stream_is_not_decoded(decoded: list[bytes]) -> None:
     """The first words of a chat are passed on as they are, and so is the role that comes with them; one that comes
     alone has said nothing yet."""
     _, event = GOING_ON["chat"]
-    assert list(JudgedStream(Api.CHAT).feed(ROLE + event * 2)) == [(ROLE + event * 2, None, b"")]
+    assert read_along(JudgedStream(Api.CHAT), [ROLE + event * 2])[0] == ROLE + event * 2
     assert decoded == []
     alone = JudgedStream(Api.CHAT)
     assert list(alone.feed(ROLE)) == [(ROLE, None, b"")]
@@ -132,8 +132,9 @@ def test_words_are_passed_on_before_the_end_is_judged(decoded: list[bytes]) -> N
     """What follows the words in one piece is looked at once they have been taken."""
     _, event = GOING_ON["chat"]
     end = event.replace(b"null", b'"stop"')
-    parts = JudgedStream(Api.CHAT).feed(ROLE + event + end)
+    parts = JudgedStream(Api.CHAT).feed(ROLE + event * 3 + end)
     assert next(parts).passed_on == ROLE + event
+    assert next(parts).passed_on == event * 2
     assert decoded == []
     assert [part.passed_on for part in parts] == [end]
     assert len(decoded) == 1
