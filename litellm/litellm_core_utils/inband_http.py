@@ -6,7 +6,6 @@ cannot be read and a connection that ends early: an error with a status gets tha
 is one that cannot be decoded, and a stream without an end is one that was cut off.
 """
 
-import contextlib
 import functools
 import json
 import weakref
@@ -195,14 +194,14 @@ def _read_along(response: httpx.Response, api: Api) -> None:
 
     def judged(chunk_size: int | None = None) -> Iterator[bytes]:
         stream: Final = _judged_stream(api, response)
-        with _all_choices_awaited(stream, response):
+        with _AllChoicesAwaited(stream, response):
             for piece in iter_bytes(chunk_size):
                 yield from _passed_on(stream.feed(piece), stream, response)
             yield from _passed_on((stream.end(),), stream, response)
 
     async def ajudged(chunk_size: int | None = None) -> AsyncIterator[bytes]:
         stream: Final = _judged_stream(api, response)
-        with _all_choices_awaited(stream, response):
+        with _AllChoicesAwaited(stream, response):
             async for piece in aiter_bytes(chunk_size):
                 for passed_on in _passed_on(stream.feed(piece), stream, response):
                     yield passed_on
@@ -213,16 +212,24 @@ def _read_along(response: httpx.Response, api: Api) -> None:
     response.aiter_bytes = ajudged  # type: ignore[method-assign]
 
 
-@contextlib.contextmanager
-def _all_choices_awaited(stream: JudgedStream | JudgedAwsStream, response: httpx.Response) -> Iterator[None]:
-    """Raise httpx.NetworkError where the stream breaks off while a choice is open and another one has ended: from 1.106
-    on LiteLLM takes what httpx raises of a cut connection for the end once any choice has one."""
-    try:
-        yield
-    except (httpx.ReadError, httpx.RemoteProtocolError) as error:
-        if isinstance(stream, JudgedAwsStream) or not stream.has_open_choice:
-            raise
-        raise httpx.NetworkError(str(error), request=response.request) from error
+class _AllChoicesAwaited:
+    """Raises httpx.NetworkError where the stream breaks off while a choice is open and another one has ended: from
+    1.106 on LiteLLM takes what httpx raises of a cut connection for the end once any choice has one. A class, since a
+    generator costs each stream more."""
+
+    __slots__ = ("_response", "_stream")
+
+    def __init__(self, stream: JudgedStream | JudgedAwsStream, response: httpx.Response) -> None:
+        self._stream: Final = stream
+        self._response: Final = response
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, *where: object) -> None:
+        is_cut_off: Final = isinstance(error, (httpx.ReadError, httpx.RemoteProtocolError))
+        if is_cut_off and isinstance(self._stream, JudgedStream) and self._stream.has_open_choice:
+            raise httpx.NetworkError(str(error), request=self._response.request) from error
 
 
 def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedAwsStream:

@@ -96,6 +96,14 @@ class Rescue:
             turn.attempt = Attempt(deployment_id=None if name is None else str(name))
             self.deadline.turn = turn
 
+    def begins_plainly(self, stream: object) -> bool:
+        """Whether nothing of `stream` has been read so far, and all that comes of it is to be passed on."""
+        if self._is_settled:
+            return False
+        self.settle(stream)
+        self.is_plain = not self.is_holding
+        return self.is_plain
+
     def broke(self, stream: object, error: Exception, held: str) -> None:
         """Remember that `stream` has broken off with `error`; `held` are the words that the caller was never sent."""
         self.is_plain = False
@@ -270,7 +278,7 @@ class RecoveringStream(PeekedStream):
 
     async def __anext__(self) -> object:
         rescue: Final[Rescue] = self._rescue
-        if not rescue.is_plain:
+        if not rescue.is_plain and not rescue.begins_plainly(self._stream):
             return await self._next(ASYNC)
         try:
             item = await super().__anext__()
@@ -283,7 +291,7 @@ class RecoveringStream(PeekedStream):
 
     def __next__(self) -> object:
         rescue: Final[Rescue] = self._rescue
-        if not rescue.is_plain:
+        if not rescue.is_plain and not rescue.begins_plainly(self._stream):
             return _at_once(self._next(SYNC))
         try:
             item = super().__next__()
