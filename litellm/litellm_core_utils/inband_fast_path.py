@@ -40,9 +40,10 @@ class Plain(NamedTuple):
         to be looked at, or one before it, or there is none. Those after it need not be known before it is passed on."""
         said: Final = None if self.begins is None else self.begins.search(piece, begin)
         event: Final = None if said is None else _END_OF_EVENT.search(piece, said.end())
-        if event is None or self.end_of_events(piece, begin, event.end()) < event.end():
+        end: Final = begin if event is None else event.end()
+        if end == begin or self.end_of_events(piece, begin, end) < end:
             return begin
-        return begin if any(more.search(piece, begin, event.end()) for more in _TELLS_MORE) else event.end()
+        return begin if _COSTS.search(piece, begin, end) or _IS_NAMED_ERROR.search(piece, begin, end) else end
 
 
 # What every error has in some form. A text within a text has its quotes escaped, and is not found.
@@ -53,7 +54,8 @@ _OF_ERRORS: Final = (
 _END_OF_EVENT: Final = re.compile(rb"\n\r?\n")
 
 # For which the first events are decoded all the same: what they cost, and a name by which one is an error.
-_TELLS_MORE: Final = (re.compile(rb'"usage"\s*:\s*\{'), re.compile(rb"event: ?error"))
+_COSTS: Final = re.compile(rb'"usage"\s*:\s*\{')
+_IS_NAMED_ERROR: Final = re.compile(rb"event: ?error")
 
 
 def _may_fail(more: bytes) -> re.Pattern[bytes]:

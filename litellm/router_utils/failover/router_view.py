@@ -128,8 +128,11 @@ def setting_at(owner: object, deployment_id: str, name: str) -> Any:  # any-ok: 
 
 def setting_in(deployment: Deployment, name: str) -> Any:  # any-ok: whatever the user has set
     """A setting of a deployment, None if it has none."""
-    found: Final = ((deployment.get(holder) or {}).get(name) for holder in ("model_info", "litellm_params"))
-    return next((value for value in found if value is not None), None)
+    for holder in ("model_info", "litellm_params"):
+        value = (deployment.get(holder) or {}).get(name)
+        if value is not None:
+            return value
+    return None
 
 
 def routing_context(router: Router) -> Any:  # any-ok: two classes of LiteLLM's, by release
@@ -319,7 +322,7 @@ def settings_keeper(router: object) -> object:
 
 def own_setting(router: object, name: str) -> object:
     """A setting that LiteLLM does not have; None if it is not set."""
-    settings: Final = safe_getattr(router, "_plain")  # a core's; to ask for the setting itself costs each request more
+    settings: Final = getattr(router, "_plain", None)  # a core's; to ask for the setting itself costs each request more
     if isinstance(settings, dict):
         return settings.get(name)
     keeper: Final = settings_keeper(router)

@@ -41,11 +41,12 @@ def deadline_for(router: object, request: object) -> Deadline | None:
     Raises BadRequestError for a value of the request's that makes no sense, ValueError for one of the router's.
     """
     own: Final = request.pop(TOTAL_TIMEOUT, None) if isinstance(request, dict) else None
-    if is_bounded_by_proxy():
+    routers: Final = own_setting(router, TOTAL_TIMEOUT) if own is None else None
+    if (own is None and routers is None) or is_bounded_by_proxy():
         return None
     if own is not None:
         return Deadline(_seconds_of_request(own, request))
-    seconds: Final = seconds_from(own_setting(router, TOTAL_TIMEOUT), "router")
+    seconds: Final = seconds_from(routers, "router")
     return None if seconds is None else Deadline(seconds, is_for_all=True)
 
 
