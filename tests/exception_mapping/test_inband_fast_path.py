@@ -128,7 +128,7 @@ def test_beginning_of_stream_is_not_decoded(decoded: list[bytes]) -> None:
     assert len(decoded) == 1
 
 
-def test_words_are_passed_on_before_the_end_is_judged(decoded: list[bytes]) -> None:
+def test_words_are_not_kept_for_the_end(decoded: list[bytes]) -> None:
     """What follows the words in one piece is looked at once they have been taken."""
     _, event = GOING_ON["chat"]
     end = event.replace(b"null", b'"stop"')
@@ -142,7 +142,7 @@ def test_words_are_passed_on_before_the_end_is_judged(decoded: list[bytes]) -> N
 
 @pytest.mark.parametrize("name", BEGINNING)
 @pytest.mark.parametrize(("before", "after"), [(b"event: error\n", b""), (b"", b', "usage": {"prompt_tokens": 7}')])
-def test_beginning_that_tells_more_is_decoded(name: str, before: bytes, after: bytes) -> None:
+def test_beginning_that_tells_more(name: str, before: bytes, after: bytes) -> None:
     """First words under the name of an error, or with what they cost, are judged as they would be alone."""
     api, event = GOING_ON[name]
     data = event[event.index(b"data:") :]
