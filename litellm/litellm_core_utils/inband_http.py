@@ -233,7 +233,7 @@ class _AllChoicesAwaited:
 
 
 def _judged_stream(api: Api, response: httpx.Response) -> JudgedStream | JudgedAwsStream:
-    is_aws: Final = api is not Api.CHAT and response.headers.get("content-type", "").startswith(AWS_STREAM)
+    is_aws: Final = response.headers.get("content-type", "").startswith(AWS_STREAM)
     kind: Final = JudgedAwsStream if is_aws else JudgedStream
     return kind(api, empty_fails=fails(EMPTY), unfinished_fails=fails(UNFINISHED))
 
