@@ -9,6 +9,7 @@ from typing import Any
 import litellm
 import pytest
 
+from router_unit_tests.named_groups import AUTO, auto_router
 from support.faulty_provider import Fault, FaultyProvider, litellm_params
 from support.routing import RELEASE, routed
 
@@ -114,6 +115,20 @@ async def test_refused_message_is_left_to_the_caller(group: list[str], text: str
         with routed(models, content_policy_fallbacks=[{"first": group}]) as router:
             answer = await router.aanthropic_messages(model="first", messages=MESSAGES, max_tokens=9)
     assert answer["content"][0]["text"] == text
+
+
+@pytest.mark.skipif(RELEASE < (1, 102), reason="LiteLLM asks no fallback for a refusal of /v1/messages before 1.102")
+async def test_fallback_of_a_tier_answers() -> None:
+    """What an auto router has sent to a tier goes to the fallback that is configured for that."""
+    with FaultyProvider(STOPPED) as first, FaultyProvider() as second:
+        models = [
+            {"model_name": name, "litellm_params": litellm_params("anthropic", one.url), "model_info": {"id": name}}
+            for name, one in (("tier", first), ("second", second))
+        ]
+        models.append(auto_router("tier"))
+        with routed(models, content_policy_fallbacks=[{"tier": ["second"]}]) as router:
+            answer = await router.aanthropic_messages(model=AUTO, messages=MESSAGES, max_tokens=9)
+    assert answer["content"][0]["text"] == "pong"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from litellm.router_utils.failover.fallbacks import fallback_groups
-from litellm.router_utils.failover.group_names import by_any_name
+from litellm.router_utils.failover.group_names import by_any_name, routed_as
 from litellm.router_utils.failover.router_view import Request, Router, router_of, router_setting
 
 
@@ -49,4 +49,5 @@ def pass_filtered_answer(blocked: Callable[..., str | None]) -> Callable[..., st
 def _is_left(router: Router, request: Request, group: str) -> bool:
     """Whether `content_policy_fallbacks` are set and none of them is for `group`."""
     configured: Final = request.get("content_policy_fallbacks", router_setting(router, "content_policy_fallbacks"))
-    return configured is not None and not fallback_groups(group, by_any_name(router, group, configured, None))
+    named: Final = by_any_name(router, group, configured, routed_as(group))
+    return configured is not None and not fallback_groups(group, named)
