@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpx
 import litellm
+from litellm.exceptions import APIConnectionError
 from litellm.litellm_core_utils.answer_settings import EMPTY, UNFINISHED, fails
 from litellm.litellm_core_utils.billed_usage import BILLED, Billed, billed_in
 from litellm.litellm_core_utils.exception_chain import safe_getattr
-from litellm.litellm_core_utils.failure import Failure, FailureKind
+from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, keep_failure
 from litellm.litellm_core_utils.inband_aws import AWS_STREAM, JudgedAwsStream
 from litellm.litellm_core_utils.inband_failure import NOTHING_IN_IT, judge_value
 from litellm.litellm_core_utils.inband_formats import API_OF_PATH, Api
@@ -34,6 +35,7 @@ Event = TypeVar("Event")
 Reader = TypeVar("Reader")
 AiohttpAnswer = TypeVar("AiohttpAnswer", bound="aiohttp.ClientResponse")
 
+_ENDED_EARLY: Final = "the provider's stream ended without an end"
 _HEADERS_OF_THE_ENCODING: Final = ("content-encoding", "content-length", "transfer-encoding")
 _HEADERS_OF_THE_BODY: Final = (*_HEADERS_OF_THE_ENCODING, "content-type")
 
@@ -255,11 +257,21 @@ def _exception(failure: Failure, told: bytes, response: httpx.Response, billed: 
     return error
 
 
+def _ended_early(response: httpx.Response) -> Exception:
+    """As for a connection that was cut. What reads a response raises that as it is, and LiteLLM's own exception for one
+    that ends early; so that is what it gets."""
+    if api_of(response) is not Api.RESPONSES:
+        return httpx.RemoteProtocolError(_ENDED_EARLY, request=response.request)
+    error: Final = APIConnectionError(message=_ENDED_EARLY, llm_provider="", model="", request=response.request)
+    keep_failure(error, Failure(FailureKind.INTERRUPTED, None, Basis.TRANSPORT))
+    return error
+
+
 def _unbilled_exception(failure: Failure, told: bytes, response: httpx.Response) -> Exception:
     if failure.http_status is not None:
         return InbandError(failure.http_status, told, response)
     if failure.kind is FailureKind.INTERRUPTED:
-        return httpx.RemoteProtocolError("the provider's stream ended without an end", request=response.request)
+        return _ended_early(response)
     return httpx.DecodingError("the provider answered with nothing that is an answer", request=response.request)
 
 

@@ -21,7 +21,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.failure_evidence import FailureKind
 from litellm.litellm_core_utils.inband_http import api_of, judge_answer, judge_answers, judge_client
 
-from support.faulty_provider import Fault, Kind
+from support.faulty_provider import Fault, FaultyProvider, Kind
 from support.healthy_answers import healthy
 from support.inband_calls import CALLS, GROUP, Call, StreamError
 from support.inband_provider import InbandProvider
@@ -337,6 +337,17 @@ async def test_broken_stream_is_told(name: str, shape: str) -> None:
     with group(call, fault(BREAKS[call.format][shape])) as (router, _):
         with pytest.raises((openai.APIError, httpx.HTTPError, StreamError, litellm.APIError)):
             await call.ask(router)
+
+
+async def test_early_end_is_litellms_exception() -> None:
+    """So it is for who asks without a router: a response that ends early is no error of the HTTP client's."""
+    with FaultyProvider(fault(BREAKS["responses"]["no end"])) as provider:
+        stream: Any = await litellm.aresponses(
+            model="openai/gpt-4o-mini", input="ping", stream=True, api_base=f"{provider.url}/v1", api_key="sk-test"
+        )
+        with pytest.raises(litellm.APIConnectionError):
+            async for _ in stream:
+                pass
 
 
 @pytest.mark.parametrize("name", ["openai chat stream", "hosted_vllm chat stream"])
