@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from litellm.router_utils.failover.message_halves import MessageHalves, split_at_failure, whole_events
+from litellm.router_utils.failover.message_halves import MessageHalves, PartOfEvent, split_at_failure, whole_events
 from litellm.router_utils.failover.stream_recovery import Diverged, Half, halves
 
 from support.inband_provider import claude
@@ -101,6 +101,34 @@ async def test_pieces_are_of_whole_events(cuts: list[int], line_end: bytes) -> N
     assert all(isinstance(piece, bytes) and piece.endswith(line_end * 2) for piece in got)
 
 
+async def test_line_ends_may_differ() -> None:
+    """An event ends where its last line ends otherwise than those before it (WHATWG HTML, section 9.2.5)."""
+    first = written(delta("one"))[:-1] + b"\r\n"
+
+    async def pieces() -> AsyncIterator[object]:
+        yield first + b"event: x\n"
+
+    assert [piece async for piece in whole_events(pieces())][0] == first
+
+
+@given(cuts=st.lists(st.integers(0, 3 * 1024 * 1024), max_size=8))
+@settings(max_examples=25)
+async def test_long_event_is_no_failure(cuts: list[int]) -> None:
+    """An event that is too long to be waited for is passed on in parts, of which none is judged; those after it are."""
+    long = written(delta("x" * 2 * 1024 * 1024))
+    sent = written(delta("one")) + long + written(delta("two"), {"type": "error", "error": {}})
+    places = sorted({0, len(sent), *(min(cut, len(sent)) for cut in cuts)})
+
+    async def pieces() -> AsyncIterator[object]:
+        for begin, end in pairwise(places):
+            yield sent[begin:end]
+
+    got: list[Any] = [piece async for piece in whole_events(pieces())]
+    assert b"".join(got) == sent
+    judged = [split_at_failure(piece) for piece in got if not isinstance(piece, PartOfEvent)]
+    assert [one.data for one in judged if one] == [{"type": "error", "error": {}}]
+
+
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("told", [b'{"type":"error","error":{}}', b'{"type":"content_block_delta"', b"[DONE]", b"ping"])
 def test_failure_in_a_piece(told: bytes, line_end: bytes) -> None:
@@ -125,6 +153,21 @@ def test_output_of_both_is_counted() -> None:
     assert heard(answer)[-1]["usage"]["output_tokens"] == 7
 
 
+@pytest.mark.parametrize("told", [{}, {"input_tokens": 30, "cache_read_input_tokens": 9}], ids=["no more", "all"])
+def test_input_of_both_is_counted(told: dict[str, int]) -> None:
+    """So does it the input, which a client takes from the end where it is there; it has the first half's by now."""
+    usage = {"input_tokens": 20, "cache_read_input_tokens": 1000, "output_tokens": 1}
+    second = {"input_tokens": 30, "cache_read_input_tokens": 9, "output_tokens": 1}
+    answer = MessageHalves()
+    answer.take(written({**START, "message": {**START["message"], "usage": usage}}, opened(), delta("one two")))
+    answer.broke("claude-3-5-haiku-20241022", "")
+    answer.join(Half.CONTINUED)
+    answer.take(written({**START, "message": {**START["message"], "usage": second}}, opened(), delta(" three")))
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {**told, "output_tokens": 5}}
+    answer.take(written(end))
+    assert heard(answer)[-1]["usage"] == {"input_tokens": 50, "cache_read_input_tokens": 1009, "output_tokens": 7}
+
+
 def test_cached_prompt_is_counted() -> None:
     """What a half has read of a prompt's cache, or written to it, was read; it is no part of its input."""
     usage = {"input_tokens": 20, "cache_creation_input_tokens": 300, "cache_read_input_tokens": 1000}
@@ -132,6 +175,7 @@ def test_cached_prompt_is_counted() -> None:
     answer.take(written({**START, "message": {**START["message"], "usage": usage}}, opened(), delta("one")))
     answer.broke("claude-3-5-haiku-20241022", "")
     assert [read for read, _ in answer.spent_tokens()] == [1320]
+    assert answer.cached_tokens == (300, 1000)
 
 
 def test_another_answer_is_not_mixed_in() -> None:

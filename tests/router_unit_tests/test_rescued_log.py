@@ -225,3 +225,6 @@ def test_prices_of_a_half() -> None:
     assert estimated_cost({"model_info": {"input_cost_per_token": 2.0}}, 3, 5) == 6.0
     assert estimated_cost({"litellm_params": {"model": "openai/gpt-4o-mini"}}, 1000, 0) > 0
     assert estimated_cost({"litellm_params": {"model": "openai/of-nobody"}}, 1000, 0) == 0
+    claude = {"litellm_params": {"model": f"anthropic/{CLAUDE}"}}
+    assert 0 < estimated_cost(claude, 1000, 0, (0, 900)) < estimated_cost(claude, 1000, 0)
+    assert estimated_cost(claude, 1000, 0, (900, 0)) > estimated_cost(claude, 1000, 0)

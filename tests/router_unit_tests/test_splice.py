@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from litellm.router_utils.failover.chat_halves import ChatHalves
+from litellm.router_utils.failover.responses_halves import ResponsesHalves
 from litellm.router_utils.failover.stream_recovery import Diverged, Half, Sent, Splice, halves, prefill
 
 ALPHABET = "ab \n"  # few letters, so that answers repeat themselves
@@ -16,6 +18,8 @@ ANSWERS = st.text(ALPHABET, min_size=1, max_size=24)
 CALL = SimpleNamespace(tool_calls=[{"id": "call_1"}])
 THOUGHT = SimpleNamespace(reasoning_content="hm")
 PICTURE = SimpleNamespace(images=["a"])
+SOURCE = SimpleNamespace(annotations=[{"type": "url_citation"}])
+REFUSAL = SimpleNamespace(refusal="I cannot")
 
 
 def joined(sent: str, half: Half, pieces: Iterable[str]) -> str | None:
@@ -109,7 +113,22 @@ def test_what_is_asked_for(sent: str, asked: dict[str, Any], expected: list[Half
     assert list(halves(had, asked)) == expected
 
 
-@pytest.mark.parametrize("delta", [CALL, THOUGHT, PICTURE], ids=["call", "thought", "picture"])
+@pytest.mark.parametrize(("limit", "left"), [(10, 8), (2, 1)], ids=["some", "none"])
+@pytest.mark.parametrize(
+    ("halves_of", "name"),
+    [(ChatHalves, "max_tokens"), (ChatHalves, "max_completion_tokens"), (ResponsesHalves, "max_output_tokens")],
+)
+def test_rest_has_the_tokens_that_are_left(halves_of: Any, name: str, limit: int, left: int) -> None:
+    """The words that were sent count towards the limit of the whole answer; one token is asked for at least."""
+    answer = halves_of("ping")
+    answer.sent.add("one two", None, None)
+    answer.broke("gpt-4o-mini", "")
+    assert answer.prefilled({"messages": [], "input": "ping", name: limit})[name] == left
+
+
+@pytest.mark.parametrize(
+    "delta", [CALL, THOUGHT, PICTURE, SOURCE, REFUSAL], ids=["call", "thought", "picture", "source", "refusal"]
+)
 def test_what_is_no_text_is_final(delta: Any) -> None:
     """A call, a thought or a picture that was sent cannot be joined to another answer."""
     had = Sent()

@@ -13,10 +13,11 @@ from litellm.litellm_core_utils.json_values import NOT_JSON, decoded_json
 from litellm.router_utils.failover.stream_recovery import Diverged, Half, Halves
 from litellm.router_utils.failover.token_estimates import estimated_tokens
 
-_ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
-"""What an event can end in (WHATWG HTML, section 9.2.5)."""
+_LINE_END: Final = rb"(?:\r\n|\n|\r(?=[^\n]))"  # of a last \r nobody can tell whether it is one
+_END: Final = re.compile(_LINE_END * 2 + rb"|\r\r(?!\n)")
+"""What an event ends in (WHATWG HTML, section 9.2.5)."""
 
-_END: Final = re.compile(b"|".join(_ENDS))
+_LONGEST_END: Final = 4  # bytes
 _LONGEST: Final = 1024 * 1024
 """Bytes of an event that are waited for before some of it is passed on."""
 
@@ -36,10 +37,12 @@ class MessageHalves(Halves):
         self._opened: Final[set[str]] = set()  # the types of the events that were sent
         self._first: Final = EventStream()
         self._second = EventStream()
+        self._second_usage: Event = {}  # as the second answer's message has begun it
 
     def join(self, half: Half) -> None:
         super().join(half)
         self._second = EventStream()
+        self._second_usage = {}
 
     def name(self) -> str | None:
         self._read_on()
@@ -49,9 +52,14 @@ class MessageHalves(Halves):
     def prompt_tokens(self, model: str) -> int:
         """As the first half has told, or else an estimate."""
         self._read_on()
-        usage: Final = self._message.get("usage")
-        told: Final = sum(_count(usage.get(name)) for name in _READ) if isinstance(usage, dict) else 0
-        return told or estimated_tokens(model, messages=self._messages)
+        usage: Final = _usage_of(self._message)
+        return sum(_count(usage.get(name)) for name in _READ) or estimated_tokens(model, messages=self._messages)
+
+    @property
+    def cached_tokens(self) -> tuple[int, int]:
+        usage: Final = _usage_of(self._message)
+        _, *cached = (_count(usage.get(name)) for name in _READ)
+        return cached[0], cached[1]
 
     def _note(self, item: object) -> None:
         for event in self._first.feed(item) if isinstance(item, bytes) else ():
@@ -82,6 +90,8 @@ class MessageHalves(Halves):
         """The events that are left of a second answer's."""
         kind: Final = str(event.get("type"))
         text: Final = _text_of(event)
+        if kind == "message_start":
+            self._second_usage = _usage_of(event.get("message"))
         if kind in ("message_start", "content_block_start") and kind in self._opened and not _is_no_text(event):
             return
         if self.is_joined or self.splice is None:
@@ -101,12 +111,19 @@ class MessageHalves(Halves):
             yield self._with_usage(event)
 
     def _with_usage(self, event: Event) -> Event:
-        """The end of a second answer, whose usage has that of the halves before it too."""
-        usage: Final = event.get("usage")
-        if event.get("type") != "message_delta" or not isinstance(usage, dict):
+        """The end of a second answer, whose usage has that of the halves before it too. What was read is told with it,
+        since a client has read the first half's by now, and takes what the end says in its place."""
+        if event.get("type") != "message_delta" or not isinstance(event.get("usage"), dict):
             return event
-        _, spent = self.spent_in_all()
-        return {**event, "usage": {**usage, "output_tokens": (usage.get("output_tokens") or 0) + spent}}
+        read, said = self.spent_in_all()
+        last: Final = {**self._second_usage, **event["usage"]}
+        first: Final = _usage_of(self._message)
+        halves: Final = len(self.spent_tokens())
+        known: Final = [name for name in _READ if name in first or name in last]
+        sums: Final = {name: _count(last.get(name)) + halves * _count(first.get(name)) for name in known}
+        if not any(first.get(name) for name in _READ):
+            sums["input_tokens"] = _count(last.get("input_tokens")) + read
+        return {**event, "usage": {**event["usage"], **sums, "output_tokens": _count(last.get("output_tokens")) + said}}
 
 
 class Broken(NamedTuple):
@@ -117,22 +134,34 @@ class Broken(NamedTuple):
     data: Event | None
 
 
+class PartOfEvent(bytes):
+    """A part of an event that is too long to be waited for, of which nobody can tell what it is."""
+
+
 async def whole_events(pieces: AsyncIterator[object]) -> AsyncIterator[object]:
-    """The pieces of a stream, cut anew so that each is of whole events: of one that breaks off amid an event nothing is
-    with the caller, to which another answer's would be taken to belong."""
-    part = b""
+    """The pieces of a stream, cut anew so that each is of whole events, or a `PartOfEvent`: of one that breaks off amid
+    an event nothing is with the caller, to which another answer's would be taken to belong."""
+    held, is_long = b"", False
     async for piece in pieces:
         if type(piece) is not bytes:
             yield piece
             continue
-        piece = part + piece
-        end = max(piece.rfind(one) + len(one) if one in piece else 0 for one in _ENDS)
-        end = end or (len(piece) if len(piece) > _LONGEST else 0)
-        part = piece[end:]
-        if end:
-            yield piece[:end]
-    if part:
-        yield part
+        searched = max(len(held) - _LONGEST_END, 0)
+        piece = held + piece
+        ends = [found.end() for found in _END.finditer(piece, searched)]
+        begin = ends[0] if is_long and ends else 0
+        if begin:
+            yield PartOfEvent(piece[:begin])
+            is_long = False
+        if ends and ends[-1] > begin:
+            yield piece[begin : ends[-1]]
+        held = piece[ends[-1] if ends else 0 :]
+        if is_long or len(held) > _LONGEST:
+            is_long = True
+            yield PartOfEvent(held[:-_LONGEST_END])
+            held = held[-_LONGEST_END:]
+    if held:
+        yield PartOfEvent(held) if is_long else held
 
 
 def split_at_failure(piece: bytes) -> Broken | None:
@@ -151,6 +180,11 @@ def split_at_failure(piece: bytes) -> Broken | None:
 
 def _count(told: object) -> int:
     return told if isinstance(told, int) else 0
+
+
+def _usage_of(message: object) -> Event:
+    usage: Final = message.get("usage") if isinstance(message, Mapping) else None
+    return usage if isinstance(usage, dict) else {}
 
 
 def _text_of(event: Event) -> str | None:

@@ -10,7 +10,7 @@ from litellm.litellm_core_utils.failed_attempt_log import closed_for, report_fai
 from litellm.litellm_core_utils.release_differences import logs_broken_messages
 from litellm.litellm_core_utils.stream_start import ErrorEvent, error_told_by, unreadable_event
 from litellm.router_utils.failover.cooldown import count_failure
-from litellm.router_utils.failover.message_halves import split_at_failure, whole_events
+from litellm.router_utils.failover.message_halves import PartOfEvent, split_at_failure, whole_events
 from litellm.router_utils.failover.recovering_stream import ASYNC, Calls, RecoveringStream, Rescue
 from litellm.router_utils.failover.responses_halves import failed_response
 from litellm.router_utils.failover.router_view import counts_logged_failures
@@ -100,7 +100,7 @@ async def _judged(stream: object, pieces: AsyncIterator[object]) -> AsyncIterato
     """The pieces of a stream of /v1/messages, each of whole events, up to one of failure."""
     async for piece in whole_events(pieces):
         found = None
-        if isinstance(piece, bytes) and not isinstance(piece, ErrorEvent):
+        if isinstance(piece, bytes) and not isinstance(piece, (ErrorEvent, PartOfEvent)):
             found = split_at_failure(piece)
         if found is None:
             yield piece

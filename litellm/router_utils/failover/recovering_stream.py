@@ -141,7 +141,8 @@ class Rescue:
         """What the halves that broke off have taken, as far as it can be estimated."""
         tokens: Final = self.answer.spent_tokens()
         owners: Final = [self.router.get_model_info(id=str(name)) or {} for name in self._broken]
-        cost: Final = sum(estimated_cost(owner, *each) for owner, each in zip(owners, tokens, strict=False))
+        cached: Final = self.answer.cached_tokens
+        cost: Final = sum(estimated_cost(owner, *each, cached) for owner, each in zip(owners, tokens, strict=False))
         return Spent(*self.answer.spent_in_all(), cost)
 
     def deployment_of(self, stream: object) -> object:

@@ -54,7 +54,8 @@ class ResponsesHalves(Halves):
     def prefilled(self, request: Mapping[str, object]) -> dict[str, object]:
         asked: Final = request.get("input")
         before: Final = asked if isinstance(asked, (list, tuple)) else [{"role": "user", "content": asked}]
-        return {"input": [*before, {"role": "assistant", "content": prefill(self.sent.text)}]}
+        said: Final = {"role": "assistant", "content": prefill(self.sent.text)}
+        return {"input": [*before, said], **self._limits(request)}
 
     def join(self, half: Half) -> None:
         super().join(half)

@@ -19,7 +19,13 @@ from litellm.router_utils.failover.token_estimates import estimated_tokens
 MOST_HELD: Final = 64 * 1024 * 1024
 """Bytes that are kept back for one caller, at the most and about: some 19,000 events of a few words."""
 
-_MATERIAL: Final = ("tool_calls", "function_call", "reasoning_content", "thinking_blocks", "audio", "images")
+_MATERIAL: Final = (
+    *("tool_calls", "function_call", "reasoning_content", "thinking_blocks"),
+    *("audio", "images", "annotations", "refusal"),
+)
+_LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""Fields of a request that say how many tokens an answer may have."""
+
 _PLAIN_FORMATS: Final = (None, {"type": "text"})
 _CONSTRAINTS: Final = ("reasoning_effort", "audio", "logprobs", "functions", "output_format")
 _OFF: Final = (None, False, "", "none", "disabled", "disable")
@@ -207,7 +213,13 @@ class Halves(ABC):
         """The fields of `request` by which the rest of what was sent is asked for."""
         messages: Final = request.get("messages")
         said: Final = {"role": "assistant", "content": prefill(self.sent.text), **self.prefill_fields}
-        return {"messages": [*messages, said]} if isinstance(messages, (list, tuple)) else {}
+        return {"messages": [*messages, said], **self._limits(request)} if isinstance(messages, (list, tuple)) else {}
+
+    def _limits(self, request: Mapping[str, object]) -> dict[str, int]:
+        """What is left of the tokens that the answer may have, as far as those sent can be counted."""
+        limits: Final = {name: limit for name in _LIMITS if isinstance(limit := request.get(name), int)}
+        said: Final = estimated_tokens(self._spent[-1][0], text=self.sent.text) if limits and self._spent else 0
+        return {name: max(limit - said, 1) for name, limit in limits.items()}
 
     def join(self, half: Half) -> None:
         """Begin with a second answer."""
@@ -227,6 +239,11 @@ class Halves(ABC):
         new: Final = self._spent[len(known) :]
         self._tokens = [*known, *((self.prompt_tokens(one), estimated_tokens(one, text=said)) for one, said in new)]
         return self._tokens
+
+    @property
+    def cached_tokens(self) -> tuple[int, int]:
+        """Of the tokens that one of them has read, those written to a prompt's cache, and those out of it."""
+        return 0, 0
 
     def spent_in_all(self) -> tuple[int, int]:
         """The tokens read and said by all of them."""
