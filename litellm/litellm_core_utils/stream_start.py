@@ -269,13 +269,13 @@ class PeekedStream:
         try:
             return self._held_back.pop(0) if self._held_back else await self._events.__anext__()
         except _TOLD_BY_HTTP as error:
-            raise _mapped(self._stream, error, "openai") from error
+            raise _mapped(self._stream, error) from error
 
     def __next__(self) -> object:
         try:
             return self._held_back.pop(0) if self._held_back else next(self._events)
         except _TOLD_BY_HTTP as error:
-            raise _mapped(self._stream, error, "openai") from error
+            raise _mapped(self._stream, error) from error
 
 
 class _Opening:
@@ -379,23 +379,23 @@ def _is_preamble_data(data: Mapping[str, object]) -> bool:
 def error_told_by(stream: object, data: Mapping[str, object]) -> Exception | None:
     """The error that an event of `stream` is, as its status would have been raised before the stream; None if none."""
     failure: Final = _error_in(data)
-    return None if failure is None else _mapped(stream, failure, "anthropic")
+    return None if failure is None else _mapped(stream, failure)
 
 
 def unreadable_event(stream: object) -> Exception:
     """What a stream has failed with, of which an event is no JSON."""
-    return _mapped(stream, httpx.DecodingError("an event of the answer is no JSON"), "anthropic")
+    return _mapped(stream, httpx.DecodingError("an event of the answer is no JSON"))
 
 
-def _mapped(stream: object, failure: Exception, provider: str) -> Exception:
-    """As LiteLLM's exception mapping has it; `provider` is the stream's if it does not say."""
+def _mapped(stream: object, failure: Exception) -> Exception:
+    """As LiteLLM's exception mapping has it. A stream that does not say whose it is is one of /v1/messages."""
     from litellm.litellm_core_utils.exception_mapping_utils import exception_type
 
     try:
         exception_type(
             model=str(safe_getattr(stream, "model") or ""),
             original_exception=failure,
-            custom_llm_provider=str(safe_getattr(stream, "custom_llm_provider") or provider),
+            custom_llm_provider=str(safe_getattr(stream, "custom_llm_provider") or "anthropic"),
         )
     except Exception as mapped:
         return mapped
@@ -431,7 +431,7 @@ def _reason(error: BaseException, stream: object) -> BaseException:
     """Why there is no first event, as the router would have been told before the stream began: some of LiteLLM's
     streams raise what their HTTP client does."""
     if isinstance(error, _TOLD_BY_HTTP):
-        return _mapped(stream, error, "openai")
+        return _mapped(stream, error)
     return (error.original_exception or error) if isinstance(error, MidStreamFallbackError) else error
 
 
