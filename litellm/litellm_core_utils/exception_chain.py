@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from traceback import walk_tb
 from types import TracebackType
-from typing import Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 import httpx
 
@@ -31,6 +31,14 @@ def safe_getattr(holder: object, name: str) -> object:
         return getattr(holder, name, None)
     except Exception:
         return None
+
+
+def fields_of(model: object) -> dict[str, Any]:  # any-ok: whatever it has
+    """The fields of a pydantic model, or the attributes of what stands for one. To dump it costs each chunk of a stream
+    more, and so does asking for one that is not declared."""
+    extra: Final = safe_getattr(model, "__pydantic_extra__")
+    own: Final = safe_getattr(model, "__dict__")
+    return {**(own if isinstance(own, dict) else {}), **(extra if isinstance(extra, dict) else {})}
 
 
 def iter_exception_chain(failure: object) -> Iterator[object]:

@@ -19,12 +19,11 @@ from litellm.exceptions import APIConnectionError, MidStreamFallbackError
 from litellm.litellm_core_utils.answer_settings import EMPTY, fails
 from litellm.litellm_core_utils.anthropic_errors import anthropic_stream_error
 from litellm.litellm_core_utils.event_stream import RESPONSE_OPENINGS, EventStream
-from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.exception_chain import fields_of, safe_getattr
 from litellm.litellm_core_utils.failure import Basis, Failure, FailureKind, keep_failure
 from litellm.litellm_core_utils.release_differences import log_async_failure
 from litellm.litellm_core_utils.stream_wait import NOBODY, is_retry_possible, waiting_caller
 from litellm.types.utils import ModelResponseStream, StreamingChoices, TextCompletionResponse
-from pydantic import BaseModel
 
 if TYPE_CHECKING:  # which imports this module
     from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
@@ -417,14 +416,9 @@ def _error_in(data: Mapping[str, object]) -> Exception | None:
 
 
 def _has_content(choice: StreamingChoices) -> bool:
-    has: Final = _fields_of(choice)
-    said: Final = {**_fields_of(has["delta"]), "role": None}
+    has: Final = fields_of(choice)
+    said: Final = {**fields_of(has["delta"]), "role": None}
     return has.get("finish_reason") is not None or any(said.values())
-
-
-def _fields_of(model: BaseModel) -> dict[str, Any]:  # any-ok: whatever the model has
-    """The fields of a model, which to dump costs each stream more, and so does asking for one that is not declared."""
-    return {**vars(model), **(model.__pydantic_extra__ or {})}
 
 
 def _reason(error: BaseException, stream: object) -> BaseException:

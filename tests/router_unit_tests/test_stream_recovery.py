@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -163,6 +164,19 @@ async def test_refused_prefill_is_not_shown(mode: str) -> None:
         with pytest.raises(openai.OpenAIError) as raised:
             await chunks(at.router, mode)
         assert "prefill" not in str(raised.value)
+
+
+@pytest.mark.parametrize("continues", [True, False], ids=["continued", "asked anew"])
+async def test_chunks_are_the_callers(continues: bool) -> None:
+    """What the caller, or a hook of the proxy's, writes into its chunks is neither sent to a provider nor missed."""
+    with provided(CUT, HEALTHY_STREAM, continues=continues) as at:
+        heard = []
+        async for chunk in await at.router.acompletion(GROUP, MESSAGES, True):
+            heard.append(chunk.choices[0].delta.content or "")
+            chunk.choices[0].delta.content = "SECRET"
+            chunk.id = "the caller's own"
+        assert "".join(heard) == ANSWER
+        assert not any("SECRET" in json.dumps(request.body) for request in at.providers[1].requests)
 
 
 async def test_two_breaks_are_survived() -> None:

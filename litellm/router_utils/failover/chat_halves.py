@@ -22,15 +22,17 @@ class ChatHalves(Halves):
     def __init__(self, messages: object) -> None:
         super().__init__()
         self._messages: Final = messages
+        self._id: str | None = None
 
     def name(self) -> str | None:
-        known: Final = safe_getattr(self.passed_on[0], "id") if self.passed_on else None
-        return None if known is None else str(known)
+        return self._id
 
     def prompt_tokens(self, model: str) -> int:
         return estimated_tokens(model, messages=self._messages)
 
     def _note(self, item: object) -> None:
+        if self._id is None and (known := safe_getattr(item, "id")) is not None:
+            self._id = str(known)
         choices: Final[Any] = safe_getattr(item, "choices")
         for choice in choices or ():
             self._sent.add(choice.delta.content, choice.delta, choice.finish_reason)
@@ -48,11 +50,11 @@ class ChatHalves(Halves):
             choices: Final[Any] = safe_getattr(item, "choices")
             if choices and self.splice is not None and not self._joined(choices[0], self.splice):
                 return ()
-            if self.passed_on and isinstance(item, ModelResponseStream):
-                item.id = str(safe_getattr(self.passed_on[0], "id"))
+            if self._id is not None and isinstance(item, ModelResponseStream):
+                item.id = self._id
             if safe_getattr(item, "usage") is not None:
                 self._add_spent(item)
-        self.passed_on.append(item)
+        self.pass_on(item)
         return (item,)
 
     def _joined(self, choice: Any, splice: Splice) -> bool:  # any-ok: LiteLLM's choice of a chunk

@@ -30,6 +30,8 @@ Event = Mapping[str, Any]  # any-ok: decoded JSON
 class MessageHalves(Halves):
     """The events of a stream of /v1/messages, in pieces of bytes; the request's own `messages` are counted."""
 
+    is_read_at_once = False
+
     def __init__(self, messages: object = None) -> None:
         super().__init__()
         self._messages: Final = messages
@@ -79,11 +81,12 @@ class MessageHalves(Halves):
 
     def take(self, item: object) -> Sequence[object]:
         if self.is_first or not isinstance(item, bytes):
-            self.passed_on.append(item)
+            self.pass_on(item)
             return (item,)
         events: Final = [_written(one) for event in self._second.feed(item) for one in self._joined(event)]
         taken: Final = [b"".join(events)] if events else []
-        self.passed_on.extend(taken)
+        for piece in taken:
+            self.pass_on(piece)
         return taken
 
     def _joined(self, event: Event) -> Iterator[Event]:

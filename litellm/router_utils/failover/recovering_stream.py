@@ -287,7 +287,7 @@ class RecoveringStream(PeekedStream):
             raise
         except Exception as error:
             return await self._next(ASYNC, error)
-        rescue.answer.passed_on.append(item)
+        rescue.answer.pass_on(item)
         return item
 
     def __next__(self) -> object:
@@ -300,7 +300,7 @@ class RecoveringStream(PeekedStream):
             raise
         except Exception as error:
             return _at_once(self._next(SYNC, error))
-        rescue.answer.passed_on.append(item)
+        rescue.answer.pass_on(item)
         return item
 
     async def _next(self, calls: Calls, error: Exception | None = None) -> object:

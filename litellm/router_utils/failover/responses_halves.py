@@ -91,7 +91,7 @@ class ResponsesHalves(Halves):
     def take(self, item: object) -> Sequence[object]:
         if not self.is_first:
             return list(self._numbered(self._joined(item)))
-        self.passed_on.append(item)
+        self.pass_on(item)
         return (item,)
 
     def _numbered(self, events: Iterator[Event]) -> Iterator[Event]:
@@ -100,7 +100,7 @@ class ResponsesHalves(Halves):
             self._read_on()
             has_number = "sequence_number" in event.model_fields_set  # those of some bridges are not written
             told = _with(event, sequence_number=self._last_number + 1) if has_number else event
-            self.passed_on.append(told)
+            self.pass_on(told)
             yield told
 
     def _joined(self, event: Event) -> Iterator[Event]:

@@ -13,7 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from litellm.litellm_core_utils.exception_chain import safe_getattr
+from litellm.litellm_core_utils.exception_chain import fields_of
 from litellm.router_utils.failover.token_estimates import estimated_tokens
 
 MOST_HELD: Final = 64 * 1024 * 1024
@@ -72,7 +72,8 @@ class Sent:
 
 def has_material(delta: object) -> bool:
     """Whether a chunk has something of an answer that is no text: a call, a thought, a picture, a sound."""
-    return any(safe_getattr(delta, name) for name in _MATERIAL)
+    fields: Final = fields_of(delta)
+    return any(fields.get(name) for name in _MATERIAL)
 
 
 def halves(sent: Sent, request: Mapping[str, object]) -> tuple[Half, ...]:
@@ -167,8 +168,11 @@ class Splice:
 
 
 class Halves(ABC):
-    """An answer in the format of an API: the items of its stream that were `passed_on`, which are looked at only once
-    it has broken off, and how those of a second one are joined to them."""
+    """An answer in the format of an API: the items of its stream that were `passed_on`, and how those of a second one
+    are joined to them."""
+
+    is_read_at_once = True
+    """Whether the caller can change an item, so that it is looked at before he has it, and not once it is needed."""
 
     prefill_fields: Mapping[str, object] = MappingProxyType({})
     """What a prefill has beside its role and its text."""
@@ -188,6 +192,13 @@ class Halves(ABC):
         """What the caller has."""
         self._read_on()
         return self._sent
+
+    def pass_on(self, item: object) -> None:
+        """Remember what the caller is to get next."""
+        self.passed_on.append(item)
+        if self.is_read_at_once:
+            self._note(item)
+            self._read += 1
 
     def _read_on(self) -> None:
         for item in self.passed_on[self._read :]:
