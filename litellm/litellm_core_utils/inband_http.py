@@ -272,7 +272,7 @@ def _unbilled_exception(failure: Failure, told: bytes, response: httpx.Response)
         return InbandError(failure.http_status, told, response)
     if failure.kind is FailureKind.INTERRUPTED:
         return _ended_early(response)
-    return httpx.DecodingError("the provider answered with nothing that is an answer", request=response.request)
+    return httpx.DecodingError("the provider's answer cannot be read, or says nothing", request=response.request)
 
 
 def _phrase(status: int) -> bytes:

@@ -96,6 +96,8 @@ class JudgedStream:
         self._is_events: bool | None = None  # unknown before the first line
         self._is_lines = False
         self._is_object = False  # what is no stream begins as a JSON object
+        self._has_other_lines = False  # than an event has, in what may be one
+        self._is_closed = False
 
     def feed(self, piece: bytes) -> Iterator[Judged]:
         """Take `piece` into account; its end may be in the middle of a line or a character. Plain events are passed
@@ -123,6 +125,7 @@ class JudgedStream:
 
     def end(self) -> Judged:
         """Take the end of the stream into account."""
+        self._is_closed = True
         failure, told = self._take_line() if self._line else (None, b"")
         if failure is None and self._data:
             failure, told = self._take_event(is_over=True)
@@ -202,12 +205,16 @@ class JudgedStream:
             self._data.append(value.removeprefix(b" "))
         elif line.startswith(b"{") and (told := decoded_json(line)) and error_in(told) is not None:
             return self._add(told), line  # a gateway's, put into the stream as it is
+        elif name not in _FIELDS:
+            self._has_other_lines = True
         return self._take_event(is_over=False)
 
     def _take_json_line(self, line: bytes) -> tuple[Failure | None, bytes]:
         value: Final = decoded_json(line, NOT_JSON)
         if not isinstance(value, dict):
-            return None, b""
+            return (
+                (NOTHING_IN_IT, line) if self._is_lines and value is NOT_JSON and self._is_lost(line) else (None, b"")
+            )
         self._is_lines = True
         return self._add(value), line
 
@@ -227,12 +234,23 @@ class JudgedStream:
         name: Final = self._name
         self._data.clear()
         self._name = "" if is_over else self._name
+        is_lost: Final = value is NOT_JSON and self._is_lost(data)
+        self._has_other_lines = self._has_other_lines and not is_over
         if value is NOT_JSON:
             if name == "error":
                 return self._add(data.decode("utf-8", "replace"), name), data
             self._answer.add_unread()
-            return None, b""
+            return (NOTHING_IN_IT, data) if is_lost else (None, b"")
         return self._add(value, name), data
+
+    def _is_lost(self, data: bytes) -> bool:
+        """Whether an event that is over, and is no JSON, begins as one of an answer does: LiteLLM's readers pass over
+        it and what it says. Those of /v1/messages are passed on, and judged where they are read; a reader may put one
+        together that a server has written over several lines."""
+        if self._api not in HAS_END or self._api is Api.MESSAGES or self._is_closed or self._has_other_lines:
+            return False
+        text: Final = data.decode("utf-8", "replace").lstrip()
+        return text.startswith("{") and decoded_json(text, NOT_JSON) is NOT_JSON
 
     def _add(self, value: object, name: str = "") -> Failure | None:
         self.billed = billed_with(self.billed, value)

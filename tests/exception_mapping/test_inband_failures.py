@@ -202,6 +202,24 @@ def test_empty_stream_may_pass() -> None:
     assert read(Api.CHAT, [content], empty_fails=False) == (content, None)
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {\ndata: "a": 1}\n\n',
+        b'data: {\n"a": 1\n}\n\n',
+        b"data: ping\n\n",
+        b'data: {"a": "\xff"}\n\n',
+        b": {\n\n",
+    ],
+    ids=["several lines", "bare lines", "no object", "not UTF-8", "comment"],
+)
+def test_odd_event_is_no_failure(event: bytes) -> None:
+    """An event that a reader puts together, or that is none of an answer's, takes nothing from the answer."""
+    end = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    pieces = [BREAKS["chat"]["no end"].content, event, end]
+    assert read(Api.CHAT, pieces) == (b"".join(pieces), None)
+
+
 @pytest.mark.parametrize("format", [format for format, shapes in BREAKS.items() if shapes["no end"].type != AWS_STREAM])
 def test_unfinished_stream_may_pass(format: str) -> None:
     """With `unfinished_stream: pass` a stream that closes without an end passes as it came."""

@@ -326,6 +326,7 @@ SHAPES = (
     "completed, but failed",
     "no end of one of two",
     "one of two: abort",
+    "no JSON",
 )
 BROKEN = [(name, shape) for name in BREAKING for shape in SHAPES if shape in BREAKS[CALL[name].format]]
 

@@ -23,7 +23,7 @@ LIKE_OPENAI = ("deepseek", "mistral", "groq", "openrouter", "together_ai", "xai"
 ASKED = {
     name: call for name, call in STREAMS.items() if call.api.startswith(RECOVERED) and call.provider not in LIKE_OPENAI
 }
-EVERYWHERE = ("no end", "error", "exception")
+EVERYWHERE = ("no end", "error", "exception", "no JSON")
 BROKEN = [
     (name, shape)
     for name, call in ASKED.items()

@@ -366,6 +366,8 @@ _BLOCK: Final[Json] = {"type": "content_block_start", "index": 0, "content_block
 _PART: Final[Json] = {"candidates": [{"content": {"role": "model", "parts": [{"text": "half"}]}, "index": 0}]}
 _SAID: Final[Json] = {**_OLLAMA, "message": {"role": "assistant", "content": "half"}}
 
+_CUT_EVENT: Final = b'data: {"choices": [{"delta": {"content": "lo\n\n'
+
 BREAKS: Final[dict[str, dict[str, Body]]] = {
     "chat": {
         "no end": events(_ROLE, _WORDS),
@@ -390,6 +392,7 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
         "finish abort": events(_ROLE, _WORDS, _chunk("abort"), "[DONE]"),
         "no resources": events(_ROLE, _WORDS, _chunk("insufficient_system_resource"), "[DONE]"),
         "error in text": Body(events(_ROLE, _WORDS).content + b"event: error\ndata: it died\n\n", SSE),
+        "no JSON": Body(events(_ROLE, _WORDS).content + _CUT_EVENT + events(_chunk("stop"), "[DONE]").content, SSE),
     },
     "text": {
         "no end": events(_TEXT),
@@ -400,6 +403,9 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
     "responses": {
         "no end": events(_CREATED, _DELTA, named=True),
         "failed": events(_CREATED, _DELTA, _RESPONSE_FAILED, named=True),
+        "no JSON": Body(
+            events(_CREATED, _DELTA, named=True).content + _CUT_EVENT + events(_completed(), named=True).content, SSE
+        ),
         "error": events(_CREATED, _DELTA, _RESPONSE_ERROR, named=True),
         "completed, but failed": events(_CREATED, _DELTA, _completed(status="failed"), named=True),
         "completed, but cancelled": events(_CREATED, _DELTA, _completed(status="cancelled"), named=True),
@@ -415,6 +421,7 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
     "gemini": {
         "no end": events(_PART),
         "error": events(_PART, {"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}),
+        "no JSON": Body(events(_PART).content + _CUT_EVENT + events(_PART).content, SSE),
     },
     "bedrock": {
         "no end": aws_stream(*aws_events.converse("half")[:2]),
@@ -427,7 +434,13 @@ BREAKS: Final[dict[str, dict[str, Body]]] = {
             *aws_events.invoked(_START, _BLOCK, _HALF), aws_events.exception("modelStreamErrorException")
         ),
     },
-    "ollama": {"no end": lines(_SAID), "error": lines(_SAID, {"error": "it died"})},
+    "ollama": {
+        "no end": lines(_SAID),
+        "error": lines(_SAID, {"error": "it died"}),
+        "no JSON": Body(
+            lines(_SAID).content + b'{"message": {"content": "lo\n' + lines(_SAID).content, lines(_SAID).type
+        ),
+    },
 }
 """What breaks an answer off after its first words."""
 
