@@ -76,6 +76,7 @@ ADDS = (
     "tests/router_unit_tests/test_responses_halves.py",
     "tests/router_unit_tests/test_splice.py",
     "tests/router_unit_tests/test_stream_recovery.py",
+    "tests/support/callback_log.py",
 )
 IN_ROUTER = (
     *SETTINGS.in_python(),

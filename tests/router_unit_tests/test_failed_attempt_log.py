@@ -10,9 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-import litellm
 import pytest
-from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.failed_attempt_log import (
     Closing,
     closed_for,
@@ -23,6 +21,7 @@ from litellm.litellm_core_utils.failed_attempt_log import (
 )
 from litellm.utils import Rules, function_setup
 
+from support.callback_log import CallbackLog, deployments_of, listening
 from support.faulty_provider import FaultyProvider
 from support.inband_calls import CALLS, GROUP
 from support.routing import MESSAGES, RELEASE, failures, routed, until
@@ -39,34 +38,10 @@ LOGS_BROKEN_MESSAGES = RELEASE >= (1, 102)
 MADE = "made of the first half"
 
 
-class Log(CustomLogger):
-    """Which deployments callbacks are told of, as often as that."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answered: list[str] = []
-        self.failed: list[str] = []
-        self.texts: list[str] = []
-
-    async def async_log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
-        self.note(self.answered, kwargs)
-        self.texts.append(response_obj.choices[0].message.content)
-
-    async def async_log_failure_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
-        self.note(self.failed, kwargs)
-
-    def note(self, events: list[str], kwargs: Any) -> None:
-        payload = kwargs["standard_logging_object"]
-        if payload["model_group"] == GROUP:
-            events.append(payload["model_id"])
-
-
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+def log(monkeypatch: pytest.MonkeyPatch) -> CallbackLog:
     """What LiteLLM's callbacks are told."""
-    noted = Log()
-    monkeypatch.setattr(litellm, "callbacks", [noted])
-    return noted
+    return listening(monkeypatch, CallbackLog(GROUP))
 
 
 @pytest.fixture
@@ -110,29 +85,32 @@ if LOGS_BROKEN_MESSAGES:
 
 @pytest.mark.parametrize(("name", "step"), ATTEMPTS)
 async def test_each_attempt_is_logged_as_its_own(
-    name: str, step: Stream, router_over: Callable[..., Any], log: Log
+    name: str, step: Stream, router_over: Callable[..., Any], log: CallbackLog
 ) -> None:
     """Who broke off is told of as failed and counted once; who finished the answer has not failed."""
     router = router_over(name, step, HEALTHY_STREAM)
     answer = await asked_by_proxy(router, name)
     assert "six" in answer
     assert "error" not in answer
-    assert await until(lambda: log.answered and log.failed and failures(router, "0"))
-    assert (log.failed, log.answered) == (["0"], ["1"])
+    assert await until(lambda: log.successes and log.failures and failures(router, "0"))
+    assert (deployments_of(log.failures), deployments_of(log.successes)) == (["0"], ["1"])
     assert [failures(router, one) for one in ("0", "1")] == [1, 0]
 
 
 @pytest.mark.parametrize("name", [*CHATS, "anthropic, messages stream"])
-async def test_answer_that_is_not_used_is_not_logged(name: str, router_over: Callable[..., Any], log: Log) -> None:
+async def test_answer_that_is_not_used_is_not_logged(
+    name: str, router_over: Callable[..., Any], log: CallbackLog
+) -> None:
     """Who begins anew where the rest was asked for is asked again; the log has the answer once, and no other."""
     router = router_over(name, RESET, None)
     assert "six" in await asked_by_proxy(router, name)
-    assert await until(lambda: log.answered)
-    assert (log.answered, log.texts) == (["1"], [ANSWER])
+    assert await until(lambda: log.successes)
+    texts = [response.choices[0].message.content for _, response in log.successes]
+    assert (deployments_of(log.successes), texts) == (["1"], [ANSWER])
 
 
 @pytest.mark.skipif(not LOGS_BROKEN_MESSAGES, reason="LiteLLM logs no stream of /v1/messages as failed")
-async def test_unrescued_failure_is_accounted_for(router_over: Callable[..., Any], log: Log) -> None:
+async def test_unrescued_failure_is_accounted_for(router_over: Callable[..., Any], log: CallbackLog) -> None:
     """Where nobody finishes the answer the proxy hears once of the failure, though its caller gets an event."""
     name = "anthropic, messages stream"
     reported: list[Exception] = []
@@ -143,8 +121,8 @@ async def test_unrescued_failure_is_accounted_for(router_over: Callable[..., Any
     router = router_over(name, GARBLED, GARBLED)
     with pytest.raises(Exception, match="JSON"):
         await asked_by_proxy(router, name, on_detached_stream_failure=report)
-    assert await until(lambda: len(log.failed) == 2)
-    assert (sorted(log.failed), log.answered, len(reported)) == (["0", "1"], [], 1)
+    assert await until(lambda: len(log.failures) == 2)
+    assert (sorted(deployments_of(log.failures)), log.successes, len(reported)) == (["0", "1"], [], 1)
 
 
 def shared_logging(**details: Any) -> Any:

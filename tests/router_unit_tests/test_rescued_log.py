@@ -12,17 +12,16 @@ from typing import Any
 
 import litellm
 import pytest
-from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.rescued_log import RESCUED, RescuedFailures, Spent, log_whole_answer
 from litellm.router_utils.failover.stream_recovery import Half, Splice
 from litellm.router_utils.failover.token_estimates import estimated_cost
 from litellm.types.utils import ModelResponse
 
+from support.callback_log import CallbackLog, Events, listening
 from support.routing import MESSAGES, routed, until
 from support.scripted_provider import HEALTHY_STREAM, ScriptedProvider, Stream
 
 GROUP = "logged"
-"""By which what LiteLLM still logs of another test's streams is told from what is looked at."""
 
 ANSWER = "one two three four five six"
 PRICES = {"input_cost_per_token": 1.0, "output_cost_per_token": 100.0}
@@ -36,32 +35,21 @@ CLAUDE = "claude-haiku-4-5-20251001"
 DEARER = {"input_cost_per_token": 10.0, "output_cost_per_token": 1000.0}
 
 
-class Log(CustomLogger):
-    """What callbacks are told of a request, as it is then: LiteLLM goes on writing. Of a synchronous one LiteLLM
-    tells either method, both, or one of them twice."""
+class Log(CallbackLog):
+    """As `CallbackLog`. Of a synchronous request LiteLLM tells either method, both, or one of them twice."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.successes: list[Any] = []
-        self.synchronous: list[Any] = []
-
-    async def async_log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
-        self.note(self.successes, kwargs, response_obj)
+        super().__init__(GROUP)
+        self.synchronous: Events = []
 
     def log_success_event(self, kwargs: Any, response_obj: Any, *_: Any, **__: Any) -> None:
         self.note(self.synchronous, kwargs, response_obj)
-
-    def note(self, events: list[Any], kwargs: Any, response: Any) -> None:
-        if kwargs["standard_logging_object"]["model_group"] == GROUP:
-            events.append(({**kwargs}, response))
 
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     """What LiteLLM's callbacks are told."""
-    noted = Log()
-    monkeypatch.setattr(litellm, "callbacks", [noted])
-    return noted
+    return listening(monkeypatch, Log())
 
 
 @pytest.fixture
@@ -79,7 +67,8 @@ def router(request: pytest.FixtureRequest) -> Iterator[Any]:
                 "api_key": "sk-test",
             }
             params.update(weight=1e-9 if number else 1, **({} if is_messages else prices))
-            info = {"id": f"{number}", "supports_assistant_prefill": True}
+            # Of no other test's, since LiteLLM remembers what it knows of an id's prices.
+            info = {"id": f"{request.param} {number}", "supports_assistant_prefill": True}
             listed.append({"model_name": GROUP, "litellm_params": params, "model_info": info})
         yield stack.enter_context(routed(listed, num_retries=2))
 
@@ -124,7 +113,7 @@ async def test_log_has_whole_answer(router: Any, api: str, log: Log) -> None:
         payload = kwargs["standard_logging_object"]
         assert ({response.id}, {payload["id"]}) == (seen, seen)
         assert text_of(response) == ANSWER
-        assert payload["metadata"]["spend_logs_metadata"] == {RESCUED: ["0: interrupted"]}
+        assert payload["metadata"]["spend_logs_metadata"] == {RESCUED: [f"{api} 0: interrupted"]}
         assert payload["total_tokens"] == payload["prompt_tokens"] + payload["completion_tokens"]
         costs = [kwargs["response_cost"], payload["response_cost"], payload["cost_breakdown"]["total_cost"]]
         assert costs == [pytest.approx(both_halves(payload, api))] * 3
