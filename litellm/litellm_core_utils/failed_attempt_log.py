@@ -46,7 +46,10 @@ def log_attempt_in_thread(log: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(log)
     def logged(self: Any, *args: object, **kwargs: object) -> None:  # any-ok: LiteLLM's Logging
-        attempt: Final = _attempt_of(self) if self.stream is True else self
+        if self.stream is not True:
+            log(self, *args, **kwargs)
+            return
+        attempt: Final = _attempt_of(self)
         log(attempt, *args, **kwargs)
         _give_back(self, attempt)
 

@@ -51,16 +51,20 @@ class MessageHalves(Halves):
         known: Final = self._message.get("id")
         return None if known is None else str(known)
 
-    def prompt_tokens(self, model: str) -> int:
-        """As the first half has told, or else an estimate."""
+    @property
+    def _first_input(self) -> Mapping[str, int]:
+        """What the first half has told of the tokens it has read, by their names."""
         self._read_on()
         usage: Final = _usage_of(self._message)
-        return sum(_count(usage.get(name)) for name in _READ) or estimated_tokens(model, messages=self._messages)
+        return {name: _count(usage[name]) for name in _READ if name in usage}
+
+    def prompt_tokens(self, model: str) -> int:
+        """As the first half has told, or else an estimate."""
+        return sum(self._first_input.values()) or estimated_tokens(model, messages=self._messages)
 
     @property
     def cached_tokens(self) -> tuple[int, int]:
-        usage: Final = _usage_of(self._message)
-        _, *cached = (_count(usage.get(name)) for name in _READ)
+        _, *cached = (self._first_input.get(name, 0) for name in _READ)
         return cached[0], cached[1]
 
     def _note(self, item: object) -> None:
@@ -120,12 +124,13 @@ class MessageHalves(Halves):
             return event
         read, said = self.spent_in_all()
         last: Final = {**self._second_usage, **event["usage"]}
-        first: Final = _usage_of(self._message)
-        halves: Final = len(self.spent_tokens())
-        known: Final = [name for name in _READ if name in first or name in last]
-        sums: Final = {name: _count(last.get(name)) + halves * _count(first.get(name)) for name in known}
-        if not any(first.get(name) for name in _READ):
-            sums["input_tokens"] = _count(last.get("input_tokens")) + read
+        first: Final = self._first_input
+        # Of each half the first one's is told; one that has told nothing has read what is estimated.
+        before: Final = {name: len(self.spent_tokens()) * count for name, count in first.items()}
+        if not any(first.values()):
+            before["input_tokens"] = read
+        known: Final = [name for name in _READ if name in before or name in last]
+        sums: Final = {name: _count(last.get(name)) + before.get(name, 0) for name in known}
         return {**event, "usage": {**event["usage"], **sums, "output_tokens": _count(last.get("output_tokens")) + said}}
 
 
